@@ -1,0 +1,3 @@
+"""The Equivariance Workbench."""
+
+__version__ = "0.1.0"
