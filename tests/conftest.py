@@ -1,0 +1,81 @@
+"""The strict setting every test runs in: offline, two threads at most, seeded, the browser at hand on request."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+OFFLINE = str(ROOT / "tests" / "offline")
+
+# Children (kernels, servers, workers) inherit the guard and the thread limit through the environment.
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [OFFLINE, os.environ.get("PYTHONPATH")]))
+os.environ.setdefault("OMP_NUM_THREADS", "2")
+os.environ["MPLBACKEND"] = "agg"
+
+import numpy as np  # noqa: E402
+import pytest  # noqa: E402
+import torch  # noqa: E402
+
+from tests.offline import sitecustomize as offline  # noqa: E402
+from workbench.commands.browser import REMEDY, find_browser  # noqa: E402
+
+torch.set_num_threads(min(2, torch.get_num_threads()))
+
+
+@pytest.fixture(autouse=True)
+def _same_start_for_every_test() -> Iterator[None]:
+    """Seed every generator, and undo a changed default dtype or thread count: no test depends on the order."""
+    torch.manual_seed(0)
+    np.random.seed(0)  # noqa: NPY002
+    threads, dtype = torch.get_num_threads(), torch.get_default_dtype()
+    yield
+    torch.set_num_threads(threads)
+    torch.set_default_dtype(dtype)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_leaves_this_machine() -> Iterator[None]:
+    """Fail a test that tried to reach another machine, also where the code swallowed the refusal."""
+    offline.attempts.clear()
+    yield
+    assert offline.attempts == [], f"the test tried to reach another machine: {offline.attempts}"
+
+
+@pytest.fixture(scope="session")
+def artefacts() -> Path:
+    """The folder CI keeps: screenshots and other things to look at."""
+    folder = ROOT / "artefacts"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.fixture
+def open_chromium(tmp_path: Path, artefacts: Path) -> Iterator[Callable[[], object]]:
+    """A function that opens one more visitor's browser (`tests.browser.Chromium`), each with its own profile."""
+    executable = find_browser()
+    if executable is None:
+        pytest.fail(REMEDY)
+    from playwright.sync_api import sync_playwright
+
+    from tests.browser import Chromium
+
+    opened: list[Chromium] = []
+    with ExitStack() as stack:
+        # Playwright's loop lives only as long as the test, or asyncio.run would fail in the next one.
+        playwright = stack.enter_context(sync_playwright())
+
+        def open_one() -> Chromium:
+            opened.append(Chromium(playwright, executable, tmp_path / f"profile-{len(opened)}", artefacts))
+            stack.callback(opened[-1].close)
+            return opened[-1]
+
+        yield open_one
+    for browser in opened:
+        assert browser.outside_requests == [], f"requests left the machine: {browser.outside_requests}"
+
+
+@pytest.fixture
+def chromium(open_chromium: Callable[[], object]) -> object:
+    """One visitor's browser (`tests.browser.Chromium`); fails with the remedy where no browser is installed."""
+    return open_chromium()
