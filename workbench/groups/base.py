@@ -1,0 +1,140 @@
+"""What every group answers, whether it is finite or continuous.
+
+Elements are plain tensors of shape ``(..., element_dim)``; every operation is batched over the leading
+dimensions. Angles are radians, positive counter-clockwise as seen on screen (x to the right, y up).
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor
+
+
+class Group(ABC):
+    """A group acting on R^d, d = 2 here.
+
+    Attributes:
+        name: the field's name, for example ``"C(8)"``; :func:`workbench.groups.parse_group` reads it back.
+        element_dim: the numbers that name one element.
+        order: the number of elements, ``None`` when there are infinitely many.
+    """
+
+    name: str
+    element_dim: int
+    order: int | None = None
+
+    def identity(
+        self, dtype: torch.dtype = torch.float32, device: torch.device | str | None = None
+    ) -> Tensor:
+        """The neutral element, shape ``(element_dim,)``."""
+        return torch.zeros(self.element_dim, dtype=dtype, device=device)
+
+    @abstractmethod
+    def product(self, a: Tensor, b: Tensor) -> Tensor:
+        """``a b``: b acts first. Shapes ``(..., element_dim)``, broadcast against each other."""
+
+    @abstractmethod
+    def inverse(self, a: Tensor) -> Tensor:
+        """The element that undoes ``a``, shape ``(..., element_dim)``."""
+
+    @abstractmethod
+    def exp(self, v: Tensor) -> Tensor:
+        """From coordinates at the identity to the group; the inverse of :meth:`log`."""
+
+    @abstractmethod
+    def log(self, g: Tensor) -> Tensor:
+        """From the group to coordinates at the identity, angles wrapped to [-pi, pi)."""
+
+    @abstractmethod
+    def distance(self, a: Tensor, b: Tensor) -> Tensor:
+        """A left-invariant distance, shape ``(...,)``: radians for rotations, length for translations.
+
+        Elements of different components (a rotation and a mirror image) are at distance infinity.
+        """
+
+    @abstractmethod
+    def matrix(self, g: Tensor) -> Tensor:
+        """The linear part acting on ``(x, y)``, shape ``(..., 2, 2)``."""
+
+    def shift(self, g: Tensor) -> Tensor | None:
+        """The translation part, shape ``(..., 2)``; ``None`` for groups that fix the origin."""
+        return None
+
+    def act(self, g: Tensor, points: Tensor) -> Tensor:
+        """Move points: ``matrix(g) p + shift(g)``.
+
+        Args:
+            g: elements ``(..., element_dim)``.
+            points: ``(..., 2)`` as (x, y), leading dimensions broadcast against those of ``g``.
+        """
+        moved = (self.matrix(g).to(points.dtype) @ points.unsqueeze(-1)).squeeze(-1)
+        shift = self.shift(g)
+        return moved if shift is None else moved + shift.to(points.dtype)
+
+    @abstractmethod
+    def grid(
+        self,
+        n: int | None = None,
+        offset: float | Tensor = 0.0,
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | str | None = None,
+    ) -> Tensor:
+        """``n`` elements spread evenly for the Haar measure, shape ``(n, element_dim)``.
+
+        ``offset`` in [0, 1) turns the grid by that fraction of one step.
+        """
+
+    @abstractmethod
+    def sample(
+        self,
+        n: int,
+        generator: torch.Generator | None = None,
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | str | None = None,
+    ) -> Tensor:
+        """``n`` independent Haar-distributed elements, shape ``(n, element_dim)``."""
+
+    def contains(self, g: Tensor, tol: float = 1e-9) -> Tensor:
+        """Whether each tensor row is an element of the group, boolean ``(...,)``."""
+        return torch.isfinite(g).all(-1)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Group) and self.name == other.name
+
+    def __hash__(self) -> int:
+        return hash(self.name)
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+def wrap(angle_rad: Tensor) -> Tensor:
+    """The same angle in [-pi, pi)."""
+    return torch.remainder(angle_rad + math.pi, 2 * math.pi) - math.pi
+
+
+def rotation_matrix(angle_rad: Tensor) -> Tensor:
+    """Counter-clockwise rotation of (x, y), shape ``(..., 2, 2)``; exact at quarter turns.
+
+    The quarter turn is split off before the sine and cosine are taken: cos(pi/2) is 6e-17 in floating
+    point, and that dust would move points off the lattice.
+    """
+    quarters = torch.round(angle_rad * (2 / math.pi))
+    rest = angle_rad - quarters * (math.pi / 2)
+    dust = rest.abs() < 8 * torch.finfo(rest.dtype).eps * (1 + angle_rad.abs())
+    rest = torch.where(dust, torch.zeros_like(rest), rest)
+    cos, sin = torch.cos(rest), torch.sin(rest)
+    turns = torch.remainder(quarters, 4)
+    c = torch.where(turns == 0, cos, torch.where(turns == 1, -sin, torch.where(turns == 2, -cos, sin)))
+    s = torch.where(turns == 0, sin, torch.where(turns == 1, cos, torch.where(turns == 2, -sin, -cos)))
+    return torch.stack([torch.stack([c, -s], -1), torch.stack([s, c], -1)], -2)
+
+
+def check_count(n: object, name: str, advice: str = "use n >= 1") -> int:
+    """``n`` as a positive integer, or a sentence saying what is wrong."""
+    if isinstance(n, bool) or not isinstance(n, int) or n < 1:
+        raise ValueError(f"{name}: the number of elements was {n!r}; expected a positive integer; {advice}.")
+    return n

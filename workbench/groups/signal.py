@@ -1,0 +1,48 @@
+"""A function on the plane and on a list of group elements: what flows between group layers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from torch import Tensor
+
+from workbench.groups.base import Group
+
+
+@dataclass(frozen=True)
+class GroupSignal:
+    """Feature maps together with the group elements that they live on.
+
+    Attributes:
+        values: ``(B, C, G, H, W)``, the group axis right after the channels.
+        elements: ``(G, element_dim)``.
+        group: the group that the elements belong to.
+        weights: ``(G,)`` straight-through gate values that the next layer's mean uses; ``None`` is all ones.
+        uniform: whether the elements are a whole even grid of the group (a common offset is allowed).
+    """
+
+    values: Tensor
+    elements: Tensor
+    group: Group
+    weights: Tensor | None = None
+    uniform: bool = True
+
+    def __post_init__(self) -> None:
+        if self.values.ndim != 5 or self.values.shape[2] != len(self.elements):
+            raise ValueError(
+                f"GroupSignal: values of shape {tuple(self.values.shape)} with {len(self.elements)} elements were "
+                "given; expected (B, C, G, H, W) with G equal to the number of elements."
+            )
+
+    def with_values(self, values: Tensor) -> GroupSignal:
+        """The same elements carrying other values ``(B, C', G, H', W')``."""
+        return replace(self, values=values)
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> GroupSignal:
+        """Apply a function of the values that keeps the group axis."""
+        return self.with_values(function(self.values))
+
+    def folded(self) -> Tensor:
+        """The values as an ordinary image batch ``(B, C*G, H, W)``."""
+        return self.values.flatten(1, 2)
