@@ -1,4 +1,4 @@
-"""The strict setting every test runs in: offline, two threads at most, seeded, the browser at hand on request."""
+"""The strict setting of every test: offline, two threads at most, seeded, the browser at hand."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -25,9 +25,9 @@ torch.set_num_threads(min(2, torch.get_num_threads()))
 
 @pytest.fixture(autouse=True)
 def _same_start_for_every_test() -> Iterator[None]:
-    """Seed every generator, and undo a changed default dtype or thread count: no test depends on the order."""
+    """Seed every generator and undo a changed dtype or thread count, so that no test depends on the order."""
     torch.manual_seed(0)
-    np.random.seed(0)  # noqa: NPY002
+    np.random.seed(0)
     threads, dtype = torch.get_num_threads(), torch.get_default_dtype()
     yield
     torch.set_num_threads(threads)
@@ -52,7 +52,7 @@ def artefacts() -> Path:
 
 @pytest.fixture
 def open_chromium(tmp_path: Path, artefacts: Path) -> Iterator[Callable[[], object]]:
-    """A function that opens one more visitor's browser (`tests.browser.Chromium`), each with its own profile."""
+    """A function that opens one more visitor's browser (`tests.browser.Chromium`), with its own profile."""
     executable = find_browser()
     if executable is None:
         pytest.fail(REMEDY)
@@ -77,5 +77,5 @@ def open_chromium(tmp_path: Path, artefacts: Path) -> Iterator[Callable[[], obje
 
 @pytest.fixture
 def chromium(open_chromium: Callable[[], object]) -> object:
-    """One visitor's browser (`tests.browser.Chromium`); fails with the remedy where no browser is installed."""
+    """One visitor's browser (`tests.browser.Chromium`); without one installed the test fails and says the remedy."""
     return open_chromium()

@@ -1,0 +1,231 @@
+"""The `workbench` command: reads the command line and hands it to workbench.commands; no logic lives here."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from workbench import __version__
+
+# One row per word: name, one line for the overview, what --help teaches, examples (command, what it does).
+LAB = """\
+Open JupyterLab on the first notebook, notebooks/00_start_here.ipynb.
+
+It listens on this machine only, asks no other machine for anything (no news, no update check, no extension
+shop) and keeps its settings in a folder of its own, so that your own JupyterLab stays as it is."""
+
+KERNEL = """\
+Install this environment as a Jupyter kernel, so that any JupyterLab of yours can run the notebooks in it.
+
+The kernel's name tells the device it computes on: the GPU where there is one, else the CPU. The notebooks
+choose the device by themselves; nothing in them changes."""
+
+SERVE = """\
+Serve the explorers as web pages: a front page and one page per explorer.
+
+Only this machine can connect unless you say otherwise. To let others in, put a proxy that asks for a password
+in front of it; binding to another address without authentication is refused."""
+
+LIST = """\
+List what is here: methods (papers), explorers (one question each) and data sets, with what is on disk.
+
+A new file workbench/models/<paper>.py or workbench/explorers/<name>.py appears here by itself."""
+
+TRAIN = """\
+Train one network and keep it as a run folder: configuration, weights, labelled history, checkpoint.
+
+Say what to train either as METHOD/EXPERIMENT (`workbench list` names them) or as a JSON file with the entries
+model, data, training and seed: the config.json of any run folder is such a file. Training that was
+interrupted goes on exactly where it was with --resume."""
+
+REPRODUCE = """\
+Train a method's networks over several seeds, measure its claims and print: paper says / we measured.
+
+The labelled results are stored as one NetCDF file. The verdict is data: 'not reproduced' is a result."""
+
+DOCTOR = """\
+Say what this installation has: versions, device, browser, disk, data. For each thing missing, print the one
+command that mends it. The exit code is 1 when something needed is missing, else 0."""
+
+
+def _add(words: argparse._SubParsersAction, name: str, summary: str, teach: str, examples: Sequence[tuple[str, str]]):
+    width = max(len(command) for command, _ in examples)
+    lines = "\n".join(f"  {command:<{width}}   {meaning}" for command, meaning in examples)
+    word = words.add_parser(
+        name,
+        help=summary,
+        description=teach,
+        epilog=f"examples:\n{lines}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    word.set_defaults(run=f"workbench.commands.{name}")
+    return word
+
+
+def _port(text: str) -> int:
+    port = int(text) if text.isdigit() else -1
+    if not 0 <= port <= 65535:
+        raise argparse.ArgumentTypeError(f"a port is a whole number from 0 to 65535, not {text!r}")
+    return port
+
+
+def _count(text: str) -> int:
+    count = int(text) if text.isdigit() else 0
+    if count < 1:
+        raise argparse.ArgumentTypeError(f"a whole number of at least 1 is needed, not {text!r}")
+    return count
+
+
+def _seed(text: str) -> int:
+    if not text.isdigit():
+        raise argparse.ArgumentTypeError(f"a seed is a whole number of at least 0, not {text!r}")
+    return int(text)
+
+
+def _add_faces(words: argparse._SubParsersAction) -> None:
+    lab = _add(
+        words,
+        "lab",
+        "open JupyterLab on the first notebook",
+        LAB,
+        [
+            ("workbench lab", "open the first notebook in your browser"),
+            ("workbench lab --no-browser --port 8899", "print the address instead, on a port of your choice"),
+            ("workbench lab notebooks/01_partial_gcnn.ipynb", "open another notebook"),
+            ("workbench lab -- --ServerApp.ip=0.0.0.0", "hand the rest to JupyterLab (here: listen on all addresses)"),
+        ],
+    )
+    lab.add_argument("notebook", nargs="?", help="the notebook to open (default: notebooks/00_start_here.ipynb)")
+    lab.add_argument("--port", type=_port, help="port to listen on (default: 8888, or the next free one)")
+    lab.add_argument("--no-browser", action="store_true", help="do not open a browser; print the address")
+    lab.set_defaults(rest=[])
+    kernel = _add(
+        words,
+        "kernel",
+        "install the Jupyter kernel of this environment",
+        KERNEL,
+        [
+            ("workbench kernel", "install for your user"),
+            ("workbench kernel --device cpu", "a second kernel that never touches the GPU"),
+            ("workbench kernel --remove", "take it away again"),
+        ],
+    )
+    kernel.add_argument("--device", choices=("auto", "cpu", "gpu"), default="auto", help="default: auto")
+    kernel.add_argument("--prefix", help="install under this folder instead of your user's")
+    kernel.add_argument("--remove", action="store_true", help="remove the kernel instead")
+    serve = _add(
+        words,
+        "serve",
+        "serve the explorers as web pages",
+        SERVE,
+        [
+            ("workbench serve", "on this machine, and open the front page"),
+            ("workbench serve --port 8080 --no-browser", "on a port of your choice"),
+        ],
+    )
+    serve.add_argument("--port", type=_port, default=5006, help="port to listen on (default: 5006; 0: any free one)")
+    serve.add_argument("--address", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
+    serve.add_argument(
+        "--allow-origin", action="append", default=[], metavar="HOST[:PORT]", help="also accept pages from here"
+    )
+    serve.add_argument("--no-browser", action="store_true", help="do not open a browser")
+
+
+def _add_work(words: argparse._SubParsersAction) -> None:
+    listing = _add(
+        words,
+        "list",
+        "list methods, explorers and data sets",
+        LIST,
+        [
+            ("workbench list", "everything"),
+            ("workbench list methods", "one kind only"),
+            ("workbench list --readme README.md", "bring the README's table of methods up to date"),
+        ],
+    )
+    listing.add_argument("kind", nargs="?", choices=("methods", "explorers", "data"), help="only this kind")
+    listing.add_argument("--readme", metavar="FILE", help="rewrite the table of methods in this file")
+    listing.set_defaults(run="workbench.commands.listing")
+    train = _add(
+        words,
+        "train",
+        "train one network and keep it as a run folder",
+        TRAIN,
+        [
+            ("workbench train partial_gcnn/NAME --out runs/first", "an experiment of a method"),
+            ("workbench train runs/first/config.json --out runs/again", "the same again, from its configuration"),
+            ("workbench train partial_gcnn/NAME --out runs/first --resume", "go on after an interruption"),
+        ],
+    )
+    train.add_argument("what", help="METHOD/EXPERIMENT, or a JSON file")
+    train.add_argument("--out", required=True, help="the run folder to write")
+    train.add_argument("--seed", type=_seed, help="seed (default: 0, or what the file says)")
+    train.add_argument("--fast", action="store_true", help="the experiment's short version, to try things out")
+    train.add_argument("--resume", action="store_true", help="continue the run in --out")
+    reproduce = _add(
+        words,
+        "reproduce",
+        "train the seeds of a method and check its claims",
+        REPRODUCE,
+        [
+            ("workbench reproduce partial_gcnn", "five seeds, stored as data/claims/partial_gcnn.nc"),
+            ("workbench reproduce partial_gcnn --stored", "print the stored results, train nothing"),
+            ("workbench reproduce partial_gcnn --fast --out try.nc", "a quick pass to try things out"),
+        ],
+    )
+    reproduce.add_argument("method", help="a method of `workbench list`")
+    reproduce.add_argument("--seeds", type=_count, default=5, help="how many seeds (default: 5)")
+    reproduce.add_argument("--out", help="the file to write (default: data/claims/METHOD.nc)")
+    reproduce.add_argument("--fast", action="store_true", help="short training; the numbers are not the claims'")
+    reproduce.add_argument("--stored", action="store_true", help="train nothing; read the stored file")
+    _add(
+        words,
+        "doctor",
+        "say what is here, what is missing and how to mend it",
+        DOCTOR,
+        [("workbench doctor", "the whole table")],
+    )
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line: one word per task, each with a --help that teaches."""
+    top = argparse.ArgumentParser(
+        prog="workbench",
+        description="An interactive workbench for learned equivariance. Start with: workbench lab",
+        epilog="Each word explains itself: workbench lab --help",
+    )
+    top.add_argument("--version", action="version", version=f"workbench {__version__}")
+    top.add_argument("--traceback", action="store_true", help="show where an error came from")
+    words = top.add_subparsers(title="words", metavar="WORD", required=True)
+    _add_faces(words)
+    _add_work(words)
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one word of the command line; returns the exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    rest: list[str] = []
+    if "--" in given:
+        given, rest = given[: given.index("--")], given[given.index("--") + 1 :]
+    reader = parser()
+    options = reader.parse_args(given)
+    if rest and not hasattr(options, "rest"):
+        reader.error(f"nothing may follow --, which only `workbench lab` hands on; got {' '.join(rest)!r}")
+    options.rest = rest
+    try:
+        return importlib.import_module(options.run).run(options)
+    except BrokenPipeError:  # `workbench list | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (ValueError, TypeError, OSError, ModuleNotFoundError) as error:
+        if options.traceback:
+            raise
+        print(f"workbench: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("workbench: stopped", file=sys.stderr)
+        return 130

@@ -1,0 +1,91 @@
+"""`workbench list`: methods, explorers and data sets as they are found, and the README's table of methods."""
+
+from __future__ import annotations
+
+import argparse
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+BEGIN = "<!-- methods: written by `workbench list --readme README.md` -->"
+END = "<!-- end of methods -->"
+WIDTH = 100  # characters
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the lists, or bring the README's table up to date."""
+    if options.readme:
+        changed = update_readme(Path(options.readme))
+        print(f"{options.readme}: {'table rewritten' if changed else 'already up to date'}")
+        return 0
+    sections = {"methods": method_lines, "explorers": explorer_lines, "data": data_lines}
+    chosen = [options.kind] if options.kind else list(sections)
+    for kind in chosen:
+        print(f"{kind}:")
+        for line in sections[kind]():
+            print(textwrap.indent(line, "  "))
+        print()
+    return 0
+
+
+def method_lines() -> Iterator[str]:
+    """One paragraph per method: its paper and its experiments."""
+    from workbench.models.method import methods
+
+    for name, method in sorted(methods().items()):
+        yield f"{name}  {method.title} ({method.authors}, {method.year}, arXiv {method.arxiv})"
+        yield _wrapped(method.summary)
+        if method.experiments:
+            yield _wrapped("train: " + ", ".join(f"{name}/{experiment.name}" for experiment in method.experiments))
+
+
+def explorer_lines() -> Iterator[str]:
+    """One line per explorer: its question."""
+    from workbench.explorers import explorers
+
+    for slug, explorer in explorers().items():
+        yield f"{slug}  {explorer.title}: {explorer.question}"
+
+
+def data_lines() -> Iterator[str]:
+    """One line per data set: whether it is here, and else the command that fetches it."""
+    from workbench.datasets import availability
+
+    for name, state in availability().items():
+        yield f"{name}  {state}"
+
+
+def readme_table() -> str:
+    """The methods as a table for the README."""
+    from workbench.models.method import methods
+
+    rows = ["| method | paper | notebook | what it is about |", "| --- | --- | --- | --- |"]
+    for name, method in sorted(methods().items()):
+        paper = f"{method.title} ({method.authors}, {method.year}, [{method.arxiv}](https://arxiv.org/abs/{method.arxiv}))"
+        notebook = f"[{Path(method.notebook).name}]({_notebook_path(method.notebook)})"
+        rows.append(f"| `{name}` | {paper} | {notebook} | {' '.join(method.summary.split())} |")
+    return "\n".join(rows)
+
+
+def update_readme(path: Path) -> bool:
+    """Put the table between the two markers of a file; True where that changed it.
+
+    Raises ValueError where the file does not have both markers.
+    """
+    text = path.read_text(encoding="utf-8")
+    if BEGIN not in text or END not in text:
+        raise ValueError(f"{path} has no place for the table: it needs the two lines {BEGIN!r} and {END!r}")
+    before, rest = text.split(BEGIN, 1)
+    after = rest.split(END, 1)[1]
+    new = f"{before}{BEGIN}\n{readme_table()}\n{END}{after}"
+    if new != text:
+        path.write_text(new, encoding="utf-8")
+    return new != text
+
+
+def _notebook_path(name: str) -> str:
+    return name if name.startswith("notebooks/") else f"notebooks/{name}"
+
+
+def _wrapped(text: str) -> str:
+    return textwrap.fill(" ".join(text.split()), WIDTH, initial_indent="    ", subsequent_indent="    ")
