@@ -1,0 +1,350 @@
+"""The base of every explorer: typed controls, one pure computation, one view; both faces are generated from it."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import param
+
+from workbench.explorers._controls import Control, Value, describe, refuse_unknown, write
+from workbench.explorers._permalink import read_query, write_query
+
+if TYPE_CHECKING:
+    import ipywidgets
+    import plotly.graph_objects as go
+    import xarray as xr
+
+_KEPT_RESULTS = 24  # results one explorer remembers: a slider moved to and fro costs nothing
+
+
+class Cancelled(Exception):
+    """Raised inside `compute` by `Explorer.tell_progress` once its result is no longer wanted."""
+
+
+class Explorer(param.Parameterized):
+    """A question with controls: the values of its parameters determine one labelled Dataset and one picture.
+
+    **What a subclass writes.** The four texts, its controls, `compute` and `view`; its module says
+    `EXPLORER = ClassName`.
+
+    - Controls are `param.Number` / `param.Integer` (with bounds), `param.Selector`, `param.Boolean`, each with a doc
+      (a sentence for a newcomer) and a label whose closing bracket is the unit, as in "Turn (degrees)". Options or
+      bounds may be changed on the instance (`self.param.layer.objects = [...]`); the faces follow.
+    - `compute` is a pure function of the controls and of what was `attach`ed: it reads nothing else that changes, so
+      that it can run on a copy in another thread, be cached, and be reproduced by `code()`.
+    - `view` maps that Dataset to {"data": [...], "layout": {...}} of numpy arrays, by functions of `workbench.views`.
+      It sets no paper, grid or text colours: the faces give the picture their theme, light or dark.
+    - `ds.attrs["showing"] = "showing 64 of 128 kernels"` where it subsamples; every face and table prints it.
+    - `heavy = True` where compute may take over 20 ms: the faces then compute with `self.coarse` true while a control
+      moves (answer within 20 ms: a smaller grid, a stored result) and once more with `self.coarse` false at rest,
+      cancellable. Long loops call `self.tell_progress(fraction)`, or hand `progress=self.tell_progress,
+      cancel=self.cancel` to the measure they call.
+    - `accepts = ("image",)` or `("image", "model")` where the reader may bring their own: the subclass then has
+      `set_image(array)` / `set_model(module)`, which check it and call `self.attach("image", array)`; compute reads
+      `self.attached.get("image")`. What is attached is no control and no part of the permalink.
+
+    **What a face uses.** `controls()`, `state()`, `set(**values)`, `on_change(callback)`, `at(...)`, `figure_dict()`,
+    `showing`, `permalink()`, `code()`, `table()`, `save(path)`.
+
+    Every value that enters, by whatever door, is checked here in Python; a refusal is one sentence and changes nothing.
+    """
+
+    slug: ClassVar[str] = ""
+    title: ClassVar[str] = ""
+    question: ClassVar[str] = ""
+    explanation: ClassVar[str] = ""
+    heavy: ClassVar[bool] = False
+    accepts: ClassVar[tuple[str, ...]] = ()
+
+    # Set by a face on the copy it computes with (`at`), never by a reader.
+    coarse: bool = False
+    progress: Callable[[float], None] | None = None
+    cancel: threading.Event | None = None
+
+    def __init__(self, **values: Value) -> None:
+        super().__init__()
+        self._attached: dict[str, Any] = {}
+        self._revision = 0  # counts attachments: part of the key of a result
+        self._results = _Results(_KEPT_RESULTS)
+        self._callbacks: list[Callable[[], None]] = []
+        self._held = False
+        self.param.watch(self._notice, list(control_names(type(self))))
+        self.set(**values)
+
+    def compute(self) -> xr.Dataset:
+        """Compute the labelled arrays behind the picture, from the controls and what is attached alone."""
+        raise NotImplementedError(f"{type(self).__name__} has no compute; write it.")
+
+    def view(self, ds: xr.Dataset) -> dict[str, Any]:
+        """Draw the Dataset as {"data": [...], "layout": {...}}."""
+        raise NotImplementedError(f"{type(self).__name__} has no view; write it.")
+
+    # ---- controls and state
+
+    def controls(self) -> tuple[Control, ...]:
+        """The controls in the order they are written in the class, as the faces draw them."""
+        return tuple(describe(self, name) for name in control_names(type(self)))
+
+    def state(self) -> dict[str, Value]:
+        """The value of every control."""
+        return {name: getattr(self, name) for name in control_names(type(self))}
+
+    def set(self, **values: Value) -> None:
+        """Set several controls at once: all of them or, where one is refused, none.
+
+        Raises:
+            ValueError: a name that is no control, or a value its control does not accept.
+        """
+        names = control_names(type(self))
+        refuse_unknown(list(values), list(names))
+        before = self.state()
+        with self._one_notice():
+            try:
+                for name in names:  # in the order of the class: an earlier control may change a later one's options
+                    if name in values:
+                        setattr(self, name, values[name])
+            except ValueError:
+                for name in names:
+                    setattr(self, name, before[name])
+                raise
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in control_names(type(self)):
+            value = describe(self, name).check(value)
+        super().__setattr__(name, value)
+
+    def on_change(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Call `callback()` after a control or an attachment changed (once per `set`); returns what undoes this."""
+        self._callbacks.append(callback)
+        return lambda: self._callbacks.remove(callback)
+
+    def at(
+        self,
+        *,
+        coarse: bool = False,
+        cancel: threading.Event | None = None,
+        progress: Callable[[float], None] | None = None,
+        **values: Value,
+    ) -> Explorer:
+        """A copy at the present state (or another one): for computing in a thread while this one moves on.
+
+        The copy shares the attachments and the remembered results.
+        """
+        copy = type(self)()
+        copy._attached, copy._revision, copy._results = dict(self._attached), self._revision, self._results
+        copy.set(**{**self.state(), **values})
+        copy.coarse, copy.cancel, copy.progress = coarse, cancel, progress
+        return copy
+
+    # ---- what the reader brings along
+
+    @property
+    def attached(self) -> Mapping[str, Any]:
+        """What the reader brought along, by name: "image" (a read-only array) or "model"."""
+        return MappingProxyType(self._attached)
+
+    def attach(self, name: str, value: Any) -> None:
+        """Keep a checked image or model beside the controls; None takes it away again."""
+        if name not in self.accepts:
+            raise ValueError(
+                f"{name!r} was given, but {self.title or type(self).__name__} accepts "
+                f"{' and '.join(self.accepts) or 'nothing to be attached'}; leave it out."
+            )
+        if isinstance(value, np.ndarray):
+            value = value.copy()
+            value.flags.writeable = False
+        self._attached = {key: kept for key, kept in self._attached.items() if key != name}
+        if value is not None:
+            self._attached[name] = value
+        self._revision += 1
+        self._notice()
+
+    # ---- results
+
+    def tell_progress(self, fraction: float) -> None:
+        """Called by a long `compute` now and then, with the part done in [0, 1]; raises `Cancelled` to stop it."""
+        if self.cancel is not None and self.cancel.is_set():
+            raise Cancelled(self.slug)
+        if self.progress is not None:
+            self.progress(min(max(fraction, 0.0), 1.0))
+
+    def dataset(self) -> xr.Dataset:
+        """The labelled arrays at the present state: computed once, then remembered; the arrays are read-only."""
+        key = (self.coarse, self._revision, *self.state().values())
+        ds = self._results.get(key)
+        if ds is None and self.coarse:
+            ds = self._results.get((False, *key[1:]))
+        if ds is None:
+            ds = self._freeze(self.compute())
+            if self.cancel is not None and self.cancel.is_set():
+                raise Cancelled(self.slug)
+            self._results.put(key, ds)
+        return ds.copy(deep=False)
+
+    def figure_dict(self) -> dict[str, Any]:
+        """The picture as plain data: {"data": [...], "layout": {...}}."""
+        ds = self.dataset()
+        drawn = self.view(ds)
+        layout = {"uirevision": self.slug, **drawn["layout"]}
+        note = ds.attrs.get("showing")
+        written = [item.get("text") for item in layout.get("annotations", ())]
+        if note and note not in written:
+            layout["annotations"] = [*layout.get("annotations", ()), _note(note)]
+        return {"data": drawn["data"], "layout": layout}
+
+    def figure(self) -> go.Figure:
+        """The picture as a plotly figure."""
+        import plotly.graph_objects as go
+
+        return go.Figure(self.figure_dict())
+
+    @property
+    def showing(self) -> str:
+        """'showing n of N ...' where the present result is a part of what there is, else an empty string."""
+        return str(self.dataset().attrs.get("showing", ""))
+
+    def table(self, kind: str = "text") -> str:
+        """The numbers behind the picture as a "text" or an escaped "html" table."""
+        from workbench.explorers._table import as_html, as_text
+
+        write_table = {"text": as_text, "html": as_html}[kind]
+        return write_table(self.title, self.question, self.state_lines(), self.dataset())
+
+    def state_lines(self) -> list[tuple[str, str]]:
+        """Every control's label and present value in words, for tables and captions."""
+        lines = []
+        for control in self.controls():
+            value = getattr(self, control.name)
+            labels = {option: label for label, option in control.options}
+            words = {True: "yes", False: "no"} if control.kind == "switch" else labels
+            lines.append((control.label, words.get(value) or write(value)))
+        return lines
+
+    def save(self, path: str | Path) -> Path:
+        """Write the Dataset as NetCDF; `workbench.measure.open_dataset` reads it back unchanged."""
+        from workbench.measure.dataset import save
+
+        save(self.dataset(), path)
+        return Path(path)
+
+    # ---- going elsewhere and coming back
+
+    def permalink(self) -> str:
+        """The present state as the query of an address, every control named: '?angle_deg=30.0&n=8'."""
+        return write_query(self.state())
+
+    @classmethod
+    def from_permalink(cls, query: str) -> Explorer:
+        """The explorer at the state of a permalink; controls it does not name keep their defaults.
+
+        Raises:
+            ValueError: malformed, too long, a key that is unknown or comes twice, a value out of range.
+        """
+        explorer = cls()
+        explorer.follow(query)
+        return explorer
+
+    def follow(self, query: str) -> None:
+        """Go to the state of a permalink; refused like `from_permalink`, and then nothing changes."""
+        texts = read_query(query)
+        names = control_names(type(self))
+        refuse_unknown(list(texts), list(names))
+        before = self.state()
+        with self._one_notice():
+            try:
+                for name in names:
+                    if name in texts:
+                        setattr(self, name, describe(self, name).parse(texts[name]))
+            except ValueError:
+                self.set(**before)
+                raise
+
+    def code(self) -> str:
+        """Python that reproduces the present state, ready to be pasted into a notebook."""
+        from workbench.explorers._code import as_code
+
+        return as_code(self)
+
+    def widget(self) -> ipywidgets.VBox:
+        """The explorer as a widget for a notebook."""
+        from workbench.explorers._notebook import explorer_widget
+
+        return explorer_widget(self)
+
+    def _ipython_display_(self) -> None:
+        self.widget()._ipython_display_()
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        return {"text/plain": self.table(), "text/html": self.table("html")}
+
+    # ---- machinery
+
+    def _freeze(self, ds: xr.Dataset) -> xr.Dataset:
+        import xarray as xr
+
+        if not isinstance(ds, xr.Dataset):
+            raise TypeError(
+                f"{type(self).__name__}.compute gave a {type(ds).__name__}, but a xarray.Dataset was "
+                "expected; return what the measure returns."
+            )
+        ds = ds.assign_attrs(explorer=self.slug, state=self.permalink())
+        for variable in ds.variables.values():
+            if isinstance(variable.data, np.ndarray):
+                variable.data.flags.writeable = False
+        return ds
+
+    def _notice(self, *_: param.parameterized.Event) -> None:
+        if not self._held:
+            for callback in list(self._callbacks):
+                callback()
+
+    @contextmanager
+    def _one_notice(self) -> Iterator[None]:
+        before, held, self._held = self.state(), self._held, True
+        try:
+            yield
+        finally:
+            self._held = held
+            if self.state() != before:
+                self._notice()
+
+
+@cache
+def control_names(cls: type[Explorer]) -> tuple[str, ...]:
+    """The names of an explorer's controls, in the order they are written."""
+    return tuple(name for name in cls.param if name != "name" and (cls.param[name].precedence or 0) >= 0)
+
+
+def _note(text: str) -> dict[str, Any]:
+    """The 'showing n of N' note in the lower right corner, below the axis."""
+    place = {"x": 1, "y": 0, "xref": "paper", "yref": "paper", "xanchor": "right", "yanchor": "top", "yshift": -30}
+    return {**place, "text": text, "showarrow": False, "font": {"size": 11}, "opacity": 0.8}
+
+
+class _Results:
+    """The most recent results by state, shared between an explorer and its copies in other threads."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._kept: OrderedDict[tuple[Any, ...], xr.Dataset] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: tuple[Any, ...]) -> xr.Dataset | None:
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+            return self._kept.get(key)
+
+    def put(self, key: tuple[Any, ...], ds: xr.Dataset) -> None:
+        with self._lock:
+            self._kept[key] = ds
+            while len(self._kept) > self._size:
+                self._kept.popitem(last=False)
