@@ -1,0 +1,152 @@
+"""All kernels of a layer in one evaluation of its coordinate network."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from workbench.groups import O2, Group
+from workbench.kernels.geometry import Plan, disc_mask, plan, tap_offsets, turn_permutation
+from workbench.kernels.networks import KernelSpec, make_network
+
+CALIBRATION_GRID = 4  # rotations at which the gain is set, between one sample and a dense grid
+
+
+class KernelBank(nn.Module):
+    r"""Kernels k(h^{-1} x, h^{-1} \tilde h) for all output elements h and input elements \tilde h.
+
+    Args:
+        in_channels, out_channels: C_in and C_out.
+        kernel_size: k taps a side; the support is a disc.
+        group: the planar group H; the layer lives on R^2 x| H.
+        spec: the coordinate network.
+        lifting: the input has no group axis.
+
+    Evaluated once per distinct kernel: where both lists of elements are whole even grids and a quarter turn
+    maps them to themselves, three of four orientations are turned copies, exact by construction.
+
+    >>> import torch
+    >>> from workbench.groups import SO2
+    >>> from workbench.kernels import KernelBank, KernelSpec
+    >>> bank = KernelBank(2, 3, 5, SO2(), KernelSpec(hidden=8), lifting=True)
+    >>> tuple(bank(SO2().grid(8), None).shape)
+    (3, 8, 2, 1, 25)
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel_size: int, group: Group, spec: KernelSpec, lifting: bool
+    ):
+        super().__init__()
+        self.in_channels, self.out_channels, self.kernel_size = in_channels, out_channels, kernel_size
+        self.group, self.spec, self.lifting = group, spec, lifting
+        inside = disc_mask(kernel_size)
+        half = max((kernel_size - 1) / 2, 1.0)
+        self.register_buffer("taps", tap_offsets(kernel_size)[inside] / half, persistent=False)
+        self.network = make_network(spec, self.coordinate_dim, out_channels * in_channels)
+        self.register_buffer("gain", torch.ones(()))
+        self.gain.fill_(self._calibrate())
+
+    @property
+    def coordinate_dim(self) -> int:
+        """Numbers that name one point: (x, y) unless k = 1, the relative angle and, in O(2), the mirror."""
+        spatial = 0 if self.kernel_size == 1 and not self.lifting else 2
+        if self.lifting:
+            return spatial
+        angle = 2 if self.spec.encoding == "periodic" else 1
+        return spatial + angle + isinstance(self.group, O2)
+
+    def coordinates(self, outputs: Tensor, inputs: Tensor | None) -> Tensor:
+        """Points ``(S_out, S_in, T, coordinate_dim)`` at which the network is evaluated."""
+        parts = []
+        n_in = 1 if inputs is None else len(inputs)
+        taps = self.taps.to(outputs.dtype)
+        if self.kernel_size > 1 or self.lifting:
+            back = self.group.matrix(self.group.inverse(outputs))
+            moved = taps @ back.transpose(-1, -2)
+            parts.append(moved[:, None].expand(-1, n_in, -1, -1))
+        if inputs is not None:
+            relative = self.group.product(self.group.inverse(outputs)[:, None], inputs[None])
+            parts.append(self._encode(relative)[:, :, None].expand(-1, -1, len(taps), -1))
+        return torch.cat(parts, -1)
+
+    def _encode(self, relative: Tensor) -> Tensor:
+        angle = relative[..., :1]
+        if self.spec.encoding == "periodic":
+            encoded = torch.cat([torch.cos(angle), torch.sin(angle)], -1)
+        else:
+            encoded = torch.remainder(angle, 2 * math.pi) / math.pi - 1
+        return torch.cat([encoded, relative[..., 1:]], -1)
+
+    def _plan(self, n_out: int, n_in: int, uniform: bool) -> Plan:
+        reuse = uniform and turn_permutation(self.group, n_out, 1) is not None
+        if reuse and not self.lifting:
+            reuse = turn_permutation(self.group, n_in, 1) is not None
+        return plan(self.group, n_out, n_in, self.kernel_size, reuse)
+
+    def values(self, outputs: Tensor, inputs: Tensor | None) -> Tensor:
+        """Scaled kernel values at every point, ``(C_out * C_in, S_out * S_in * T)``; no mean over inputs yet."""
+        points = self.coordinates(outputs, inputs).flatten(0, -2)
+        features = self.network.features(points)
+        readout = self.network.readout
+        return torch.addmm(readout.bias[:, None], readout.weight, features.T) * self.gain
+
+    def forward(self, outputs: Tensor, inputs: Tensor | None, uniform: bool = False) -> Tensor:
+        """The bank ``(C_out, S_out, C_in, S_in, k*k)``, zero outside the disc, divided by S_in.
+
+        Args:
+            outputs: ``(S_out, element_dim)``.
+            inputs: ``(S_in, element_dim)``, ``None`` for a lifting layer.
+            uniform: both lists are whole even grids, so that quarter turns may be looked up.
+        """
+        n_in = 1 if inputs is None else len(inputs)
+        chosen = self._plan(len(outputs), n_in, uniform)
+        values = self.values(outputs[list(chosen.outputs)], inputs) / n_in
+        return self._place(values, chosen.index)
+
+    def _place(self, values: Tensor, index: Tensor) -> Tensor:
+        padded = nn.functional.pad(values, (0, 1))  # the last column is the zero outside the disc
+        n_out, n_in, taps = index.shape
+        placed = padded.index_select(1, index.to(values.device).flatten())
+        placed = placed.view(self.out_channels, self.in_channels, n_out, n_in, taps)
+        return placed.permute(0, 2, 1, 3, 4).contiguous()
+
+    @torch.no_grad()
+    def _calibrate(self) -> float:
+        """The factor that makes std out / std in close to 1 at the start, whatever the number of elements.
+
+        A lifting layer is calibrated on white noise, in closed form. What reaches a group layer is smooth over
+        pixels and elements alike, so it is calibrated on white noise lifted by a layer of its own kind.
+        """
+        if self.lifting:
+            elements = self.group.grid(self._calibration_grid())
+            power = self.values(elements, None).square().mean() * self.in_channels * len(self.taps)
+        else:
+            power = self._respond_to_lifted_noise().square().mean()
+        return float(power.clamp_min(1e-24) ** -0.5)
+
+    def _calibration_grid(self) -> int:
+        return self.group.order or CALIBRATION_GRID * (2 if isinstance(self.group, O2) else 1)
+
+    def _respond_to_lifted_noise(self) -> Tensor:
+        elements = self.group.grid(self._calibration_grid())
+        k = max(self.kernel_size, 3)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            lift = KernelBank(3, self.in_channels, k, self.group, self.spec, lifting=True)
+            noise = torch.randn(4, 3, 4 * k, 4 * k)
+        lifted = _circular(noise, lift(elements, None), k)
+        few = slice(0, 16)  # enough output channels to estimate one variance
+        return _circular(lifted / lifted.std(), self(elements, elements, True)[few], self.kernel_size)
+
+    def extra_repr(self) -> str:
+        """Channels, size, group and network."""
+        return f"{self.in_channels}->{self.out_channels}, k={self.kernel_size}, {self.group}, {self.spec.network}"
+
+
+def _circular(x: Tensor, bank: Tensor, k: int) -> Tensor:
+    weight = bank.flatten(2, 3).flatten(0, 1).unflatten(-1, (k, k))
+    low = k // 2
+    padded = nn.functional.pad(x, (low, k - 1 - low, low, k - 1 - low), mode="circular")
+    return nn.functional.conv2d(padded, weight)

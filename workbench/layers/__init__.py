@@ -1,0 +1,19 @@
+"""Torch modules whose signals carry their group elements."""
+
+from workbench.layers.convolution import GroupConv, LiftingConv, group_layers, set_n
+from workbench.layers.pointwise import GroupBatchNorm, GroupDropout, GroupInstanceNorm, GroupLayerNorm, GroupReLU
+from workbench.layers.pooling import GroupPool, GroupProjection
+
+__all__ = [
+    "GroupBatchNorm",
+    "GroupConv",
+    "GroupDropout",
+    "GroupInstanceNorm",
+    "GroupLayerNorm",
+    "GroupPool",
+    "GroupProjection",
+    "GroupReLU",
+    "LiftingConv",
+    "group_layers",
+    "set_n",
+]

@@ -1,0 +1,268 @@
+"""Lifting and group convolutions with kernels from a coordinate network, full or partial.
+
+Romero & Lohit 2022 (arXiv 2110.10211). Output element (x, h), input elements in a list S_in:
+
+    lifting  (k * f)(x, h) = sum_c integral k_c(h^-1 (y - x)) f_c(y) dy
+    group    (k * f)(x, h) = sum_c mean_{h' in S_in} integral k_c(h^-1 (y - x), h^-1 h') f_c(y, h') dy
+
+The mean over input samples, where the released code sums, makes the number of elements free to change, also
+after training. A partial layer draws its output elements from a learned distribution; it computes the same
+convolution at fewer places.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from workbench.groups import Draw, Group, GroupSignal, parse_group
+from workbench.groups.base import check_count
+from workbench.groups.distributions import GroupDistribution, learned_distribution
+from workbench.kernels import KernelBank, KernelSpec
+from workbench.layers.apply import convolve
+from workbench.layers.lattice import check_size, check_window
+
+SAMPLINGS = ("grid", "random")
+
+
+class _GroupLayer(nn.Module):
+    """What lifting and group convolutions share: elements, kernels, one convolution call."""
+
+    distribution: GroupDistribution | None = None
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        *,
+        group: Group | str = "SO2",
+        n: int | None = None,
+        sampling: str = "grid",
+        stride: int = 1,
+        padding: int | str = "same",
+        padding_mode: str = "zeros",
+        bias: bool = True,
+        kernel: KernelSpec | None = None,
+        input_size: int | tuple[int, int] | None = None,
+        exact: bool = True,
+    ):
+        super().__init__()
+        name = type(self).__name__
+        check_window(name, in_channels=in_channels, out_channels=out_channels, kernel_size=kernel_size, stride=stride)
+        if sampling not in SAMPLINGS:
+            raise ValueError(f"{name}: sampling = {sampling!r} was given; expected 'grid' or 'random'.")
+        if padding_mode not in ("zeros", "circular"):
+            raise ValueError(f"{name}: padding_mode = {padding_mode!r} was given; expected 'zeros' or 'circular'.")
+        self.in_channels, self.out_channels, self.kernel_size = in_channels, out_channels, kernel_size
+        self.group = parse_group(group)
+        self.n = n if n is not None else (self.group.order or 8)
+        self.sampling, self.stride, self.padding_mode, self.exact = sampling, stride, padding_mode, exact
+        self.padding = _symmetric_padding(name, padding, kernel_size)
+        if self.group.order and sampling == "random":
+            raise ValueError(f"{name}: random sampling of the finite {self.group} was asked; expected sampling='grid'.")
+        self.group.grid(self.n)  # refuses a number that the group cannot offer
+        self.kernels = KernelBank(
+            in_channels, out_channels, kernel_size, self.group, kernel or KernelSpec(), isinstance(self, LiftingConv)
+        )
+        self.bias = nn.Parameter(torch.zeros(out_channels)) if bias else None
+        self._requested: Tensor | None = None
+        self._kept_draw: tuple[tuple, Draw] | None = None
+        self._kept_bank: tuple[tuple, Draw, Tensor | None, Tensor] | None = None
+        if input_size is not None:
+            side = (input_size, input_size) if isinstance(input_size, int) else tuple(input_size)
+            self.check_size(side)
+
+    def check_size(self, size: tuple[int, int]) -> None:
+        """Refuse an input of ``(H, W)`` pixels on which the layer could not be exact at quarter turns."""
+        check_size(str(self), size, self.kernel_size, self.stride, self.padding, self.exact)
+
+    @contextmanager
+    def requested(self, elements: Tensor) -> Iterator[None]:
+        """Within this block the layer answers at ``elements (S, element_dim)`` instead of drawing its own."""
+        before, self._requested = self._requested, elements
+        try:
+            yield
+        finally:
+            self._requested = before
+
+    def draw(self) -> Draw:
+        """The output elements of the next forward pass; fixed in evaluation mode."""
+        weight = next(self.kernels.network.parameters())
+        if self._requested is not None:
+            return Draw(self._requested.to(weight), None, uniform=False)
+        if self.training:
+            return self._draw(weight)
+        versions = tuple(p._version for p in self.distribution.parameters()) if self.distribution else ()
+        key = (self.n, self.sampling, weight.dtype, weight.device, versions, torch.is_inference_mode_enabled())
+        if torch.is_grad_enabled() and versions:
+            return self._draw(weight)
+        if self._kept_draw is None or self._kept_draw[0] != key:
+            self._kept_draw = key, self._draw(weight)
+        return self._kept_draw[1]
+
+    def _draw(self, weight: Tensor) -> Draw:
+        if self.distribution is not None:
+            offset = None if self.training and self.sampling == "random" else 0.5
+            return self.distribution.rsample(self.n, offset)
+        random = self.training and self.sampling == "random"
+        offset = torch.rand((), dtype=torch.float64) if random else 0.0
+        return Draw(self.group.grid(self.n, offset, weight.dtype, weight.device), None, uniform=True)
+
+    def bank(self, outputs: Tensor, inputs: Tensor | None = None, uniform: bool = False) -> Tensor:
+        """Kernels ``(C_out, S_out, C_in, S_in, k*k)`` for these lists of elements."""
+        return self.kernels(outputs, inputs, uniform)
+
+    def _bank(self, drawn: Draw, signal: GroupSignal | None) -> Tensor:
+        inputs = None if signal is None else signal.elements
+        uniform = drawn.uniform and (signal is None or signal.uniform)
+        weights = None if signal is None else signal.weights
+        parameters = list(self.kernels.network.parameters())
+        frozen = not self.training and not (torch.is_grad_enabled() and any(p.requires_grad for p in parameters))
+        key = tuple((p.data_ptr(), p._version) for p in parameters), torch.is_inference_mode_enabled()
+        kept = self._kept_bank
+        if frozen and kept and kept[0] == key and kept[1].elements is drawn.elements and kept[2] is inputs:
+            return kept[3]
+        bank = self.bank(drawn.elements, inputs, uniform)
+        if weights is not None:
+            share = weights * (len(weights) / weights.sum())
+            bank = bank * share[:, None]
+        bank = bank.flatten(2, 3).flatten(0, 1)
+        self._kept_bank = (key, drawn, inputs, bank) if frozen else None
+        return bank
+
+    def _convolve(self, x: Tensor, signal: GroupSignal | None) -> GroupSignal:
+        self.check_size((x.shape[-2], x.shape[-1]))
+        drawn = self.draw()
+        weight = self._bank(drawn, signal)
+        out = convolve(x, weight, self.kernel_size, self.stride, self.padding, self.padding_mode)
+        values = out.unflatten(1, (self.out_channels, len(drawn.elements)))
+        if self.bias is not None:
+            values = values + self.bias[:, None, None, None]
+        if drawn.weights is not None:
+            values = values * drawn.weights[:, None, None]
+        return GroupSignal(values, drawn.elements, self.group, drawn.weights, drawn.uniform)
+
+    def __getstate__(self) -> dict[str, object]:
+        return {**super().__getstate__(), "_kept_draw": None, "_kept_bank": None}  # type: ignore[misc]
+
+    def extra_repr(self) -> str:
+        """Group, channels, extent and kind of equivariance."""
+        kind = "partial" if self.distribution is not None else "strict"
+        return (
+            f"{self.in_channels}->{self.out_channels}, k={self.kernel_size}, {self.group}, n={self.n}, "
+            f"{self.sampling}, stride={self.stride}, padding={self.padding} {self.padding_mode}, {kind}"
+        )
+
+    def __str__(self) -> str:
+        return f"{type(self).__name__}({self.extra_repr()})"
+
+
+class LiftingConv(_GroupLayer):
+    """From an image ``(B, C_in, H, W)`` to a :class:`GroupSignal` ``(B, C_out, G, H', W')``.
+
+    It always covers the whole group.
+
+    Args:
+        in_channels, out_channels: C_in and C_out.
+        kernel_size: k, taps a side of the disc's square.
+        group: planar group or its name, for example "SO2", "C(8)", "O2".
+        n: number of elements, free to change later; a finite group's order by default, 8 otherwise.
+        sampling: "grid", or "random" for a common random turn of the grid in each training step.
+        padding: "same" (odd k only), "valid" or a number of pixels on every side.
+        kernel: the coordinate network.
+        input_size: H and W, to refuse at construction what could not be exact at quarter turns.
+        exact: ``False`` accepts sizes that are not.
+
+    Raises:
+        ValueError: for sizes, groups or numbers that cannot be, with the nearest fix.
+
+    >>> import torch
+    >>> from workbench.layers import LiftingConv
+    >>> tuple(LiftingConv(1, 4, 5, group="C(8)")(torch.zeros(2, 1, 16, 16)).values.shape)
+    (2, 4, 8, 16, 16)
+    """
+
+    def forward(self, x: Tensor) -> GroupSignal:
+        if not isinstance(x, Tensor) or x.ndim != 4 or x.shape[1] != self.in_channels:
+            given = tuple(x.shape) if isinstance(x, Tensor) else type(x).__name__
+            raise ValueError(f"{self}: {given} was given; expected images (B, {self.in_channels}, H, W).")
+        return self._convolve(x, None)
+
+
+class GroupConv(_GroupLayer):
+    """From a :class:`GroupSignal` ``(B, C_in, G, H, W)`` to one ``(B, C_out, G', H', W')``.
+
+    Args:
+        partial: learn the distribution of the output elements (arc on SO2, gates on finite factors).
+        gradient: of the arc's width, "full" or "reference" (see :class:`workbench.groups.UniformArc`).
+        others: as in :class:`LiftingConv`.
+
+    >>> import torch
+    >>> from workbench.layers import GroupConv, LiftingConv
+    >>> net = torch.nn.Sequential(LiftingConv(1, 4, 5), GroupConv(4, 6, 5, partial=True))
+    >>> tuple(net(torch.zeros(2, 1, 16, 16)).values.shape)
+    (2, 6, 8, 16, 16)
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        *,
+        partial: bool = False,
+        gradient: str = "full",
+        **options,
+    ):
+        super().__init__(in_channels, out_channels, kernel_size, **options)
+        self.distribution = learned_distribution(self.group, gradient=gradient) if partial else None
+
+    def forward(self, signal: GroupSignal) -> GroupSignal:
+        if not isinstance(signal, GroupSignal) or signal.values.shape[1] != self.in_channels:
+            given = tuple(signal.values.shape) if isinstance(signal, GroupSignal) else type(signal).__name__
+            raise ValueError(
+                f"{self}: {given} was given; expected a GroupSignal (B, {self.in_channels}, G, H, W); put a LiftingConv "
+                "before the first group convolution."
+            )
+        if signal.elements.shape[-1] != self.group.element_dim:
+            raise ValueError(f"{self}: a signal on {signal.group} was given; expected one on {self.group}.")
+        return self._convolve(signal.folded(), signal)
+
+
+def _symmetric_padding(name: str, padding: int | str, kernel_size: int) -> int:
+    if padding == "valid":
+        return 0
+    if padding == "same":
+        if kernel_size % 2 == 0:
+            raise ValueError(
+                f"{name}: padding='same' with the even kernel size {kernel_size} was given; it pads one side more than "
+                f"the other and breaks quarter turns; use kernel size {kernel_size + 1}, 'valid' or a number of pixels."
+            )
+        return kernel_size // 2
+    if not isinstance(padding, int):
+        raise ValueError(f"{name}: padding = {padding!r} was given; expected 'same', 'valid' or a number of pixels.")
+    check_window(name, padding=padding)
+    return padding
+
+
+def group_layers(model: nn.Module) -> dict[str, _GroupLayer]:
+    """The lifting and group convolutions of a model, by module name, in order."""
+    return {name: module for name, module in model.named_modules() if isinstance(module, _GroupLayer)}
+
+
+def set_n(model: nn.Module, n: int) -> None:
+    """Give every group layer ``n`` elements; the weights stay as they are.
+
+    Raises:
+        ValueError: when a layer's group cannot offer ``n``; no layer is changed then.
+    """
+    layers = group_layers(model).values()
+    check_count(n, "set_n")
+    for layer in layers:
+        layer.group.grid(n)
+    for layer in layers:
+        layer.n = n

@@ -1,0 +1,56 @@
+"""Which sizes let a layer commute exactly with quarter turns and flips.
+
+A window of w pixels with stride s and p pixels of padding on each side visits the image symmetrically exactly
+when s divides H + 2 p - w; otherwise the last pixels of one side are never seen and a turned image is read
+differently (derived here; 2x2 pooling of 17 pixels is off by half of the signal).
+"""
+
+from __future__ import annotations
+
+
+def size_problem(size: tuple[int, int], window: int, stride: int, padding: int) -> str | None:
+    """Why a sliding window breaks quarter turns at this size, with the nearest fix; ``None`` when it does not.
+
+    >>> from workbench.layers.lattice import size_problem
+    >>> size_problem((16, 16), window=2, stride=2, padding=0) is None
+    True
+    >>> print(size_problem((17, 17), window=2, stride=2, padding=0))
+    a window of 2 with stride 2 and padding 0 leaves 1 of 17 pixels unseen on one side; use window 3, or size 16 or 18
+    """
+    for side in size:
+        rest = (side + 2 * padding - window) % stride
+        if rest:
+            return (
+                f"a window of {window} with stride {stride} and padding {padding} leaves {rest} of {side} pixels "
+                f"unseen on one side; use window {window + rest}, or size {side - rest} or {side - rest + stride}"
+            )
+    return None
+
+
+def check_size(name: str, size: tuple[int, int], window: int, stride: int, padding: int, exact: bool) -> None:
+    """Refuse a size that the window cannot hold, or that breaks exactness while ``exact`` is asked for.
+
+    Raises:
+        ValueError: with what was given, what was expected and the nearest fix.
+    """
+    if min(size) + 2 * padding < window:
+        raise ValueError(
+            f"{name}: an input of {size[0]} x {size[1]} pixels was given; expected at least {window - 2 * padding} "
+            f"for a window of {window} with padding {padding}; use a smaller window or more padding."
+        )
+    if exact and (problem := size_problem(size, window, stride, padding)):
+        raise ValueError(f"{name}: not equivariant to quarter turns: {problem}; or pass exact=False to accept it.")
+
+
+def check_window(name: str, **numbers: int) -> None:
+    """Refuse window sizes, strides and paddings that are not sensible integers."""
+    for key, value in numbers.items():
+        least = 0 if key == "padding" else 1
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            raise ValueError(f"{name}: {key} = {value!r} was given; expected an integer of at least {least}.")
+
+
+def output_size(size: tuple[int, int], window: int, stride: int, padding: int) -> tuple[int, int]:
+    """Pixels after the window: ``(H + 2 p - w) // s + 1`` on each side."""
+    height, width = ((side + 2 * padding - window) // stride + 1 for side in size)
+    return height, width

@@ -1,0 +1,72 @@
+"""Norms, non-linearities and dropout that treat every group element and every pixel alike."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from workbench.groups import GroupSignal
+
+
+class _OnValues(nn.Module):
+    """Apply ``on_values`` to a signal ``(B, C, G, H, W)`` and keep its elements."""
+
+    def on_values(self, values: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    def forward(self, signal: GroupSignal) -> GroupSignal:
+        return signal.map(self.on_values)
+
+
+class GroupBatchNorm(_OnValues):
+    """Batch norm with one scale and shift per channel, statistics over (B, G, H, W)."""
+
+    def __init__(self, channels: int, eps: float = 1e-5, momentum: float = 0.1):
+        super().__init__()
+        self.norm = nn.BatchNorm3d(channels, eps=eps, momentum=momentum)
+
+    def on_values(self, values: Tensor) -> Tensor:
+        return self.norm(values)
+
+
+class GroupInstanceNorm(_OnValues):
+    """Each sample and channel to mean 0 and variance 1 over (G, H, W), no learned scale."""
+
+    def __init__(self, channels: int, eps: float = 1e-5):
+        super().__init__()
+        self.channels, self.eps = channels, eps
+
+    def on_values(self, values: Tensor) -> Tensor:
+        return nn.functional.instance_norm(values, eps=self.eps)
+
+
+class GroupLayerNorm(_OnValues):
+    """Each sample to mean 0 and variance 1 over (C, G, H, W), one learned scale and shift per channel."""
+
+    def __init__(self, channels: int, eps: float = 1e-5):
+        super().__init__()
+        self.norm = nn.GroupNorm(1, channels, eps=eps)
+
+    def on_values(self, values: Tensor) -> Tensor:
+        return self.norm(values)
+
+
+class GroupReLU(_OnValues):
+    """max(0, x); pointwise on a regular representation, hence equivariant."""
+
+    def on_values(self, values: Tensor) -> Tensor:
+        return torch.relu(values)
+
+
+class GroupDropout(_OnValues):
+    """Dropout; ``whole_channels`` drops a channel on all elements and pixels at once."""
+
+    def __init__(self, p: float = 0.5, whole_channels: bool = False):
+        super().__init__()
+        if not 0 <= p < 1:
+            raise ValueError(f"GroupDropout: p = {p} was given; expected a probability in [0, 1).")
+        self.p, self.whole_channels = p, whole_channels
+
+    def on_values(self, values: Tensor) -> Tensor:
+        drop = nn.functional.dropout3d if self.whole_channels else nn.functional.dropout
+        return drop(values, self.p, self.training)

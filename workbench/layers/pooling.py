@@ -1,0 +1,89 @@
+"""Pooling over pixels that keeps the lattice symmetric, and the projection that ends a group network."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from workbench.groups import GroupSignal
+from workbench.layers.lattice import check_size, check_window
+
+
+class GroupPool(nn.Module):
+    """Max or mean over a window of pixels, element by element: ``(B, C, G, H, W) -> (B, C, G, H', W')``.
+
+    Args:
+        window: pixels a side.
+        stride: the window by default.
+        padding: pixels on every side.
+        kind: "max" or "mean".
+        input_size: H and W, to refuse at construction what breaks quarter turns; otherwise the first forward does.
+        exact: ``False`` accepts such sizes.
+    """
+
+    def __init__(
+        self,
+        window: int = 2,
+        stride: int | None = None,
+        padding: int = 0,
+        kind: str = "max",
+        input_size: int | tuple[int, int] | None = None,
+        exact: bool = True,
+    ):
+        super().__init__()
+        self.window, self.stride, self.padding = window, window if stride is None else stride, padding
+        check_window("GroupPool", window=window, stride=self.stride, padding=padding)
+        if kind not in ("max", "mean"):
+            raise ValueError(f"GroupPool: kind = {kind!r} was given; expected 'max' or 'mean'.")
+        self.kind, self.exact = kind, exact
+        if input_size is not None:
+            self.check_size((input_size, input_size) if isinstance(input_size, int) else tuple(input_size))
+
+    def check_size(self, size: tuple[int, int]) -> None:
+        """Refuse an input of ``(H, W)`` pixels that the window would visit unsymmetrically."""
+        check_size(str(self), size, self.window, self.stride, self.padding, self.exact)
+
+    def forward(self, signal: GroupSignal) -> GroupSignal:
+        values = signal.values
+        self.check_size((values.shape[-2], values.shape[-1]))
+        pool = nn.functional.max_pool2d if self.kind == "max" else nn.functional.avg_pool2d
+        pooled = pool(values.flatten(1, 2), self.window, self.stride, self.padding)
+        return signal.with_values(pooled.unflatten(1, values.shape[1:3]))
+
+    def extra_repr(self) -> str:
+        """Window, stride, padding and kind."""
+        return f"{self.kind}, window={self.window}, stride={self.stride}, padding={self.padding}"
+
+    def __str__(self) -> str:
+        return f"GroupPool({self.extra_repr()})"
+
+
+class GroupProjection(nn.Module):
+    """Reduce a signal over its elements, and over pixels as well: the invariant read-out.
+
+    Args:
+        reduce: "max" or "mean"; the mean weighs elements by their gates.
+        over: "all" gives ``(B, C)``, "group" keeps the pixels, ``(B, C, H, W)``.
+    """
+
+    def __init__(self, reduce: str = "max", over: str = "all"):
+        super().__init__()
+        if reduce not in ("max", "mean") or over not in ("all", "group"):
+            raise ValueError(
+                f"GroupProjection: reduce = {reduce!r}, over = {over!r} were given; expected 'max' or 'mean', and 'all' "
+                "or 'group'."
+            )
+        self.reduce, self.over = reduce, over
+
+    def forward(self, signal: GroupSignal) -> Tensor:
+        if not isinstance(signal, GroupSignal):
+            raise ValueError(f"GroupProjection: {type(signal).__name__} was given; expected a GroupSignal.")
+        values = signal.values
+        if self.reduce == "max":
+            return values.amax((2, 3, 4) if self.over == "all" else 2)
+        if signal.weights is not None:
+            values = values * (len(signal.weights) / signal.weights.sum())
+        return values.mean((2, 3, 4) if self.over == "all" else 2)
+
+    def extra_repr(self) -> str:
+        """What is reduced and how."""
+        return f"{self.reduce} over {self.over}"
