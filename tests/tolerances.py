@@ -4,3 +4,9 @@ import torch
 
 # Relative error of an identity that holds exactly in real arithmetic, by dtype: what rounding alone may cost.
 EXACT: dict[torch.dtype, float] = {torch.float64: 1e-12, torch.float32: 2e-6}
+
+# Actions: a blob's centre of mass after resampling lies within half a pixel of where geometry puts it.
+HALF_PIXEL = 0.5
+# Actions: relative error in the inscribed disc against Gaussian blobs (sigma 2 px, 40 x 40 pixels) drawn again
+# at the turned position; measured 1.5e-1, 3.4e-2, 1.8e-2, 2e-8 (torch 2.13).
+RESAMPLED_BLOBS = {"nearest": 0.2, "bilinear": 0.05, "bicubic": 0.03, "fourier": 1e-6}

@@ -1,0 +1,154 @@
+"""How group elements act on group signals: (L_g F)(x, h) = F(g^-1 x, g^-1 h).
+
+The plane is moved as an image; the group axis by a permutation where g maps the signal's elements onto
+themselves, otherwise by trigonometric interpolation along a whole uniform rotation axis.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+from workbench.actions.images import act
+from workbench.actions.lattice import affine, angle_and_mirror
+from workbench.groups import Group, GroupSignal
+
+_MATCH = 1e-4  # radians: closer elements are the same one; float32 angles after products stay below 1e-5
+
+
+def transform_signal(
+    signal: GroupSignal,
+    g: Tensor,
+    group: Group | None = None,
+    *,
+    resampler: str = "bicubic",
+    padding: str = "zeros",
+) -> GroupSignal:
+    r"""Act with one element on a group signal: :math:`(L_g F)(x, h) = F(g^{-1} x, g^{-1} h)`.
+
+    Args:
+        signal: values ``(B, C, G, H, W)`` and their elements.
+        g: one element ``(element_dim,)`` of ``group``, angles in radians, shifts in pixels of the signal.
+        group: the group of ``g``; the signal's own where it is not given. Shifts leave the group axis alone.
+        resampler, padding: as in :func:`workbench.actions.transform_image`.
+
+    Returns:
+        The moved signal on the same elements. Gate weights move along with their elements.
+
+    Raises:
+        ValueError: where g does not map the elements onto themselves and they are no whole uniform circle
+            (a partial arc), or g is a mirror and the signal has no mirrored elements.
+
+    >>> import math, torch
+    >>> from workbench.groups import SO2, GroupSignal
+    >>> signal = GroupSignal(torch.rand(1, 1, 4, 3, 3), SO2().grid(4), SO2())
+    >>> moved = transform_signal(signal, torch.tensor([math.pi / 2]))
+    >>> torch.equal(moved.values[:, :, 1], torch.rot90(signal.values[:, :, 0], 1, (-2, -1)))
+    True
+    """
+    group = signal.group if group is None else group
+    g = torch.as_tensor(g)
+    if g.ndim != 1:
+        raise ValueError(f"an element of shape {tuple(g.shape)} was given; expected ({group.element_dim},).")
+    values = transform_signals(signal, g.unsqueeze(0), group, resampler=resampler, padding=padding)[0]
+    moved = signal.with_values(values)
+    if signal.weights is None or bool((signal.weights == 1).all()):
+        return moved
+    source = permutation(signal, affine(g.unsqueeze(0), group)[0][0])
+    if source is None:
+        raise ValueError(
+            "a signal with gate weights was given with an element that does not map its elements onto "
+            "themselves; expected an element that permutes them; evaluate with every gate open or use a lattice angle."
+        )
+    return GroupSignal(values, signal.elements, signal.group, signal.weights[source], signal.uniform)
+
+
+def transform_signals(
+    signal: GroupSignal,
+    elements: Tensor,
+    group: Group,
+    *,
+    resampler: str = "bicubic",
+    padding: str = "zeros",
+    each: bool = False,
+) -> Tensor:
+    """Values of the signal moved by every element: ``(E, B, C, G, H, W)``.
+
+    With ``each`` the signal's batch is ``E`` stacks of ``B`` (``values (E*B, C, G, H, W)``), and element e acts
+    on stack e alone. Other arguments and errors as in :func:`transform_signal`.
+    """
+    matrix, _ = affine(elements, group)
+    stacks = len(matrix) if each else 1
+    batch, rest = signal.values.shape[0] // stacks, signal.values.shape[1:]
+    folded = signal.values.reshape(stacks, -1, *rest[-2:])
+    moved = act(folded, elements, group, resampler, padding).view(len(matrix), batch, *rest)
+    return torch.stack([move_group_axis(moved[e], signal, matrix[e]) for e in range(len(matrix))])
+
+
+def move_group_axis(values: Tensor, signal: GroupSignal, matrix: Tensor) -> Tensor:
+    """Values at h taken from g^-1 h along the group axis of ``(B, C, G, H, W)``."""
+    source = permutation(signal, matrix)
+    if source is None:
+        weights = interpolation(signal, matrix).to(values)
+        return torch.einsum("gi,bcihw->bcghw", weights, values)
+    if torch.equal(source, torch.arange(len(source), device=source.device)):
+        return values
+    return values.index_select(2, source)
+
+
+def permutation(signal: GroupSignal, matrix: Tensor) -> Tensor | None:
+    """The place of g^-1 h in the list for each element h, ``(G,)``; ``None`` where g^-1 leads out of the list."""
+    angle, mirror, wanted_angle, wanted_mirror = _wanted(signal, matrix)
+    gap = torch.remainder(wanted_angle[:, None] - angle[None, :] + math.pi, 2 * math.pi) - math.pi
+    gap = torch.where(wanted_mirror[:, None] == mirror[None, :], gap.abs(), torch.inf)
+    distance, source = gap.min(1)
+    return source if bool((distance < _MATCH).all()) else None
+
+
+def interpolation(signal: GroupSignal, matrix: Tensor) -> Tensor:
+    """Trigonometric interpolation along the rotation axis, ``(G, G)``: row h gives the weights of F at g^-1 h.
+
+    Raises:
+        ValueError: for elements that are no whole uniform circle.
+    """
+    angle, mirror, wanted_angle, wanted_mirror = _wanted(signal, matrix)
+    if not _whole_circles(angle, mirror):
+        raise ValueError(
+            f"a signal on {len(angle)} elements of {signal.group.name} that are no whole uniform circle was given "
+            "with an element that does not map them onto themselves; expected a uniform grid, because nothing is "
+            "known outside a partial arc; use partial_layer_error, or only the end-to-end output."
+        )
+    same = wanted_mirror[:, None] == mirror[None, :]
+    if not bool(same.any(1).all()):
+        raise ValueError(
+            f"a mirror was given for a signal without mirrored elements on {signal.group.name}; expected a rotation; "
+            "measure with SO2, or only the end-to-end output."
+        )
+    count = int((mirror == mirror[0]).sum())
+    return torch.where(same, _dirichlet(wanted_angle[:, None] - angle[None, :], count), 0.0)
+
+
+def _wanted(signal: GroupSignal, matrix: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Angle and mirror of each element h, and of g^-1 h, all ``(G,)`` in float64."""
+    own = signal.group.matrix(signal.elements.detach().double())
+    wanted = torch.linalg.inv(matrix).to(own) @ own
+    return *angle_and_mirror(own), *angle_and_mirror(wanted)
+
+
+def _whole_circles(angle: Tensor, mirror: Tensor) -> bool:
+    """Whether the elements of each component are evenly spaced around the whole circle."""
+    for component in mirror.unique():
+        ordered = torch.remainder(angle[mirror == component], 2 * math.pi).sort().values
+        steps = torch.diff(ordered, append=ordered[:1] + 2 * math.pi)
+        if bool((steps - 2 * math.pi / len(ordered)).abs().max() > _MATCH):
+            return False
+    return True
+
+
+def _dirichlet(gap: Tensor, count: int) -> Tensor:
+    """The periodic sinc of ``count`` samples: the band-limited function that is 1 at 0 and 0 at the others."""
+    half = torch.remainder(gap + math.pi, 2 * math.pi) - math.pi
+    bottom = torch.sin(half / 2) if count % 2 else torch.tan(half / 2)
+    near = bottom.abs() < 1e-12
+    ratio = torch.sin(count * half / 2) / (count * torch.where(near, torch.ones_like(bottom), bottom))
+    return torch.where(near, torch.ones_like(ratio), ratio)
