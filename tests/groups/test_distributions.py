@@ -94,23 +94,23 @@ def test_densities_integrate_to_one_over_the_normalised_haar_measure(distributio
     group = distribution.group
     grid = group.grid(dtype=torch.float64) if group.order else group.grid(20_000, 0.5, dtype=torch.float64)
     density = distribution.double().density(grid)
-    assert float(density.mean()) == pytest.approx(1.0, abs=2e-3)
+    assert float(density.detach().mean()) == pytest.approx(1.0, abs=2e-3)
     assert torch.equal(distribution.log_prob(grid), density.log())
 
 
 def test_gates_are_hard_forward_and_have_a_slope_when_kept():
     torch.manual_seed(0)
     gate = MirrorGate(1.0)
-    kept = 0
+    slopes = []
     for _ in range(200):
         value = gate.gate()
         assert float(value.detach()) in (0.0, 1.0)
         draw = gate.rsample(2)
         if len(draw.elements) == 2:
-            kept += 1
-            (slope,) = torch.autograd.grad(draw.weights.sum(), gate.logit)
-            assert slope > 0
-    assert kept > 100
+            slopes.append(float(torch.autograd.grad(draw.weights.sum(), gate.logit)[0]))
+    assert len(slopes) > 100
+    assert min(slopes) >= 0
+    assert sum(slope > 0 for slope in slopes) > 0.5 * len(slopes)
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1e-4])
@@ -137,7 +137,8 @@ def test_the_identity_is_never_dropped_and_closed_gates_halve_the_list():
         draw = distribution.rsample(n)
         identity = distribution.group.identity()
         if isinstance(distribution, ArcWithMirror):
-            assert len(draw.elements) == 4 and (draw.elements[:, 1] == 1).all()
+            assert len(draw.elements) == 4
+            assert (draw.elements[:, 1] == 1).all()
         else:
             assert torch.equal(draw.elements, identity[None])
 
@@ -145,7 +146,8 @@ def test_the_identity_is_never_dropped_and_closed_gates_halve_the_list():
 def test_each_group_gets_its_own_distribution():
     kinds = {g.name: type(learned_distribution(g)).__name__ for g in (SO2(), O2(), C(8), D(4), Dihedral(1))}
     assert kinds == {
-        "SO2": "UniformArc", "O2": "ArcWithMirror", "C(8)": "RotationGates", "D(4)": "ArcWithMirror", "D(1)": "MirrorGate",
+        "SO2": "UniformArc", "O2": "ArcWithMirror",
+        "C(8)": "RotationGates", "D(4)": "ArcWithMirror", "D(1)": "MirrorGate",
     }  # fmt: skip
     with pytest.raises(ValueError, match="no distribution is learned"):
         learned_distribution(Translation())

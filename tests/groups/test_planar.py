@@ -35,9 +35,7 @@ def test_axioms_hold_and_matrices_are_a_homomorphism(group, seed):
     right = homogeneous(group, group.product(a, group.product(b, c)))
     assert torch.allclose(left, right, atol=TOL)
     assert torch.allclose(homogeneous(group, group.product(a, e)), homogeneous(group, a), atol=TOL)
-    assert torch.allclose(
-        homogeneous(group, group.product(a, group.inverse(a))), torch.eye(3).double(), atol=TOL
-    )
+    assert torch.allclose(homogeneous(group, group.product(a, group.inverse(a))), torch.eye(3).double(), atol=TOL)
     assert torch.allclose(
         homogeneous(group, group.product(a, b)), homogeneous(group, a) @ homogeneous(group, b), atol=TOL
     )
@@ -77,7 +75,8 @@ def test_grids_are_even_and_closed_under_their_own_rotations(n):
     grid = group.grid(n, dtype=torch.float64)
     turned = group.product(grid[1 % n], grid)
     d = group.distance(turned[:, None], grid[None])
-    assert (d.min(1).values < 1e-12).all() and (d.min(0).values < 1e-12).all()
+    assert (d.min(1).values < 1e-12).all()
+    assert (d.min(0).values < 1e-12).all()
 
 
 def test_grid_sizes_that_cannot_be_are_refused_with_the_fix():

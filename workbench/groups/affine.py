@@ -46,9 +46,7 @@ class Translation(Group):
         n = check_count(n, f"{self.name}.grid", "use a square number")
         side = round(n**0.5)
         if side * side != n:
-            raise ValueError(
-                f"{self.name}.grid: n = {n} was given; expected a square number; use {side * side}."
-            )
+            raise ValueError(f"{self.name}.grid: n = {n} was given; expected a square number; use {side * side}.")
         line = (torch.arange(side, dtype=torch.float64, device=device) + offset) / side - 0.5
         x, y = torch.meshgrid(line, line, indexing="xy")
         return (torch.stack([x.flatten(), y.flatten()], -1) * self.period).to(dtype)

@@ -26,9 +26,7 @@ class Group(ABC):
     element_dim: int
     order: int | None = None
 
-    def identity(
-        self, dtype: torch.dtype = torch.float32, device: torch.device | str | None = None
-    ) -> Tensor:
+    def identity(self, dtype: torch.dtype = torch.float32, device: torch.device | str | None = None) -> Tensor:
         """The neutral element, shape ``(element_dim,)``."""
         return torch.zeros(self.element_dim, dtype=dtype, device=device)
 

@@ -41,9 +41,7 @@ class GroupDistribution(nn.Module):
     group: Group
     temperature: float = 0.5
 
-    def rsample(
-        self, n: int, offset: Tensor | float | None = None, generator: torch.Generator | None = None
-    ) -> Draw:
+    def rsample(self, n: int, offset: Tensor | float | None = None, generator: torch.Generator | None = None) -> Draw:
         """At most ``n`` elements, differentiable in the parameters. In evaluation mode the draw is fixed."""
         raise NotImplementedError
 
@@ -93,13 +91,9 @@ class UniformArc(GroupDistribution):
     def __init__(self, init: float = 1.0, gradient: str = "full"):
         super().__init__()
         if not 0 < init <= 1:
-            raise ValueError(
-                f"UniformArc: init = {init} was given; expected a fraction of the circle in (0, 1]."
-            )
+            raise ValueError(f"UniformArc: init = {init} was given; expected a fraction of the circle in (0, 1].")
         if gradient not in ("full", "reference"):
-            raise ValueError(
-                f"UniformArc: gradient = {gradient!r} was given; expected 'full' or 'reference'."
-            )
+            raise ValueError(f"UniformArc: gradient = {gradient!r} was given; expected 'full' or 'reference'.")
         self.group = SO2()
         self.gradient = gradient
         self.theta = nn.Parameter(torch.tensor(float(init)))
@@ -114,9 +108,7 @@ class UniformArc(GroupDistribution):
         offset = torch.as_tensor(offset, dtype=theta.dtype, device=theta.device)
         grid = 2 * math.pi / m * torch.arange(m, dtype=theta.dtype, device=theta.device)
         jitter = 2 * math.pi / m * offset - math.pi
-        angles = (
-            theta * (grid + jitter) if self.gradient == "full" else theta.detach() * grid + theta * jitter
-        )
+        angles = theta * (grid + jitter) if self.gradient == "full" else theta.detach() * grid + theta * jitter
         # wrapped only for the full circle: on a part of it the angles are inside [-pi, pi] already
         return Draw(angles.unsqueeze(-1), None, uniform=m == n and width >= 1)
 
@@ -187,7 +179,7 @@ class RotationGates(GroupDistribution):
 
     def __init__(self, n: int, init: float = 1.0):
         super().__init__()
-        self.group = Cyclic(n)
+        self.group: Cyclic = Cyclic(n)
         self.logit = nn.Parameter(torch.full((n - 1,), float(init)))
 
     def rsample(self, n, offset=None, generator=None) -> Draw:

@@ -64,6 +64,8 @@ class Cyclic(SO2):
     [0.0, 90.0, 180.0, 270.0]
     """
 
+    order: int
+
     def __init__(self, n: int):
         self.order = check_count(n, "C(n)")
         self.name = f"C({n})"
@@ -151,6 +153,8 @@ class O2(Group):
 class Dihedral(O2):
     """D(n): n rotations and n reflections, order 2 n. D(1) is the mirror alone."""
 
+    order: int
+
     def __init__(self, n: int):
         self.rotations = check_count(n, "D(n)")
         self.order = 2 * n
@@ -159,9 +163,7 @@ class Dihedral(O2):
     def grid(self, n=None, offset=0.0, dtype=torch.float32, device=None) -> Tensor:
         n = self.order if n is None else check_count(n, f"{self.name}.grid")
         if self.order % n or n % 2:
-            raise ValueError(
-                f"{self.name}.grid: n = {n} was given; expected an even divisor of {self.order}."
-            )
+            raise ValueError(f"{self.name}.grid: n = {n} was given; expected an even divisor of {self.order}.")
         return super().grid(n, offset, dtype, device)
 
     def sample(self, n, generator=None, dtype=torch.float32, device=None) -> Tensor:

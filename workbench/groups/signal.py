@@ -43,6 +43,20 @@ class GroupSignal:
         """Apply a function of the values that keeps the group axis."""
         return self.with_values(function(self.values))
 
+    def __add__(self, other: GroupSignal) -> GroupSignal:
+        """The sum of two signals on the same elements, as a residual block needs."""
+        if not isinstance(other, GroupSignal):
+            return NotImplemented
+        same = self.elements is other.elements or (
+            self.elements.shape == other.elements.shape and bool((self.elements == other.elements).all())
+        )
+        if not same:
+            raise ValueError(
+                f"GroupSignal: signals on {len(self.elements)} and {len(other.elements)} elements that differ were "
+                "added; expected the same elements; evaluate the shortcut at the elements of the branch."
+            )
+        return self.with_values(self.values + other.values)
+
     def folded(self) -> Tensor:
         """The values as an ordinary image batch ``(B, C*G, H, W)``."""
         return self.values.flatten(1, 2)

@@ -69,4 +69,8 @@ def _convolve_split(x: Tensor, weight: Tensor, k: int, padding: int, mode: str) 
         out = functional.conv2d(x, block_weight, padding=padding - 1)
     else:
         out = functional.conv2d(padded[..., 1:-1, 1:-1], block_weight)
-    return out.add_(functional.conv2d(shifted, tip_weight)) if not out.requires_grad else out + functional.conv2d(shifted, tip_weight)
+    return (
+        out.add_(functional.conv2d(shifted, tip_weight))
+        if not out.requires_grad
+        else out + functional.conv2d(shifted, tip_weight)
+    )

@@ -134,9 +134,9 @@ class _GroupLayer(nn.Module):
         self._kept_bank = (key, drawn, inputs, bank) if frozen else None
         return bank
 
-    def _convolve(self, x: Tensor, signal: GroupSignal | None) -> GroupSignal:
+    def _convolve(self, x: Tensor, signal: GroupSignal | None, at: Draw | None = None) -> GroupSignal:
         self.check_size((x.shape[-2], x.shape[-1]))
-        drawn = self.draw()
+        drawn = self.draw() if at is None else at
         weight = self._bank(drawn, signal)
         out = convolve(x, weight, self.kernel_size, self.stride, self.padding, self.padding_mode)
         values = out.unflatten(1, (self.out_channels, len(drawn.elements)))
@@ -221,7 +221,8 @@ class GroupConv(_GroupLayer):
         super().__init__(in_channels, out_channels, kernel_size, **options)
         self.distribution = learned_distribution(self.group, gradient=gradient) if partial else None
 
-    def forward(self, signal: GroupSignal) -> GroupSignal:
+    def forward(self, signal: GroupSignal, at: Draw | None = None) -> GroupSignal:
+        """Convolve; ``at`` gives the output elements, as a shortcut needs those of the branch it joins."""
         if not isinstance(signal, GroupSignal) or signal.values.shape[1] != self.in_channels:
             given = tuple(signal.values.shape) if isinstance(signal, GroupSignal) else type(signal).__name__
             raise ValueError(
@@ -230,7 +231,7 @@ class GroupConv(_GroupLayer):
             )
         if signal.elements.shape[-1] != self.group.element_dim:
             raise ValueError(f"{self}: a signal on {signal.group} was given; expected one on {self.group}.")
-        return self._convolve(signal.folded(), signal)
+        return self._convolve(signal.folded(), signal, at)
 
 
 def _symmetric_padding(name: str, padding: int | str, kernel_size: int) -> int:

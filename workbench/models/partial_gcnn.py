@@ -1,0 +1,239 @@
+"""Partial G-CNNs: D. W. Romero, S. Lohit, "Learning Partial Equivariances from Data", NeurIPS 2022, arXiv 2110.10211.
+
+Both published networks and a small one for two CPU cores. Differences from the released code, each a switch
+or a finding of its own: means over input samples instead of sums, random kernel-network biases with a
+periodic angle encoding (``PAPER_KERNEL`` restores the released choice), widths projected after the optimiser
+step, and fixed elements in evaluation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from torch import Tensor, nn
+
+from workbench.groups import Draw, GroupSignal, parse_group
+from workbench.kernels import KernelSpec
+from workbench.layers import (
+    GroupBatchNorm,
+    GroupConv,
+    GroupDropout,
+    GroupInstanceNorm,
+    GroupLayerNorm,
+    GroupPool,
+    GroupProjection,
+    GroupReLU,
+    LiftingConv,
+)
+
+
+@dataclass(frozen=True)
+class Config:
+    """Every choice of a Partial G-CNN; the presets of :data:`CONFIGS` fill it in.
+
+    Attributes:
+        architecture: "ckresnet", "gcnn" or "demo".
+        group, n, sampling: elements of every layer; "random" turns the grid once per layer and step.
+        partial: learn where each group convolution's output elements lie; the lifting stays whole.
+        gradient: of the arc's width, "full" or "reference".
+        widths: channels of the lifting, then of each block or group convolution.
+        pools: stages after which 2x2 max pooling follows; 0 is the lifting.
+        norm: "batch" or "layer", outside the residual branches.
+        network ... bias: see :class:`workbench.kernels.KernelSpec`.
+    """
+
+    architecture: str = "demo"
+    in_channels: int = 1
+    classes: int = 10
+    input_size: int = 16
+    group: str = "SO2"
+    n: int = 8
+    sampling: str = "random"
+    partial: bool = True
+    gradient: str = "full"
+    widths: tuple[int, ...] = (8, 8, 8, 16)
+    pools: tuple[int, ...] = (0, 1)
+    kernel_size: int = 5
+    norm: str = "batch"
+    dropout: float = 0.0
+    network: str = "siren"
+    hidden: int = 16
+    omega0: float | None = None
+    encoding: str = "periodic"
+    bias: str = "random"
+
+    def kernel(self, hidden: int | None = None) -> KernelSpec:
+        """The coordinate network of one layer."""
+        return KernelSpec(self.network, hidden or self.hidden, 3, self.omega0, self.encoding, self.bias)
+
+    def options(self) -> dict[str, Any]:
+        """What lifting and group convolutions take alike."""
+        finite = parse_group(self.group).order is not None
+        return {"group": self.group, "n": self.n, "sampling": "grid" if finite else self.sampling}
+
+
+PAPER_KERNEL = {"encoding": "raw", "bias": "zero"}
+_RESNET = {
+    "architecture": "ckresnet", "widths": (32, 32, 64), "pools": (0, 1), "kernel_size": 7, "hidden": 32,
+    "input_size": 28, **PAPER_KERNEL,
+}  # fmt: skip
+_GCNN = {
+    "architecture": "gcnn", "widths": (128, 128, *(256,) * 7), "pools": (2, 5), "kernel_size": 3, "hidden": 8,
+    "dropout": 0.3, **PAPER_KERNEL,
+}  # fmt: skip
+_TOY = {**_RESNET, "widths": (10, 10, 10), "classes": 2, "pools": (1, 2), "network": "magnet"}
+_DATA = {
+    "rotmnist": {"in_channels": 1, "classes": 10, "input_size": 28},
+    "cifar10": {"in_channels": 3, "classes": 10, "input_size": 32},
+    "cifar100": {"in_channels": 3, "classes": 100, "input_size": 32},
+}
+_SYMMETRY = {
+    "t2": {"group": "C(1)", "n": 1, "partial": False},
+    "se2_full": {"group": "SO2", "partial": False},
+    "se2_partial": {"group": "SO2", "partial": True},
+    "e2_partial": {"group": "O2", "partial": True},
+}
+
+CONFIGS: dict[str, dict[str, Any]] = {
+    "demo": {},
+    "demo_full": {"partial": False},
+    "demo_strict": {"partial": False, "sampling": "grid"},
+    "demo_mirror": {"group": "D(1)", "n": 2},
+    "demo_mirror_full": {"group": "D(1)", "n": 2, "partial": False},
+    "paper_6_180_partial": _TOY,
+    "paper_6_180_full": {**_TOY, "widths": (20, 20, 20), "network": "fourier", "norm": "layer", "partial": False},
+    "paper_6_mirror_partial": {**_TOY, "group": "O2"},
+    **{
+        f"paper_{network}_{data}_{symmetry}": {
+            **base, **_DATA[data], **choice, **({"pools": (1, 2)} if network == "ckresnet" and data != "rotmnist" else {}),
+        }
+        for network, base in (("ckresnet", _RESNET), ("gcnn", _GCNN))
+        for data in _DATA
+        for symmetry, choice in _SYMMETRY.items()
+    },
+}  # fmt: skip
+
+
+class _Classifier(nn.Module):
+    """A body from images to a group signal, an invariant read-out, a linear classifier."""
+
+    def __init__(self, body: nn.Module, reduce: str, channels: int, classes: int):
+        super().__init__()
+        self.body = body
+        self.projection = GroupProjection(reduce)
+        self.classifier = nn.Linear(channels, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Images ``(B, C, H, W)`` to logits ``(B, classes)``."""
+        return self.classifier(self.projection(self.body(x)))
+
+
+class ResidualBlock(nn.Module):
+    """Two group convolutions and a pointwise shortcut that answers at the second one's elements."""
+
+    def __init__(self, c: Config, channels_in: int, channels_out: int, pool: bool):
+        super().__init__()
+        options = {**c.options(), "kernel": c.kernel()}
+        partial = {"partial": c.partial, "gradient": c.gradient}
+        self.conv1 = GroupConv(channels_in, channels_out, c.kernel_size, **partial, **options)
+        self.conv2 = GroupConv(channels_out, channels_out, c.kernel_size, **partial, **options)
+        self.norm1, self.norm2 = GroupInstanceNorm(channels_out), GroupInstanceNorm(channels_out)
+        self.dropout = GroupDropout(c.dropout)
+        self.relu = GroupReLU()
+        options["kernel"] = c.kernel(c.hidden // 2)
+        needed = channels_in != channels_out or c.n > 1
+        self.shortcut = GroupConv(channels_in, channels_out, 1, bias=False, **options) if needed else None
+        self.norm3 = _norm(c.norm, channels_out)
+        self.pool = GroupPool(2) if pool else nn.Identity()
+
+    def forward(self, signal: GroupSignal) -> GroupSignal:
+        branch = self.dropout(self.relu(self.norm1(self.conv1(signal))))
+        branch = self.relu(self.norm2(self.conv2(branch)))
+        if self.shortcut is not None:
+            at = Draw(branch.elements, branch.weights, branch.uniform)
+            signal = self.shortcut(signal, at=at)
+        return self.relu(self.pool(self.norm3(branch + signal)))
+
+
+def _norm(kind: str, channels: int) -> nn.Module:
+    return GroupBatchNorm(channels) if kind == "batch" else GroupLayerNorm(channels)
+
+
+def _lifting(c: Config) -> list[nn.Module]:
+    pool = [GroupPool(2, input_size=c.input_size)] if 0 in c.pools else []
+    lift = LiftingConv(c.in_channels, c.widths[0], c.kernel_size, kernel=c.kernel(), **c.options())
+    return [lift, _norm(c.norm, c.widths[0]), *pool, GroupReLU()]
+
+
+def _ckresnet(c: Config) -> nn.Module:
+    blocks = [
+        ResidualBlock(c, a, b, stage in c.pools)
+        for stage, (a, b) in enumerate(zip(c.widths[:-1], c.widths[1:], strict=True), start=1)
+    ]
+    last = c.widths[-1]
+    final = GroupConv(
+        last, last, c.kernel_size, padding="valid", partial=c.partial, gradient=c.gradient, kernel=c.kernel(), **c.options()
+    )  # fmt: skip
+    body = nn.Sequential(*_lifting(c), *blocks, final, _norm(c.norm, last), GroupReLU())
+    return _Classifier(body, "max", last, c.classes)
+
+
+def _plain(c: Config, reduce: str, kernel_sizes: tuple[int, ...]) -> nn.Module:
+    body = _lifting(c)
+    for stage, (a, b) in enumerate(zip(c.widths[:-1], c.widths[1:], strict=True), start=1):
+        size = kernel_sizes[stage - 1]
+        conv = GroupConv(a, b, size, partial=c.partial, gradient=c.gradient, kernel=c.kernel(), **c.options())
+        body += [conv, _norm(c.norm, b), GroupReLU()]
+        if stage in c.pools:
+            body.append(GroupPool(2))
+        if c.dropout and c.architecture == "gcnn" and stage in (2, 5, 8):
+            body.append(GroupDropout(c.dropout, whole_channels=True))
+    return _Classifier(nn.Sequential(*body), reduce, c.widths[-1], c.classes)
+
+
+def _gcnn(c: Config) -> nn.Module:
+    return _plain(c, "mean", (c.kernel_size,) * (len(c.widths) - 1))
+
+
+def _demo(c: Config) -> nn.Module:
+    return _plain(c, "max", (*(c.kernel_size,) * (len(c.widths) - 2), min(3, c.kernel_size)))
+
+
+_ARCHITECTURES = {"ckresnet": _ckresnet, "gcnn": _gcnn, "demo": _demo}
+
+
+def configuration(config: Mapping[str, Any]) -> Config:
+    """The preset named in ``config`` with its other entries put in place.
+
+    Raises:
+        ValueError: for an unknown preset, key or architecture.
+
+    >>> configuration({"preset": "demo", "n": 4}).n
+    4
+    """
+    given = {key: value for key, value in config.items() if key not in ("name", "preset")}
+    preset = config.get("preset", "demo")
+    if preset not in CONFIGS:
+        raise ValueError(f"partial_gcnn: preset {preset!r} was given; expected one of {', '.join(CONFIGS)}.")
+    known = {field.name for field in fields(Config)}
+    if unknown := sorted(set(given) - known):
+        raise ValueError(f"partial_gcnn: {', '.join(unknown)} was given; expected only {', '.join(sorted(known))}.")
+    chosen = replace(Config(**CONFIGS[preset]), **given)
+    if chosen.architecture not in _ARCHITECTURES:
+        raise ValueError(
+            f"partial_gcnn: architecture {chosen.architecture!r} was given; expected {', '.join(_ARCHITECTURES)}."
+        )
+    return replace(chosen, widths=tuple(chosen.widths), pools=tuple(chosen.pools))
+
+
+def build(config: Mapping[str, Any]) -> nn.Module:
+    """A Partial G-CNN from images ``(B, C, H, W)`` to logits ``(B, classes)``.
+
+    >>> import torch
+    >>> tuple(build({"preset": "demo", "classes": 2})(torch.zeros(3, 1, 16, 16)).shape)
+    (3, 2)
+    """
+    chosen = configuration(config)
+    return _ARCHITECTURES[chosen.architecture](chosen)
