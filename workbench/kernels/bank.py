@@ -35,6 +35,9 @@ class KernelBank(nn.Module):
     (3, 8, 2, 1, 25)
     """
 
+    taps: Tensor
+    gain: Tensor
+
     def __init__(
         self, in_channels: int, out_channels: int, kernel_size: int, group: Group, spec: KernelSpec, lifting: bool
     ):
@@ -103,7 +106,7 @@ class KernelBank(nn.Module):
         n_in = 1 if inputs is None else len(inputs)
         chosen = self._plan(len(outputs), n_in, uniform)
         values = self.values(outputs[list(chosen.outputs)], inputs) / n_in
-        return self._place(values, chosen.index)
+        return self._place(values, chosen.source)
 
     def _place(self, values: Tensor, index: Tensor) -> Tensor:
         padded = nn.functional.pad(values, (0, 1))  # the last column is the zero outside the disc

@@ -50,12 +50,12 @@ def turn_permutation(group: Group, n: int, quarters: int) -> Tensor | None:
 class Plan(NamedTuple):
     """Which kernel values are computed once and where each is used.
 
-    ``outputs``: the output elements that are evaluated. ``index``: ``(n_out, n_in, k*k)`` into the computed
+    ``outputs``: the output elements that are evaluated. ``source``: ``(n_out, n_in, k*k)`` into the computed
     points ``(len(outputs), n_in, taps)`` flattened, one past the last for a tap outside the disc.
     """
 
     outputs: tuple[int, ...]
-    index: Tensor
+    source: Tensor
 
 
 @lru_cache(maxsize=256)

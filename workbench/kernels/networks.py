@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
+from itertools import pairwise
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -71,7 +73,7 @@ class KernelSpec:
         return asdict(self)
 
 
-def make_network(spec: KernelSpec, in_features: int, out_features: int) -> nn.Module:
+def make_network(spec: KernelSpec, in_features: int, out_features: int) -> Siren | MultiplicativeNetwork:
     """A coordinate network ``(P, in_features) -> (P, out_features)`` as ``spec`` says."""
     if spec.network == "siren":
         return Siren(in_features, out_features, spec)
@@ -85,7 +87,7 @@ class Siren(nn.Module):
         super().__init__()
         widths = [in_features] + [spec.hidden] * (spec.layers - 1)
         self.omega0 = spec.frequency
-        self.sines = nn.ModuleList(nn.Linear(a, b) for a, b in zip(widths[:-1], widths[1:], strict=True))
+        self.sines = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
         self.readout = nn.Linear(spec.hidden, out_features)
         inner = math.sqrt(6 / spec.hidden) / self.omega0
         with torch.no_grad():
@@ -140,7 +142,7 @@ class MultiplicativeNetwork(nn.Module):
                 layer.weight.uniform_(-bound, bound)
 
     def _filter(self, i: int, x: Tensor) -> Tensor:
-        layer = self.filters[i]
+        layer = cast(nn.Linear, self.filters[i])
         if self.kind == "fourier":
             return torch.sin(layer(x))
         gamma = self.gamma[i]

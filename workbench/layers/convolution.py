@@ -23,7 +23,7 @@ from workbench.groups.base import check_count
 from workbench.groups.distributions import GroupDistribution, learned_distribution
 from workbench.kernels import KernelBank, KernelSpec
 from workbench.layers.apply import convolve
-from workbench.layers.lattice import check_size, check_window
+from workbench.layers.lattice import as_size, check_size, check_window
 
 SAMPLINGS = ("grid", "random")
 
@@ -73,8 +73,7 @@ class _GroupLayer(nn.Module):
         self._kept_draw: tuple[tuple, Draw] | None = None
         self._kept_bank: tuple[tuple, Draw, Tensor | None, Tensor] | None = None
         if input_size is not None:
-            side = (input_size, input_size) if isinstance(input_size, int) else tuple(input_size)
-            self.check_size(side)
+            self.check_size(as_size(input_size))
 
     def check_size(self, size: tuple[int, int]) -> None:
         """Refuse an input of ``(H, W)`` pixels on which the layer could not be exact at quarter turns."""
@@ -106,8 +105,8 @@ class _GroupLayer(nn.Module):
 
     def _draw(self, weight: Tensor) -> Draw:
         if self.distribution is not None:
-            offset = None if self.training and self.sampling == "random" else 0.5
-            return self.distribution.rsample(self.n, offset)
+            centred = None if self.training and self.sampling == "random" else 0.5
+            return self.distribution.rsample(self.n, centred)
         random = self.training and self.sampling == "random"
         offset = torch.rand((), dtype=torch.float64) if random else 0.0
         return Draw(self.group.grid(self.n, offset, weight.dtype, weight.device), None, uniform=True)
@@ -147,7 +146,7 @@ class _GroupLayer(nn.Module):
         return GroupSignal(values, drawn.elements, self.group, drawn.weights, drawn.uniform)
 
     def __getstate__(self) -> dict[str, object]:
-        return {**super().__getstate__(), "_kept_draw": None, "_kept_bank": None}  # type: ignore[misc]
+        return {**super().__getstate__(), "_kept_draw": None, "_kept_bank": None}
 
     def extra_repr(self) -> str:
         """Group, channels, extent and kind of equivariance."""
@@ -226,8 +225,8 @@ class GroupConv(_GroupLayer):
         if not isinstance(signal, GroupSignal) or signal.values.shape[1] != self.in_channels:
             given = tuple(signal.values.shape) if isinstance(signal, GroupSignal) else type(signal).__name__
             raise ValueError(
-                f"{self}: {given} was given; expected a GroupSignal (B, {self.in_channels}, G, H, W); put a LiftingConv "
-                "before the first group convolution."
+                f"{self}: {given} was given; expected a GroupSignal (B, {self.in_channels}, G, H, W); put a "
+                "LiftingConv before the first group convolution."
             )
         if signal.elements.shape[-1] != self.group.element_dim:
             raise ValueError(f"{self}: a signal on {signal.group} was given; expected one on {self.group}.")

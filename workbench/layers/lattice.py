@@ -54,3 +54,8 @@ def output_size(size: tuple[int, int], window: int, stride: int, padding: int) -
     """Pixels after the window: ``(H + 2 p - w) // s + 1`` on each side."""
     height, width = ((side + 2 * padding - window) // stride + 1 for side in size)
     return height, width
+
+
+def as_size(size: int | tuple[int, int]) -> tuple[int, int]:
+    """``(H, W)`` from one side or both."""
+    return (size, size) if isinstance(size, int) else (int(size[0]), int(size[1]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from workbench.groups import GroupSignal
-from workbench.layers.lattice import check_size, check_window
+from workbench.layers.lattice import as_size, check_size, check_window
 
 
 class GroupPool(nn.Module):
@@ -36,7 +36,7 @@ class GroupPool(nn.Module):
             raise ValueError(f"GroupPool: kind = {kind!r} was given; expected 'max' or 'mean'.")
         self.kind, self.exact = kind, exact
         if input_size is not None:
-            self.check_size((input_size, input_size) if isinstance(input_size, int) else tuple(input_size))
+            self.check_size(as_size(input_size))
 
     def check_size(self, size: tuple[int, int]) -> None:
         """Refuse an input of ``(H, W)`` pixels that the window would visit unsymmetrically."""
@@ -69,8 +69,8 @@ class GroupProjection(nn.Module):
         super().__init__()
         if reduce not in ("max", "mean") or over not in ("all", "group"):
             raise ValueError(
-                f"GroupProjection: reduce = {reduce!r}, over = {over!r} were given; expected 'max' or 'mean', and 'all' "
-                "or 'group'."
+                f"GroupProjection: reduce = {reduce!r}, over = {over!r} were given; expected 'max' or 'mean', and "
+                "'all' or 'group'."
             )
         self.reduce, self.over = reduce, over
 

@@ -75,26 +75,31 @@ class Config:
 
 
 PAPER_KERNEL = {"encoding": "raw", "bias": "zero"}
-_RESNET = {
+_RESNET: dict[str, Any] = {
     "architecture": "ckresnet", "widths": (32, 32, 64), "pools": (0, 1), "kernel_size": 7, "hidden": 32,
     "input_size": 28, **PAPER_KERNEL,
 }  # fmt: skip
-_GCNN = {
+_GCNN: dict[str, Any] = {
     "architecture": "gcnn", "widths": (128, 128, *(256,) * 7), "pools": (2, 5), "kernel_size": 3, "hidden": 8,
     "dropout": 0.3, **PAPER_KERNEL,
 }  # fmt: skip
-_TOY = {**_RESNET, "widths": (10, 10, 10), "classes": 2, "pools": (1, 2), "network": "magnet"}
-_DATA = {
+_TOY: dict[str, Any] = {**_RESNET, "widths": (10, 10, 10), "classes": 2, "pools": (1, 2), "network": "magnet"}
+_DATA: dict[str, dict[str, Any]] = {
     "rotmnist": {"in_channels": 1, "classes": 10, "input_size": 28},
     "cifar10": {"in_channels": 3, "classes": 10, "input_size": 32},
     "cifar100": {"in_channels": 3, "classes": 100, "input_size": 32},
 }
-_SYMMETRY = {
+_SYMMETRY: dict[str, dict[str, Any]] = {
     "t2": {"group": "C(1)", "n": 1, "partial": False},
     "se2_full": {"group": "SO2", "partial": False},
     "se2_partial": {"group": "SO2", "partial": True},
     "e2_partial": {"group": "O2", "partial": True},
 }
+
+
+def _pools(network: str, data: str) -> dict[str, Any]:
+    return {"pools": (1, 2)} if network == "ckresnet" and data != "rotmnist" else {}
+
 
 CONFIGS: dict[str, dict[str, Any]] = {
     "demo": {},
@@ -106,9 +111,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "paper_6_180_full": {**_TOY, "widths": (20, 20, 20), "network": "fourier", "norm": "layer", "partial": False},
     "paper_6_mirror_partial": {**_TOY, "group": "O2"},
     **{
-        f"paper_{network}_{data}_{symmetry}": {
-            **base, **_DATA[data], **choice, **({"pools": (1, 2)} if network == "ckresnet" and data != "rotmnist" else {}),
-        }
+        f"paper_{network}_{data}_{symmetry}": {**base, **_DATA[data], **choice, **_pools(network, data)}
         for network, base in (("ckresnet", _RESNET), ("gcnn", _GCNN))
         for data in _DATA
         for symmetry, choice in _SYMMETRY.items()
@@ -135,8 +138,8 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, c: Config, channels_in: int, channels_out: int, pool: bool):
         super().__init__()
-        options = {**c.options(), "kernel": c.kernel()}
-        partial = {"partial": c.partial, "gradient": c.gradient}
+        options: dict[str, Any] = {**c.options(), "kernel": c.kernel()}
+        partial: dict[str, Any] = {"partial": c.partial, "gradient": c.gradient}
         self.conv1 = GroupConv(channels_in, channels_out, c.kernel_size, **partial, **options)
         self.conv2 = GroupConv(channels_out, channels_out, c.kernel_size, **partial, **options)
         self.norm1, self.norm2 = GroupInstanceNorm(channels_out), GroupInstanceNorm(channels_out)
@@ -173,9 +176,8 @@ def _ckresnet(c: Config) -> nn.Module:
         for stage, (a, b) in enumerate(zip(c.widths[:-1], c.widths[1:], strict=True), start=1)
     ]
     last = c.widths[-1]
-    final = GroupConv(
-        last, last, c.kernel_size, padding="valid", partial=c.partial, gradient=c.gradient, kernel=c.kernel(), **c.options()
-    )  # fmt: skip
+    options = {**c.options(), "kernel": c.kernel(), "partial": c.partial, "gradient": c.gradient}
+    final = GroupConv(last, last, c.kernel_size, padding="valid", **options)
     body = nn.Sequential(*_lifting(c), *blocks, final, _norm(c.norm, last), GroupReLU())
     return _Classifier(body, "max", last, c.classes)
 
