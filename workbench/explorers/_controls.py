@@ -150,18 +150,18 @@ def _refusal(control: Control, value: object, expected: str, fix: str) -> ValueE
     return ValueError(f"{control.name} = {_shown(value)} was given, but {expected} was expected; {fix}.")
 
 
-def _check_number(control: Control, value: Any) -> Value:
+def _check_number(control: Control, given: object) -> Value:
     whole = control.kind == "int"
     accepted = (int, np.integer) if whole else (int, float, np.integer, np.floating)
-    if isinstance(value, bool | np.bool_) or not isinstance(value, accepted):
-        whole_one = isinstance(value, float | np.floating) and math.isfinite(value)
-        nearest: Any = _clip(control, round(value)) if whole_one else control.default
-        raise _refusal(control, value, control._range, f"use {_plain(nearest)}")
-    if isinstance(value, float | np.floating) and not math.isfinite(value):
-        raise _refusal(control, value, control._range, f"use {_plain(control.default)}")
-    nearest = _clip(control, value)
-    if nearest != value:
-        raise _refusal(control, value, control._range, f"use {_plain(nearest)}")
+    value: Any = given
+    if isinstance(given, bool | np.bool_) or not isinstance(given, accepted):
+        real = isinstance(given, float | np.floating) and math.isfinite(given)
+        nearest = _clip(control, round(value)) if real else control.default
+        raise _refusal(control, given, control._range, f"use {_plain(nearest)}")
+    if isinstance(given, float | np.floating) and not math.isfinite(given):
+        raise _refusal(control, given, control._range, f"use {_plain(control.default)}")
+    if _clip(control, value) != value:
+        raise _refusal(control, given, control._range, f"use {_plain(_clip(control, value))}")
     return int(value) if whole else float(value)
 
 

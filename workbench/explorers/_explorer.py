@@ -47,9 +47,9 @@ class Explorer(param.Parameterized):
       moves (answer within 20 ms: a smaller grid, a stored result) and once more with `self.coarse` false at rest,
       cancellable. Long loops call `self.tell_progress(fraction)`, or hand `progress=self.tell_progress,
       cancel=self.cancel` to the measure they call.
-    - `accepts = ("image",)` or `("image", "model")` where the reader may bring their own: the subclass then has
-      `set_image(array)` / `set_model(module)`, which check it and call `self.attach("image", array)`; compute reads
-      `self.attached.get("image")`. What is attached is no control and no part of the permalink.
+    - `accepts = ("image",)` or `("image", "model")` where the reader may bring their own, by `set_image(array)` and
+      `set_model(module)` (override them to check more, and call super); compute reads `self.attached.get("image")`,
+      uint8 in 0..255 as the faces send it or what was given. It is no control and no part of the permalink.
 
     **What a face uses.** `controls()`, `state()`, `set(**values)`, `on_change(callback)`, `at(...)`, `figure_dict()`,
     `showing`, `permalink()`, `code()`, `table()`, `save(path)`.
@@ -167,6 +167,24 @@ class Explorer(param.Parameterized):
         self._revision += 1
         self._notice()
 
+    def set_image(self, image: Any) -> None:
+        """Bring an image of your own: (H, W) or (H, W, 3), sides from 1 to 1024, finite numbers; None takes it away."""
+        array = None if image is None else np.asarray(image)
+        if array is not None:
+            fits = array.ndim in (2, 3) and array.shape[2:] in ((), (3,)) and all(1 <= n <= 1024 for n in array.shape)
+            if not fits or array.dtype.kind not in "buif" or not np.isfinite(array).all():
+                raise ValueError(
+                    f"an image of shape {array.shape} and dtype {array.dtype} was given, but (height, width) "
+                    "or (height, width, 3) finite numbers with sides from 1 to 1024 were expected; cut, convert or shrink it."
+                )
+        self.attach("image", array)
+
+    def set_model(self, model: Any) -> None:
+        """Bring a torch module of your own; None takes it away."""
+        if model is not None and not callable(model):
+            raise ValueError(f"a {type(model).__name__} was given, but a torch module was expected; pass the network.")
+        self.attach("model", model)
+
     # ---- results
 
     def tell_progress(self, fraction: float) -> None:
@@ -178,16 +196,23 @@ class Explorer(param.Parameterized):
 
     def dataset(self) -> xr.Dataset:
         """The labelled arrays at the present state: computed once, then remembered; the arrays are read-only."""
-        key = (self.coarse, self._revision, *self.state().values())
-        ds = self._results.get(key)
+        ds = self._results.get(self._key(False))
         if ds is None and self.coarse:
-            ds = self._results.get((False, *key[1:]))
+            ds = self._results.get(self._key(True))
         if ds is None:
             ds = self._freeze(self.compute())
             if self.cancel is not None and self.cancel.is_set():
                 raise Cancelled(self.slug)
-            self._results.put(key, ds)
+            self._results.put(self._key(self.coarse), ds)
         return ds.copy(deep=False)
+
+    @property
+    def refined(self) -> bool:
+        """Whether the full result of the present state is remembered: asking for it then costs nothing."""
+        return self._results.get(self._key(False)) is not None
+
+    def _key(self, coarse: bool) -> tuple[Any, ...]:
+        return (coarse, self._revision, *self.state().values())
 
     def figure_dict(self) -> dict[str, Any]:
         """The picture as plain data: {"data": [...], "layout": {...}}."""

@@ -1,0 +1,227 @@
+"""The notebook face of an explorer: its title, its controls and its picture, generated from its description."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import ipywidgets as widgets
+import numpy as np
+
+from workbench.explorers._controls import Control, Value
+from workbench.explorers._explorer import Explorer
+from workbench.explorers._figure_widget import FigureWidget
+from workbench.explorers._runner import Picture, Runner, sentence
+
+
+class ExplorerWidget(widgets.VBox):
+    """An explorer on the page, with a static table beside it for a notebook that is read without a kernel."""
+
+    def __init__(self, explorer: Explorer) -> None:
+        self._explorer = explorer
+        self._following = False  # true while the widgets are moved to where the explorer is
+        self._sliders = {
+            control.name: _widget_for(control, getattr(explorer, control.name)) for control in explorer.controls()
+        }
+        self._figure = FigureWidget(filename=explorer.slug or "explorer", accepts_image="image" in explorer.accepts)
+        super().__init__([_head(explorer), _body(list(self._sliders.values()), self._figure), _help(explorer)])
+        self.add_class("wb-explorer")
+        self._runner = Runner(explorer, show=self._show, fail=self._fail, progress=self._busy)
+        for name, slider in self._sliders.items():
+            slider.observe(self._moved(name), "value")
+        self._unwatch = explorer.on_change(self._changed)
+        self._listen()
+        self._runner.begin()
+
+    # ---- from the page to the explorer
+
+    def _moved(self, name: str) -> Any:
+        def move(change: dict[str, Any]) -> None:
+            if self._following:
+                return
+            value = change["new"]
+            tidy = float(f"{value:.10g}") if isinstance(value, float) else value  # 0.1 + 0.2 is 0.3 on a slider
+            self._try(lambda: self._explorer.set(**{name: tidy}))
+
+        return move
+
+    def _try(self, act: Any) -> None:
+        try:
+            act()
+        except Exception as error:  # a refused value or image is a sentence on the page, and nothing is lost
+            self._fail(sentence(error))
+            self._follow()
+
+    def _listen(self) -> None:
+        figure, explorer = self._figure, self._explorer
+        figure.on_page("cancel", lambda content, buffers: self._runner.cancel())
+        figure.on_page("ask", lambda content, buffers: self._try(lambda: self._answer(content.get("what"))))
+        figure.on_page("save", lambda content, buffers: self._try(lambda: self._save(content.get("what"))))
+        figure.on_page(
+            "image", lambda content, buffers: self._try(lambda: explorer.set_image(pixels(content, buffers)))
+        )
+
+    def _answer(self, what: object) -> None:
+        if what == "table":
+            self._figure.tell("text", what=what, html=self._explorer.table("html"))
+        elif what == "code":
+            self._figure.tell("text", what=what, text=self._explorer.code())
+        elif what == "link":
+            self._figure.tell("text", what=what, text=self._explorer.permalink())
+
+    def _save(self, what: object) -> None:
+        slug = self._figure.filename
+        if what == "html":
+            page = self._explorer.figure().to_html(include_plotlyjs=True, full_html=True)
+            self._figure.tell("download", [page.encode()], filename=f"{slug}.html", mime="text/html")
+        elif what == "netcdf":
+            with tempfile.TemporaryDirectory() as folder:
+                content = self._explorer.save(Path(folder) / "data.nc").read_bytes()
+            self._figure.tell("download", [content], filename=f"{slug}.nc", mime="application/x-netcdf")
+
+    # ---- from the explorer to the page
+
+    def _changed(self) -> None:
+        self._follow()
+        self._runner.request()
+
+    def _follow(self) -> None:
+        """Move the widgets to where the explorer is: it may have been moved in Python, or have refused."""
+        self._following = True
+        try:
+            for control in self._explorer.controls():
+                widget = self._sliders[control.name]
+                for name, wanted in _traits(control, getattr(self._explorer, control.name)).items():
+                    if getattr(widget, name) != wanted:
+                        setattr(widget, name, wanted)
+        finally:
+            self._following = False
+
+    def _show(self, picture: Picture) -> None:
+        about = {
+            "serial": picture.serial,
+            "state": picture.state,
+            "coarse": picture.coarse,
+            "compute_ms": picture.compute_ms,
+        }
+        if picture.serial == 1:
+            self._figure.label = f"{self._explorer.title}: {self._explorer.question}"
+        self._figure.draw(picture.figure, about, first=picture.serial == 1)
+
+    def _fail(self, text: str) -> None:
+        self._figure.tell("error", text=text)
+
+    def _busy(self, fraction: float | None) -> None:
+        self._figure.tell("busy", fraction=fraction)
+
+    def close(self) -> None:
+        """Stop computing and leave the page."""
+        self._runner.close()
+        self._unwatch()
+        super().close()
+
+    # ---- in a notebook's output
+
+    def _ipython_display_(self) -> None:
+        from IPython.display import display
+
+        display(self._repr_mimebundle_(), raw=True)
+        static = self._explorer.at(coarse=self._explorer.heavy)
+        try:
+            text, html = static.table(), static.table("html")
+        except Exception as error:  # the picture's place says it already
+            text, html = sentence(error), escape(sentence(error))
+        display({"text/plain": text, "text/html": f'<div class="wb-static">{html}</div>'}, raw=True)
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
+        bundle = super()._repr_mimebundle_(**kwargs)
+        return {**bundle, "text/plain": f"{self._explorer.title}: live where a kernel runs, a table below elsewhere"}
+
+
+def explorer_widget(explorer: Explorer) -> ExplorerWidget:
+    """The notebook face of an explorer."""
+    return ExplorerWidget(explorer)
+
+
+def pixels(content: dict[str, Any], buffers: list[memoryview]) -> np.ndarray:
+    """The reader's image as the page sent it: (H, W, 3) uint8, transparent parts white.
+
+    Raises:
+        ValueError: where the bytes are not width x height RGBA pixels, or the sides are not from 1 to 1024.
+    """
+    width, height = content.get("width"), content.get("height")
+    for side in (width, height):
+        if not isinstance(side, int) or not 1 <= side <= 1024:
+            raise ValueError(
+                f"an image of {width} x {height} px was given, but sides from 1 to 1024 were expected; "
+                "choose a smaller one."
+            )
+    raw = np.frombuffer(buffers[0], np.uint8) if buffers else np.empty(0, np.uint8)
+    if raw.size != 4 * width * height:  # type: ignore[operator]
+        raise ValueError(
+            f"{raw.size} bytes were given, but {width} x {height} pixels of 4 bytes were expected; "
+            "choose the image again."
+        )
+    rgba = raw.reshape(height, width, 4).astype(np.float32)  # type: ignore[arg-type]
+    alpha = rgba[..., 3:] / 255
+    return np.round(rgba[..., :3] * alpha + 255 * (1 - alpha)).astype(np.uint8)
+
+
+def _head(explorer: Explorer) -> widgets.HTML:
+    head = widgets.HTML(
+        f'<p class="wb-title" role="heading" aria-level="3">{escape(explorer.title)}</p>'
+        f'<p class="wb-question">{escape(explorer.question)}</p>'
+    )
+    return head.add_class("wb-head")
+
+
+def _help(explorer: Explorer) -> widgets.HTML:
+    said = "".join(f"<dt>{escape(control.label)}</dt><dd>{escape(control.doc)}</dd>" for control in explorer.controls())
+    text = (
+        f"<details><summary>What do the controls do?</summary><p>{escape(explorer.explanation)}</p>"
+        f"<dl>{said}</dl></details>"
+    )
+    return widgets.HTML(text).add_class("wb-help")
+
+
+def _body(sliders: list[widgets.Widget], figure: FigureWidget) -> widgets.Box:
+    controls = widgets.Box(sliders).add_class("wb-controls")
+    return widgets.Box([controls, figure]).add_class("wb-body")
+
+
+def _widget_for(control: Control, value: Value) -> widgets.Widget:
+    kinds = {
+        "float": widgets.FloatSlider,
+        "int": widgets.IntSlider,
+        "choice": widgets.Dropdown,
+        "switch": widgets.Checkbox,
+    }
+    fixed: dict[str, Any] = {"indent": False} if control.kind == "switch" else {}
+    if control.kind in ("float", "int"):
+        fixed = {"continuous_update": True, "readout_format": _format(control)}
+    widget = kinds[control.kind](description=control.label, tooltip=control.doc, **_traits(control, value), **fixed)
+    return widget.add_class("wb-control")
+
+
+def _traits(control: Control, value: Value) -> dict[str, Any]:
+    """What follows the explorer: in this order, so that a value is never outside its own limits."""
+    if control.kind == "choice":
+        return {"options": control.options, "value": value}
+    if control.bounds is None:
+        return {"value": value}
+    low, high = control.bounds
+    return {"max": high, "min": low, "step": control.step, "value": value}
+
+
+def _format(control: Control) -> str:
+    """Enough decimals to see one step.
+
+    >>> _format(Control("a", "A", "float", 0.0, "Doc.", (0.0, 1.0), 0.05))
+    '.2f'
+    """
+    if control.kind == "int":
+        return "d"
+    return f".{max(0, -math.floor(math.log10(control.step or 1) + 1e-9))}f"

@@ -1,0 +1,83 @@
+"""The pictures an explorer turns: embedded digits and letters by name, or the reader's own, checked."""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from workbench.datasets import from_file, load
+from workbench.datasets.visitor import MAX_PIXELS
+
+PICTURES = {"a digit 6": "6", "a digit 2": "2", "a digit 4": "4", "a letter F": "F", "a letter R": "R"}
+"""Label of the menu -> the character; digits are handwritten, letters come from a font."""
+SAMPLES = 8
+
+
+@lru_cache(maxsize=64)
+def picture(character: str, size: int = 16) -> Tensor:
+    """One picture `(1, 1, size, size)`, float32 in [0, 1]; do not change it, it is shared."""
+    return pictures(character, size)[:1]
+
+
+@lru_cache(maxsize=64)
+def pictures(character: str, size: int = 16, count: int = SAMPLES) -> Tensor:
+    """The first `count` test pictures of that character, `(count, 1, size, size)` in [0, 1]; shared, do not change."""
+    chosen = load("digits", size=size) if character.isdigit() else load("glyphs", size=size, characters=character)
+    images, labels = chosen.splits["test"]
+    named = images[labels == chosen.classes.index(character)][:count]
+    return chosen.pixels(named).clamp(0, 1)
+
+
+def own_picture(given: object, size: int = 16) -> np.ndarray:
+    """The reader's picture as float32 `(size, size)` in [0, 1]: the centred square, shrunk by area means.
+
+    Args:
+        given: an array `(H, W)` or `(H, W, 3 or 4)`, numpy or torch, 0..255 for integers and 0..1 for floats; or the
+            bytes or the path of a PNG, JPEG, GIF, BMP or WebP.
+
+    Raises:
+        TypeError: something that is no picture.
+        ValueError: another shape, values that are not finite, or too many pixels.
+
+    >>> own_picture(np.full((40, 60), 255, dtype=np.uint8)).shape
+    (16, 16)
+    """
+    if isinstance(given, bytes | bytearray | str | os.PathLike):
+        return from_file(bytes(given) if isinstance(given, bytearray) else given, size)[0, 0].numpy()
+    if not isinstance(given, np.ndarray | Tensor):
+        raise TypeError(f"a {type(given).__name__} was given; expected an array (H, W) or the bytes of a picture.")
+    array = np.asarray(given.detach().cpu() if isinstance(given, Tensor) else given)
+    grey = _grey(array)
+    side = min(grey.shape)
+    top, left = (grey.shape[0] - side) // 2, (grey.shape[1] - side) // 2
+    square = torch.from_numpy(grey[top : top + side, left : left + side].copy())[None, None]
+    return functional.interpolate(square, size=(size, size), mode="area")[0, 0].clamp(0, 1).numpy()
+
+
+def _grey(array: np.ndarray) -> np.ndarray:
+    if array.dtype.kind not in "buif":
+        raise TypeError(f"an array of {array.dtype} was given; expected whole numbers 0..255 or floats 0..1.")
+    if array.ndim == 4 and array.shape[:2] == (1, 1):
+        array = array[0, 0]
+    if array.ndim == 3 and array.shape[0] in (1, 3) and array.shape[2] > 4:
+        array = np.moveaxis(array, 0, -1)
+    colours = array.ndim == 3 and array.shape[2] in (1, 3, 4)
+    if not (array.ndim == 2 or colours) or min(array.shape[:2]) < 2 or array.shape[0] * array.shape[1] > MAX_PIXELS:
+        raise ValueError(
+            f"an array of shape {array.shape} was given; expected (H, W) or (H, W, 3) with 2 to {MAX_PIXELS} pixels; "
+            "cut or shrink it."
+        )
+    top = 255.0 if array.dtype.kind in "ui" else 1.0
+    values = array.astype(np.float32) / top
+    if not np.isfinite(values).all():
+        raise ValueError("an array with NaN or infinite values was given; expected finite ones; use numpy.nan_to_num.")
+    if values.min() < -1e-3 or values.max() > 1 + 1e-3:
+        raise ValueError(
+            f"values from {values.min():.3g} to {values.max():.3g} were given; expected 0..1; divide by the largest."
+        )
+    return values[..., :3].mean(-1) if values.ndim == 3 else values
