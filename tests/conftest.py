@@ -20,6 +20,7 @@ import torch  # noqa: E402
 from tests.offline import sitecustomize as offline  # noqa: E402
 from workbench.commands.browser import REMEDY, find_browser  # noqa: E402
 
+FAILED = pytest.StashKey[bool]()
 torch.set_num_threads(min(2, torch.get_num_threads()))
 
 
@@ -50,8 +51,17 @@ def artefacts() -> Path:
     return folder
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Leave the outcome on the test, so that a browser can keep a picture of what failed."""
+    report = yield
+    if report.when == "call":
+        item.stash[FAILED] = report.failed
+    return report
+
+
 @pytest.fixture
-def open_chromium(tmp_path: Path, artefacts: Path) -> Iterator[Callable[[], object]]:
+def open_chromium(request: pytest.FixtureRequest, tmp_path: Path, artefacts: Path) -> Iterator[Callable[[], object]]:
     """A function that opens one more visitor's browser (`tests.browser.Chromium`), with its own profile."""
     executable = find_browser()
     if executable is None:
@@ -71,6 +81,9 @@ def open_chromium(tmp_path: Path, artefacts: Path) -> Iterator[Callable[[], obje
             return opened[-1]
 
         yield open_one
+        if request.node.stash.get(FAILED, False):
+            for number, browser in enumerate(opened):
+                browser.screenshot(f"failed_{request.node.name}_{number}")
     for browser in opened:
         assert browser.outside_requests == [], f"requests left the machine: {browser.outside_requests}"
 

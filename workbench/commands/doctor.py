@@ -9,16 +9,19 @@ import os
 import platform
 import shutil
 import sys
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from workbench.commands.browser import INSTALL, find_browser
-from workbench.commands.places import CHECKOUT, FIRST_NOTEBOOK, KEEP_MEMORY, PACKAGE
+from workbench.commands.memory import KEEP_MEMORY
+from workbench.commands.places import CHECKOUT, FIRST_NOTEBOOK, PACKAGE
 
 DISTRIBUTION = "equivariance-workbench"
 ENOUGH_DISK_GB = 2.0  # trained runs of one reproduction, checkpoints included
+WIDTH = 110  # characters
 MARKS = {"ok": "ok", "hint": "hint", "missing": "MISSING"}
 
 
@@ -37,9 +40,10 @@ def run(options: argparse.Namespace) -> int:
     findings = list(examine())
     width = max(len(finding.subject) for finding in findings)
     for finding in findings:
-        print(f"{MARKS[finding.state]:<8}{finding.subject:<{width}}  {finding.found}")
+        head = f"{MARKS[finding.state]:<8}{finding.subject:<{width}}  "
+        print(textwrap.fill(finding.found, WIDTH, initial_indent=head, subsequent_indent=" " * len(head)))
         if finding.remedy:
-            print(f"{'':<8}{'':<{width}}  -> {finding.remedy}")
+            print(f"{' ' * len(head)}-> {finding.remedy}")
     missing = sum(finding.state == "missing" for finding in findings)
     print(f"\n{missing} needed thing(s) missing." if missing else "\nEverything needed is here.")
     return int(missing > 0)
@@ -147,14 +151,19 @@ def _fonts() -> Finding:
 
 
 def _data() -> Iterator[Finding]:
-    from workbench.datasets.paths import data_folder
+    from workbench.commands.listing import is_here
+    from workbench.datasets import data_folder, describe
 
     folder = data_folder()
-    runs = len(list((folder / "runs").glob("*/*/config.json"))) + len(list((folder / "runs").glob("*/config.json")))
-    if not folder.is_dir():
-        yield Finding("data", "missing", f"the folder {folder} was not found", _pip_again())
-    else:
+    if folder.is_dir():
+        runs = sum(1 for _ in folder.rglob("config.json"))
         yield Finding("data", "ok", f"{runs} trained runs in {folder}")
+    else:
+        yield Finding("data", "missing", f"the folder {folder} was not found", _pip_again())
+    absent = [name for name, about in describe().items() if about.fetch_command and not is_here(name)]
+    if absent:
+        found = f"published sets not fetched (optional): {', '.join(absent)}"
+        yield Finding("data", "hint", found, f"{sys.executable} -m workbench.datasets fetch {absent[0]}")
 
 
 def _pip_again() -> str:

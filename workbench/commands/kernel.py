@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from workbench.commands.places import KEEP_MEMORY
+from workbench.commands.memory import KEEP_MEMORY
 
 NAMES = {"auto": "equivariance-workbench", "gpu": "equivariance-workbench", "cpu": "equivariance-workbench-cpu"}
 

@@ -8,8 +8,10 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import quote
 
-from workbench.commands.places import FIRST_NOTEBOOK, KEEP_MEMORY, notebook_folder, settings_folder
+from workbench.commands.memory import KEEP_MEMORY
+from workbench.commands.places import FIRST_NOTEBOOK, notebook_folder, settings_folder
 
 # JupyterLab fetches news and looks for updates by default; both are switched off at every place that asks.
 OVERRIDES = {
@@ -64,7 +66,7 @@ def lab_arguments(
     (True, False, True)
     """
     folder = notebook.parent.parent if notebook.parent.name == "notebooks" else notebook.parent
-    page = "/".join(["/lab/tree", *notebook.relative_to(folder).parts])
+    page = "/lab/tree/" + quote(notebook.relative_to(folder).as_posix())
     line = [sys.executable, "-m", "jupyterlab", *PRIVATE, f"--LabApp.app_settings_dir={defaults}"]
     line += [f"--ServerApp.root_dir={folder}", f"--LabApp.default_url={page}", "--ServerApp.ip=127.0.0.1"]
     if port is not None:

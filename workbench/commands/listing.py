@@ -48,11 +48,26 @@ def explorer_lines() -> Iterator[str]:
 
 
 def data_lines() -> Iterator[str]:
-    """One line per data set: whether it is here, and else the command that fetches it."""
-    from workbench.datasets import availability
+    """One line per data set, and the command that fetches it where it is not here."""
+    from workbench.datasets import describe
 
-    for name, state in availability().items():
-        yield f"{name}  {state}"
+    for name, about in describe().items():
+        place = "" if is_here(name) else f"; fetch it with: {about.fetch_command}"
+        yield f"{name}  {about.summary} ({about.licence}){place}"
+
+
+def is_here(name: str) -> bool:
+    """Whether a data set can be loaded without fetching anything.
+
+    >>> is_here("digits")
+    True
+    """
+    from workbench.datasets.paths import downloads_folder
+    from workbench.datasets.published_set import PUBLISHED
+
+    if name not in PUBLISHED:
+        return True
+    return all((downloads_folder() / name / remote.name).is_file() for remote in PUBLISHED[name].files)
 
 
 def readme_table() -> str:
@@ -61,7 +76,9 @@ def readme_table() -> str:
 
     rows = ["| method | paper | notebook | what it is about |", "| --- | --- | --- | --- |"]
     for name, method in sorted(methods().items()):
-        paper = f"{method.title} ({method.authors}, {method.year}, [{method.arxiv}](https://arxiv.org/abs/{method.arxiv}))"
+        paper = (
+            f"{method.title} ({method.authors}, {method.year}, [{method.arxiv}](https://arxiv.org/abs/{method.arxiv}))"
+        )
         notebook = f"[{Path(method.notebook).name}]({_notebook_path(method.notebook)})"
         rows.append(f"| `{name}` | {paper} | {notebook} | {' '.join(method.summary.split())} |")
     return "\n".join(rows)

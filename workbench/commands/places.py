@@ -10,9 +10,6 @@ CHECKOUT = PACKAGE.parent
 FIRST_NOTEBOOK = "00_start_here.ipynb"
 COPY = "workbench-notebooks"  # folder made in the working directory from an installed wheel
 
-# glibc: keep freed memory instead of handing it back, so that big tensors are not mapped anew in each step.
-KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**30), "MALLOC_TRIM_THRESHOLD_": str(2**30)}  # bytes
-
 
 def notebook_folder(working: Path | None = None) -> Path:
     """The folder of notebooks a person may edit.

@@ -1,0 +1,93 @@
+"""`workbench lab` as a reader meets it: the notebook opens at once, nothing pops up, nothing is fetched."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.lab_server import lab_server, open_notebook, run_cell
+from workbench.commands import lab, places
+
+NOTEBOOK = {
+    "cells": [
+        {"cell_type": "markdown", "id": "title", "metadata": {}, "source": "# A first look"},
+        {
+            "cell_type": "code",
+            "id": "one",
+            "metadata": {},
+            "source": "import os\nprint('kept', os.environ['MALLOC_TRIM_THRESHOLD_'])",
+            "outputs": [],
+            "execution_count": None,
+        },
+    ],
+    "metadata": {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
+    "nbformat": 4,
+    "nbformat_minor": 5,
+}
+
+
+@pytest.fixture
+def notebook(tmp_path) -> Path:
+    path = tmp_path / "notebooks" / "a first look.ipynb"
+    path.parent.mkdir()
+    path.write_text(json.dumps(NOTEBOOK), encoding="utf-8")
+    return path
+
+
+@pytest.mark.slow
+@pytest.mark.browser
+def test_the_notebook_opens_with_a_running_kernel_and_nothing_in_the_way(notebook, tmp_path, chromium):
+    page = chromium.page
+    with lab_server(notebook, tmp_path) as address:
+        open_notebook(page, address)
+        run_cell(page, 0)
+        assert f"kept {2**30}" in page.inner_text(".jp-OutputArea-output")
+        chromium.screenshot("workbench_lab")
+        assert page.locator(".jp-Dialog").count() == 0
+        assert page.locator(".Toastify__toast").count() == 0
+        chromium.assert_clean()
+
+
+def test_the_settings_stay_in_a_folder_of_our_own(tmp_path):
+    environment = lab.lab_environment(tmp_path)
+    assert environment["JUPYTERLAB_SETTINGS_DIR"].startswith(str(tmp_path))
+    assert environment["JUPYTERLAB_WORKSPACES_DIR"].startswith(str(tmp_path))
+    overrides = json.loads((lab.write_defaults(tmp_path) / "overrides.json").read_text())
+    assert overrides["@jupyterlab/apputils-extension:notification"] == {"fetchNews": "false", "checkForUpdates": False}
+
+
+def test_root_is_allowed_only_where_the_user_is_root(notebook, tmp_path):
+    assert "--allow-root" not in lab.lab_arguments(notebook, tmp_path)
+    assert "--allow-root" in lab.lab_arguments(notebook, tmp_path, root=True)
+
+
+def test_what_follows_two_dashes_reaches_jupyterlab_last(notebook, tmp_path):
+    line = lab.lab_arguments(notebook, tmp_path, rest=["--ServerApp.ip=0.0.0.0"])
+    assert line[-1] == "--ServerApp.ip=0.0.0.0"
+    assert line.index("--ServerApp.ip=127.0.0.1") < len(line) - 1
+
+
+def test_an_unknown_notebook_is_refused_with_the_ones_there_are():
+    with pytest.raises(FileNotFoundError, match=r"there is no notebook .*in that folder"):
+        lab.find_notebook("nonsense.ipynb")
+
+
+def test_an_installed_wheel_copies_its_notebooks_once_and_never_overwrites_yours(tmp_path, monkeypatch):
+    packaged = tmp_path / "site" / "_notebooks"
+    packaged.mkdir(parents=True)
+    (packaged / "00_start_here.ipynb").write_text("packaged")
+    (packaged / "01_other.ipynb").write_text("packaged")
+    monkeypatch.setattr(places, "PACKAGE", packaged.parent)
+    monkeypatch.setattr(places, "CHECKOUT", tmp_path / "site-packages")
+    mine = tmp_path / places.COPY
+    mine.mkdir()
+    (mine / "00_start_here.ipynb").write_text("edited by me")
+    assert places.notebook_folder(tmp_path) == mine
+    assert (mine / "00_start_here.ipynb").read_text() == "edited by me"
+    assert (mine / "01_other.ipynb").read_text() == "packaged"
+
+
+def test_settings_fall_back_to_a_temporary_folder_where_none_can_be_written(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("WORKBENCH_SETTINGS", str(tmp_path / "file"))
+    assert places.settings_folder("lab").is_dir()

@@ -1,0 +1,115 @@
+"""The house picture as a test: which room may import which, and what `import workbench` may not load."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import workbench
+
+PACKAGE = Path(workbench.__file__).parent
+
+# The table of CONTRIBUTING.md: a room may import itself, the rooms named here, and nothing else of ours.
+MAY_IMPORT = {
+    "groups": set(),
+    "actions": {"groups"},
+    "kernels": {"groups"},
+    "layers": {"groups", "kernels"},
+    "e3": {"groups"},
+    "models": {"groups", "kernels", "layers", "e3"},
+    "datasets": {"groups", "actions"},
+    "measure": {"groups", "actions", "kernels"},
+    "training": {"groups", "layers", "models", "datasets", "measure"},
+    "views": set(),
+    "explorers": {
+        "groups", "actions", "kernels", "layers", "e3", "models", "datasets", "training", "measure", "views",
+    },
+    "dashboards": {"explorers", "models"},
+    "commands": {"models", "datasets", "training", "measure", "explorers", "dashboards"},
+    "cli": {"commands"},
+}  # fmt: skip
+
+DRAWING = {"plotly", "panel", "bokeh", "ipywidgets", "anywidget", "matplotlib"}
+NEVER = {
+    **dict.fromkeys(("groups", "actions", "kernels", "layers", "e3", "models", "datasets"), DRAWING | {"lightning"}),
+    "measure": DRAWING | {"lightning"},
+    "training": DRAWING,
+    "views": {"torch", "panel", "bokeh", "ipywidgets", "anywidget", "lightning"},
+    "explorers": {"panel", "bokeh"},
+}
+HEAVY = ("panel", "bokeh", "e3nn", "lightning", "dask", "distributed", "plotly", "xarray", "ipywidgets", "jupyterlab")
+
+
+def imported(source: str) -> set[str]:
+    """Every module a file imports, anywhere in it, as dotted names."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def trespasses(room: str, source: str) -> set[str]:
+    """What a file of that room imports although the picture forbids it."""
+    found = set()
+    for name in imported(source):
+        first, *rest = name.split(".")
+        if first == "workbench" and rest and rest[0] in MAY_IMPORT:
+            found |= {name} if rest[0] not in MAY_IMPORT[room] | {room} else set()
+        elif first in NEVER.get(room, set()):
+            found.add(name)
+    return found
+
+
+def rooms() -> dict[str, list[Path]]:
+    folders = [folder for folder in sorted(PACKAGE.iterdir()) if any(folder.glob("*.py"))]
+    return {folder.name: sorted(folder.rglob("*.py")) for folder in folders if folder.is_dir()} | {
+        "cli": [PACKAGE / "cli.py"]
+    }
+
+
+def test_every_room_has_its_row_in_the_table():
+    assert set(rooms()) <= set(MAY_IMPORT)
+
+
+def test_the_table_has_no_circle():
+    left = dict(MAY_IMPORT)
+    while left:
+        free = {room for room, needs in left.items() if not needs & set(left)}
+        assert free, f"these rooms import each other in a circle: {sorted(left)}"
+        left = {room: needs for room, needs in left.items() if room not in free}
+
+
+@pytest.mark.parametrize("room", rooms())
+def test_a_room_imports_only_what_the_picture_allows(room):
+    wrong = {
+        str(path.relative_to(PACKAGE)): sorted(found)
+        for path in rooms()[room]
+        if (found := trespasses(room, path.read_text(encoding="utf-8")))
+    }
+    assert wrong == {}
+
+
+def test_the_check_catches_a_group_that_imports_a_layer_and_a_measure_that_draws():
+    assert trespasses("groups", "from workbench.layers import GroupConv")
+    assert trespasses("groups", "def f():\n    from workbench import layers")
+    assert trespasses("measure", "import plotly.graph_objects as go")
+    assert trespasses("views", "from torch import Tensor")
+    assert trespasses("layers", "from workbench.groups import C\nfrom workbench.kernels import bank") == set()
+
+
+def test_import_workbench_loads_nothing_heavy():
+    program = f"import sys, workbench; print([name for name in {HEAVY!r} if name in sys.modules])"
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=True)
+    assert ran.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("module", ["workbench.cli", "workbench.groups", "workbench.layers", "workbench.models.method"])
+def test_the_core_and_the_command_line_load_nothing_that_draws(module):
+    program = f"import sys, {module}; print([name for name in {HEAVY!r} if name in sys.modules])"
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=True)
+    assert ran.stdout.strip() == "[]"
