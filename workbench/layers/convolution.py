@@ -31,7 +31,7 @@ SAMPLINGS = ("grid", "random")
 class _GroupLayer(nn.Module):
     """What lifting and group convolutions share: elements, kernels, one convolution call."""
 
-    distribution: GroupDistribution | None = None
+    distribution: GroupDistribution | None
 
     def __init__(
         self,
@@ -51,6 +51,7 @@ class _GroupLayer(nn.Module):
         exact: bool = True,
     ):
         super().__init__()
+        self.distribution = None  # not on the class, where it would hide a registered module
         name = type(self).__name__
         check_window(name, in_channels=in_channels, out_channels=out_channels, kernel_size=kernel_size, stride=stride)
         if sampling not in SAMPLINGS:
