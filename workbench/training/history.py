@@ -1,0 +1,130 @@
+"""What a training run leaves to look at: one labelled array per quantity, over epochs and layers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+NAN = float("nan")
+SCALARS = {  # variable -> (long name, units); one value per epoch
+    "train_loss": ("training loss", "nat"),
+    "train_accuracy": ("training accuracy", "1"),
+    "validation_loss": ("validation loss", "nat"),
+    "validation_accuracy": ("validation accuracy", "1"),
+    "lr": ("learning rate", "1"),
+    "temperature": ("temperature of the gates", "1"),
+    "seconds": ("wall time since the start", "s"),
+    "error": ("equivariance error", "1"),
+    "error_sem": ("standard error of the equivariance error", "1"),
+}
+RESULTS = {  # variable -> (long name, units); one value per run, of the weights that are kept
+    "test_loss": ("test loss", "nat"),
+    "test_accuracy": ("test accuracy", "1"),
+    "final_train_accuracy": ("training accuracy of the kept weights", "1"),
+    "best_validation_accuracy": ("validation accuracy of the kept weights", "1"),
+    "best_epoch": ("epoch of the kept weights", "1"),
+    "parameters": ("trainable parameters", "1"),
+}
+LAYERED = {
+    "arc": ("share of the circle that is kept", "1"),
+    "gate": ("keep probability of the mirror gate or the mean of the rotation gates", "1"),
+}
+
+
+def learned_symmetry(model: nn.Module) -> dict[str, dict[str, float]]:
+    """Arc (share of the circle) and gate probability of each layer that learns a distribution, read from it.
+
+    Layers are named by their module path; a quantity that a layer does not learn is NaN.
+    """
+    owners = [
+        (name, module.distribution)
+        for name, module in model.named_modules()
+        if getattr(module, "distribution", None) is not None
+    ]
+    return {name: {"arc": _arc(learned), "gate": _gate(learned)} for name, learned in owners}
+
+
+def _arc(distribution: Any) -> float:
+    arc = distribution.arc_fraction()
+    return NAN if arc is None else float(arc)
+
+
+def _gate(distribution: Any) -> float:
+    keep: Tensor = distribution.keep_probabilities().detach()
+    return float(keep.mean()) if keep.numel() else NAN
+
+
+class History:
+    """Rows of one run, one per epoch, as plain numbers; `dataset` labels them."""
+
+    def __init__(self, rows: list[dict[str, Any]] | None = None, results: dict[str, float] | None = None) -> None:
+        self.rows = rows or []
+        self.results = results or {}
+
+    def add(self, **row: Any) -> None:
+        """Append one epoch: scalars by name and `layers`, the result of `learned_symmetry`."""
+        self.rows.append(row)
+
+    def state(self) -> dict[str, Any]:
+        """Plain containers for the checkpoint."""
+        return {"rows": [dict(row) for row in self.rows], "results": dict(self.results)}
+
+    def dataset(self, attrs: Mapping[str, Any]) -> xr.Dataset:
+        """Dims: epoch (1, 2, ...) and layer; epochs where the error was not measured hold NaN there."""
+        import xarray as xr
+
+        epochs = np.asarray([row["epoch"] for row in self.rows], dtype=np.int64)
+        layers = list(self.rows[0]["layers"]) if self.rows else []
+        coords = {
+            "epoch": ("epoch", epochs, {"long_name": "epoch", "units": "1"}),
+            "layer": ("layer", np.asarray(layers, dtype=str), {"long_name": "layer"}),
+        }
+        variables: dict[str, Any] = {}
+        for name, (words, units) in SCALARS.items():
+            values = np.asarray([row.get(name, NAN) for row in self.rows], dtype=np.float64)
+            variables[name] = ("epoch", values, {"long_name": words, "units": units})
+        for name, (words, units) in LAYERED.items():
+            values = np.asarray([[row["layers"][layer][name] for layer in layers] for row in self.rows])
+            values = values.reshape(len(epochs), len(layers)).astype(np.float64)
+            variables[name] = (("epoch", "layer"), values, {"long_name": words, "units": units})
+        for name, (words, units) in RESULTS.items():
+            value = np.float64(self.results.get(name, NAN))
+            variables[name] = ((), value, {"long_name": words, "units": units})
+        return xr.Dataset(variables, coords, dict(attrs))
+
+
+def parameter_count(model: nn.Module) -> int:
+    """Numbers that training may change."""
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)
+
+
+def as_bytes(dataset: xr.Dataset) -> bytes:
+    """The dataset as a NetCDF-4 file in memory."""
+    return bytes(dataset.to_netcdf(engine="h5netcdf"))
+
+
+def from_bytes(content: bytes) -> xr.Dataset:
+    """The dataset of a NetCDF-4 file in memory, fully loaded."""
+    import io
+
+    import xarray as xr
+
+    with xr.open_dataset(io.BytesIO(content), engine="h5netcdf") as opened:
+        return opened.load()
+
+
+def on_cpu(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Copies of named tensors that later steps cannot change."""
+    return {name: tensor.detach().to("cpu", copy=True) for name, tensor in tensors.items()}
+
+
+def all_finite(tensors: Mapping[str, Tensor]) -> bool:
+    """Whether no tensor holds NaN or infinity."""
+    return all(bool(torch.isfinite(t).all()) for t in tensors.values() if t.is_floating_point())

@@ -1,0 +1,203 @@
+"""Train one network as its configuration says, and keep everything in a run folder."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from workbench.models import build_model
+from workbench.training.batches import Batches
+from workbench.training.randomness import own_randomness
+from workbench.training.run import CHECKPOINT, CONFIG, PREVIOUS, Run
+from workbench.training.settings import PRECISIONS, Settings, read_config
+from workbench.training.store import sweep_partials
+
+if TYPE_CHECKING:
+    import lightning.pytorch as pl
+
+    from workbench.datasets import ImageSet
+
+DONE = ("finished", "stopped early")
+
+
+def fit(
+    config: Mapping[str, Any] | None,
+    path: str | Path,
+    *,
+    progress: bool | Callable[[float], None] = True,
+    resume: bool | str = False,
+    callbacks: Sequence[pl.Callback] = (),
+    cancel: threading.Event | None = None,
+) -> Run:
+    """Train a classifier and return its run folder.
+
+    Args:
+        config: {"model": {"name", ...}, "data": {"name", ...}, "training": {...}, "seed": int}; see
+            `workbench.training.Settings` for the training part. None takes the one of the folder to be resumed.
+        path: the run folder, new or empty unless `resume`.
+        progress: True for a bar in the terminal or the notebook, or a function that receives the fraction done.
+        resume: True goes on from the last checkpoint, exactly as if nothing had stopped it (bitwise on a CPU), and
+            starts anew where there is none; "previous" goes on from the checkpoint before the last.
+        callbacks: further Lightning callbacks.
+        cancel: set it from another thread to stop after the present step, with a checkpoint; Ctrl-C does the same
+            and then raises KeyboardInterrupt.
+
+    The global random generators are left as they were.
+
+    Raises:
+        ValueError: unknown keys, impossible values, empty data, a folder that does not match, damaged files.
+        FloatingPointError: the loss became NaN or infinite; the last good checkpoint stays.
+    """
+    run, state = _open(config, path, resume)
+    if run.status in DONE:
+        return run
+    from workbench.datasets import load
+
+    data = load(**run.config["data"])
+    with _quiet_lightning(), _stop_gently(cancel) as stop, own_randomness(run.config["seed"]):
+        _train(run, data, state, progress, callbacks, stop)
+    return run
+
+
+def _train(
+    run: Run,
+    data: ImageSet,
+    state: dict[str, Any] | None,
+    progress: bool | Callable[[float], None],
+    callbacks: Sequence[pl.Callback],
+    stop: threading.Event,
+) -> None:
+    import lightning.pytorch as pl
+
+    from workbench.training.module import TrainingModule
+    from workbench.training.progress import Bar, Tell
+    from workbench.training.recorder import Recorder
+
+    settings = run.settings
+    _check_data(data, settings)
+    images, labels = data.splits["train"]
+    batches = Batches(
+        images, labels, batch_size=settings.batch_size, seed=run.config["seed"], drop_last=settings.drop_last
+    )
+    total = settings.epochs * len(batches)
+    total = min(total, settings.max_steps or total)
+    model = build_model(run.config["model"]).train()
+    if state is not None:
+        model.load_state_dict(state["model"])
+        batches.step = int(state["step"])
+    module = TrainingModule(model, settings, batches, total)
+    recorder = Recorder(run, data, state, stop)
+    shown: list[pl.Callback] = [Tell(progress)] if callable(progress) else [Bar(recorder)] if progress else []
+    trainer = pl.Trainer(
+        accelerator=_accelerator(settings),
+        devices=1,
+        precision=PRECISIONS[settings.precision],  # type: ignore[arg-type]
+        max_epochs=settings.epochs,
+        max_steps=total - batches.step,
+        callbacks=[*shown, *callbacks, recorder],
+        default_root_dir=run.path,
+        logger=False,
+        enable_checkpointing=True,  # by our Recorder, which is the only checkpoint callback
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        benchmark=False,
+        use_distributed_sampler=False,
+    )
+    trainer.fit(module)
+
+
+def _open(config: Mapping[str, Any] | None, path: str | Path, resume: bool | str) -> tuple[Run, dict[str, Any] | None]:
+    """The run folder and the checkpoint to go on from."""
+    folder = Path(path)
+    if resume not in (True, False, "previous"):
+        raise ValueError(f'resume is {resume!r}; expected True, False or "previous"')
+    if not resume or not (folder / CONFIG).exists():
+        if config is None:
+            raise FileNotFoundError(f"there is no run to resume in {folder}; pass the configuration to start one")
+        if resume:
+            sweep_partials(folder)
+        return Run.create(folder, config), None
+    sweep_partials(folder)
+    run = Run(folder)
+    if config is not None:
+        _refuse_other_config(run, read_config(config)[0])
+    if resume == "previous":
+        return run, run.checkpoint(previous=True)
+    started = (folder / CHECKPOINT).exists() or (folder / PREVIOUS).exists()
+    return run, run.checkpoint() if started and run.status not in DONE else None
+
+
+def _refuse_other_config(run: Run, given: Mapping[str, Any]) -> None:
+    for part, stored in run.config.items():
+        if given[part] != stored:
+            raise ValueError(
+                f"{run.path} was started with {part} {stored!r}, and {given[part]!r} was given; "
+                "resume with the same configuration (or None), or train into another folder"
+            )
+
+
+def _check_data(data: ImageSet, settings: Settings) -> None:
+    for split in ("train", "validation", "test"):
+        images, labels = data.splits[split]
+        if len(images) != len(labels):
+            raise ValueError(f"{data.name} has {len(images)} {split} images and {len(labels)} labels; expected as many")
+        if not bool(torch.isfinite(images).all()):
+            raise ValueError(f"the {split} images of {data.name} hold NaN or infinity; expected finite pixels")
+    if settings.early_stop and not len(data.splits["validation"][0]):
+        raise ValueError(
+            f"training.early_stop watches the validation accuracy, and {data.name} has no validation images; "
+            "set training.early_stop to null"
+        )
+
+
+def _accelerator(settings: Settings) -> str:
+    if settings.device == "gpu" and not torch.cuda.is_available():
+        raise ValueError('training.device is "gpu", and torch sees none here; use "auto" or "cpu"')
+    return "cpu" if settings.device == "cpu" or not torch.cuda.is_available() else "gpu"
+
+
+@contextmanager
+def _quiet_lightning() -> Iterator[None]:
+    """Inside this block Lightning's log tells warnings only, not its banner; the level comes back after it."""
+    import lightning.pytorch  # noqa: F401 - its import sets the level
+
+    log = logging.getLogger("lightning.pytorch")
+    before = log.level
+    log.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        log.setLevel(before)
+
+
+@contextmanager
+def _stop_gently(cancel: threading.Event | None) -> Iterator[threading.Event]:
+    """An event that the first Ctrl-C sets; the second one interrupts at once. Lightning alone would end the process."""
+    stop = cancel or threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+    interrupted = False
+    before = signal.getsignal(signal.SIGINT)
+
+    def once(number: int, frame: Any) -> None:
+        nonlocal interrupted
+        interrupted = True
+        stop.set()
+        signal.signal(signal.SIGINT, before)
+
+    signal.signal(signal.SIGINT, once)
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if interrupted:
+        raise KeyboardInterrupt("training stopped with a checkpoint; go on with fit(None, path, resume=True)")
