@@ -1,0 +1,50 @@
+"""`workbench list`: what is found shows up by itself, and the README's table follows."""
+
+import pytest
+
+from workbench import cli
+from workbench.commands import listing
+from workbench.datasets import names
+from workbench.explorers import explorers
+from workbench.models.method import Method, methods
+
+
+def test_everything_there_is_gets_listed(capsys):
+    assert cli.main(["list"]) == 0
+    told = capsys.readouterr().out
+    assert all(name in told for name in [*names(), *methods(), *explorers()])
+
+
+def test_one_kind_lists_only_that_kind(capsys):
+    assert cli.main(["list", "data"]) == 0
+    told = capsys.readouterr().out
+    assert "data:" in told
+    assert "methods:" not in told
+
+
+def test_a_published_set_that_is_absent_names_the_fetch_command(monkeypatch, tmp_path):
+    monkeypatch.setenv("WORKBENCH_DATA", str(tmp_path))
+    (line,) = [line for line in listing.data_lines() if line.startswith("mnist")]
+    assert "python -m workbench.datasets fetch mnist" in line
+
+
+def test_a_new_method_appears_in_the_readme_table(monkeypatch, tmp_path):
+    paper = Method("new", "A Title", "Someone", 2030, "3001.00001", "What it is.", "07_new.ipynb")
+    monkeypatch.setattr("workbench.models.method.methods", lambda: {"new": paper})
+    readme = tmp_path / "README.md"
+    readme.write_text(f"before\n{listing.BEGIN}\nold\n{listing.END}\nafter\n")
+    assert listing.update_readme(readme) is True
+    text = readme.read_text()
+    assert "| `new` | A Title (Someone, 2030, [3001.00001]" in text
+    assert "old" not in text
+    assert text.startswith("before\n")
+    assert text.endswith("after\n")
+    assert listing.update_readme(readme) is False
+
+
+def test_a_readme_without_the_markers_is_left_alone(tmp_path):
+    readme = tmp_path / "README.md"
+    readme.write_text("nothing here")
+    with pytest.raises(ValueError, match="has no place for the table"):
+        listing.update_readme(readme)
+    assert readme.read_text() == "nothing here"
