@@ -88,12 +88,32 @@ class KernelBank(nn.Module):
             reuse = turn_permutation(self.group, n_in, 1) is not None
         return plan(self.group, n_out, n_in, self.kernel_size, reuse)
 
-    def values(self, outputs: Tensor, inputs: Tensor | None) -> Tensor:
-        """Scaled kernel values at every point, ``(C_out * C_in, S_out * S_in * T)``; no mean over inputs yet."""
-        points = self.coordinates(outputs, inputs).flatten(0, -2)
-        features = self.network.features(points)
+    def features(self, outputs: Tensor, inputs: Tensor | None, uniform: bool = False) -> Tensor:
+        """What the read-out sees at every tap, ``(S_out, S_in, k*k, hidden + 1)``.
+
+        The last column multiplies the read-out's bias, so that a tap outside the disc is a row of zeros. The gain
+        and the mean over inputs are included. The network runs once per distinct point; turned copies are looked up.
+        """
+        n_in = 1 if inputs is None else len(inputs)
+        chosen = self._plan(len(outputs), n_in, uniform)
+        points = self.coordinates(outputs[list(chosen.outputs)], inputs).flatten(0, -2)
+        rows = nn.functional.pad(self.network.features(points), (0, 1), value=1.0)
+        rows = nn.functional.pad(rows * (self.gain / n_in), (0, 0, 0, 1))
+        source = chosen.source.to(rows.device)
+        return rows.index_select(0, source.flatten()).unflatten(0, source.shape)
+
+    def read(self, features: Tensor, taps: Tensor | None = None) -> Tensor:
+        """Kernels ``(C_out, S_out, C_in, S_in, T)`` from :meth:`features`, for all k*k taps or those named.
+
+        Looking the *features* up and multiplying once is cheaper than looking up C_out * C_in values per tap.
+        """
+        if taps is not None:
+            features = features[:, :, taps]
         readout = self.network.readout
-        return torch.addmm(readout.bias[:, None], readout.weight, features.T) * self.gain
+        weight = torch.cat([readout.weight, readout.bias[:, None]], 1)
+        values = weight @ features.flatten(0, 2).T
+        values = values.view(self.out_channels, self.in_channels, *features.shape[:3])
+        return values.transpose(1, 2).contiguous()
 
     def forward(self, outputs: Tensor, inputs: Tensor | None, uniform: bool = False) -> Tensor:
         """The bank ``(C_out, S_out, C_in, S_in, k*k)``, zero outside the disc, divided by S_in.
@@ -103,17 +123,7 @@ class KernelBank(nn.Module):
             inputs: ``(S_in, element_dim)``, ``None`` for a lifting layer.
             uniform: both lists are whole even grids, so that quarter turns may be looked up.
         """
-        n_in = 1 if inputs is None else len(inputs)
-        chosen = self._plan(len(outputs), n_in, uniform)
-        values = self.values(outputs[list(chosen.outputs)], inputs) / n_in
-        return self._place(values, chosen.source)
-
-    def _place(self, values: Tensor, index: Tensor) -> Tensor:
-        padded = nn.functional.pad(values, (0, 1))  # the last column is the zero outside the disc
-        n_out, n_in, taps = index.shape
-        placed = padded.index_select(1, index.to(values.device).flatten())
-        placed = placed.view(self.out_channels, self.in_channels, n_out, n_in, taps)
-        return placed.permute(0, 2, 1, 3, 4).contiguous()
+        return self.read(self.features(outputs, inputs, uniform))
 
     @torch.no_grad()
     def _calibrate(self) -> float:
@@ -124,7 +134,7 @@ class KernelBank(nn.Module):
         """
         if self.lifting:
             elements = self.group.grid(self._calibration_grid())
-            power = self.values(elements, None).square().mean() * self.in_channels * len(self.taps)
+            power = self(elements, None).square().sum((2, 3, 4)).mean()
         else:
             power = self._respond_to_lifted_noise().square().mean()
         return float(power.clamp_min(1e-24) ** -0.5)

@@ -22,7 +22,7 @@ from workbench.groups import Draw, Group, GroupSignal, parse_group
 from workbench.groups.base import check_count
 from workbench.groups.distributions import GroupDistribution, learned_distribution
 from workbench.kernels import KernelBank, KernelSpec
-from workbench.layers.apply import convolve
+from workbench.layers.apply import convolve, prepare
 from workbench.layers.lattice import as_size, check_size, check_window
 
 SAMPLINGS = ("grid", "random")
@@ -72,7 +72,7 @@ class _GroupLayer(nn.Module):
         self.bias = nn.Parameter(torch.zeros(out_channels)) if bias else None
         self._requested: Tensor | None = None
         self._kept_draw: tuple[tuple, Draw] | None = None
-        self._kept_bank: tuple[tuple, Draw, Tensor | None, Tensor] | None = None
+        self._kept_bank: tuple[tuple, Draw, Tensor | None, tuple[Tensor, ...]] | None = None
         if input_size is not None:
             self.check_size(as_size(input_size))
 
@@ -116,7 +116,7 @@ class _GroupLayer(nn.Module):
         """Kernels ``(C_out, S_out, C_in, S_in, k*k)`` for these lists of elements."""
         return self.kernels(outputs, inputs, uniform)
 
-    def _bank(self, drawn: Draw, signal: GroupSignal | None) -> Tensor:
+    def _bank(self, drawn: Draw, signal: GroupSignal | None) -> tuple[Tensor, ...]:
         inputs = None if signal is None else signal.elements
         uniform = drawn.uniform and (signal is None or signal.uniform)
         weights = None if signal is None else signal.weights
@@ -126,19 +126,17 @@ class _GroupLayer(nn.Module):
         kept = self._kept_bank
         if frozen and kept and kept[0] == key and kept[1].elements is drawn.elements and kept[2] is inputs:
             return kept[3]
-        bank = self.bank(drawn.elements, inputs, uniform)
-        if weights is not None:
-            share = weights * (len(weights) / weights.sum())
-            bank = bank * share[:, None]
-        bank = bank.flatten(2, 3).flatten(0, 1)
+        features = self.kernels.features(drawn.elements, inputs, uniform)
+        share = None if weights is None else weights * (len(weights) / weights.sum())
+        bank = prepare(self.kernels, features, share, self.stride)
         self._kept_bank = (key, drawn, inputs, bank) if frozen else None
         return bank
 
     def _convolve(self, x: Tensor, signal: GroupSignal | None, at: Draw | None = None) -> GroupSignal:
         self.check_size((x.shape[-2], x.shape[-1]))
         drawn = self.draw() if at is None else at
-        weight = self._bank(drawn, signal)
-        out = convolve(x, weight, self.kernel_size, self.stride, self.padding, self.padding_mode)
+        weights = self._bank(drawn, signal)
+        out = convolve(x, weights, self.kernel_size, self.stride, self.padding, self.padding_mode)
         values = out.unflatten(1, (self.out_channels, len(drawn.elements)))
         if self.bias is not None:
             values = values + self.bias[:, None, None, None]
