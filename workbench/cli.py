@@ -26,8 +26,8 @@ choose the device by themselves; nothing in them changes."""
 SERVE = """\
 Serve the explorers as web pages: a front page and one page per explorer.
 
-Only this machine can connect unless you say otherwise. To let others in, put a proxy that asks for a password
-in front of it; binding to another address without authentication is refused."""
+Only this machine can connect unless you say otherwise. An address that others can reach needs a password: the
+first line of --password-file, or the variable WORKBENCH_PASSWORD."""
 
 LIST = """\
 List what is here: methods (papers), explorers (one question each) and data sets, with what is on disk.
@@ -124,14 +124,19 @@ def _add_faces(words: argparse._SubParsersAction) -> None:
         [
             ("workbench serve", "on this machine, and open the front page"),
             ("workbench serve --port 8080 --no-browser", "on a port of your choice"),
+            ("workbench serve --address 0.0.0.0 --password-file FILE", "for others on your network"),
+            ("workbench serve --allow-origin explore.example.org", "behind a proxy of that name"),
         ],
     )
-    serve.add_argument("--port", type=_port, default=5006, help="port to listen on (default: 5006; 0: any free one)")
+    serve.add_argument("--port", type=_port, default=5006, help="port (default: 5006; 0: any free one)")
     serve.add_argument("--address", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
+    serve.add_argument("--password-file", metavar="FILE", help="ask every visitor for this password")
     serve.add_argument(
         "--allow-origin", action="append", default=[], metavar="HOST[:PORT]", help="also accept pages from here"
     )
     serve.add_argument("--no-browser", action="store_true", help="do not open a browser")
+    serve.add_argument("--unsafe-any-origin", action="store_true", help="accept pages from anywhere")
+    serve.add_argument("--unsafe-no-authentication", action="store_true", help="let strangers in without a password")
 
 
 def _add_work(words: argparse._SubParsersAction) -> None:
