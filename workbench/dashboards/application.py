@@ -1,0 +1,123 @@
+"""What is served: the front page, one Panel page per explorer, their pictures, the assets, the health report."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Callable
+from typing import Any
+
+from tornado.web import RequestHandler, StaticFileHandler, authenticated
+
+from workbench import __version__
+from workbench.dashboards.front import front_page
+from workbench.dashboards.pages import ASSETS, plotly_script, template
+from workbench.dashboards.pictures import explorer_picture, method_picture
+from workbench.explorers import Explorer, explorers
+from workbench.models.method import methods
+
+logger = logging.getLogger(__name__)
+
+
+def application() -> dict[str, Any]:
+    """The Panel applications by path: one page per explorer, each visit with an explorer of its own.
+
+    >>> sorted(application()) == sorted(f"/{slug}" for slug in explorers())
+    True
+    """
+    return {f"/{slug}": _page(cls) for slug, cls in explorers().items()}
+
+
+def routes() -> list[tuple[str, type[RequestHandler], dict[str, Any]]]:
+    """Everything that is served without a session."""
+    return [
+        (r"/", FrontPage, {}),
+        (r"/health", Health, {}),
+        (r"/pictures/(method-)?([a-z0-9_-]+)\.svg", Picture, {}),
+        (r"/assets/(plotly\.min\.js)", Asset, {"path": str(plotly_script().parent)}),
+        (r"/assets/(.*)", Asset, {"path": str(ASSETS)}),
+    ]
+
+
+def _page(cls: type[Explorer]) -> Callable[[], Any]:
+    def page() -> Any:
+        """One visit of the explorer's page."""
+        import panel as pn
+
+        from workbench.dashboards.face import ExplorerFace
+
+        document: Any = pn.state.curdoc
+        explorer, notice = open_at(cls, document.session_context.request.arguments)
+        face = ExplorerFace(explorer, notice=notice)
+        document.template = template("explorer.html")
+        document.template_variables.update(
+            pages=list(explorers().values()),
+            here=cls.slug,
+            description=cls.question,
+            question=cls.question,
+            nonce=secrets.token_urlsafe(18),
+        )
+        document.title = cls.title
+        pn.state.on_session_destroyed(lambda _: face.close())
+        return face
+
+    return page
+
+
+def open_at(cls: type[Explorer], arguments: dict[str, list[bytes]]) -> tuple[Explorer, str]:
+    """The explorer at the state of a permalink; where it is refused, at its defaults and with the sentence why."""
+    from urllib.parse import urlencode
+
+    query = urlencode([(name, value) for name, values in arguments.items() for value in values])
+    try:
+        return cls.from_permalink(query), ""
+    except ValueError as refusal:
+        return cls(), f"This link cannot be followed: {refusal} You see the explorer as it starts."
+
+
+class _Guarded(RequestHandler):
+    """A page that asks for the password where one is set."""
+
+    def get_current_user(self) -> Any:
+        provider = self.application.auth_provider  # type: ignore[attr-defined]
+        return provider.get_user(self) if provider.get_user else "visitor"
+
+    def get_login_url(self) -> str:
+        return "/login"
+
+
+class FrontPage(_Guarded):
+    """A picture and a sentence for every explorer and method."""
+
+    @authenticated
+    def get(self) -> None:
+        self.finish(front_page(explorers(), methods()))
+
+
+class Picture(_Guarded):
+    """The small picture of an explorer or a method."""
+
+    @authenticated
+    async def get(self, method: str | None, name: str) -> None:
+        dark = self.get_query_argument("theme", "light") == "dark"
+        if name not in (methods() if method else explorers()):
+            self.send_error(404)
+            return
+        picture = await (method_picture(methods()[name], dark) if method else explorer_picture(explorers()[name]))
+        self.set_header("Content-Type", "image/svg+xml; charset=utf-8")
+        self.set_header("Cache-Control", "private, max-age=600")
+        self.finish(picture)
+
+
+class Asset(StaticFileHandler):
+    """Style sheets and scripts; they hold nothing of the visitor, so the login page may use them too."""
+
+
+class Health(RequestHandler):
+    """Whether the server answers, for a monitor: {"status", "version", "sessions"}."""
+
+    def get(self) -> None:
+        site: Any = self.application
+        sessions = sum(len(site.get_sessions(path)) for path in site.app_paths)
+        self.set_header("Cache-Control", "no-store")
+        self.finish({"status": "ok", "version": __version__, "sessions": sessions})
