@@ -123,7 +123,7 @@ def rotation_matrix(angle_rad: Tensor) -> Tensor:
     quarters = torch.round(angle_rad * (2 / math.pi))
     rest = angle_rad - quarters * (math.pi / 2)
     dust = rest.abs() < 8 * torch.finfo(rest.dtype).eps * (1 + angle_rad.abs())
-    rest = torch.where(dust, torch.zeros_like(rest), rest)
+    rest = torch.where(dust, rest - rest.detach(), rest)  # zero, with the slope of the angle
     cos, sin = torch.cos(rest), torch.sin(rest)
     turns = torch.remainder(quarters, 4)
     c = torch.where(turns == 0, cos, torch.where(turns == 1, -sin, torch.where(turns == 2, -cos, sin)))

@@ -1,6 +1,6 @@
 """Torch modules whose signals carry their group elements."""
 
-from workbench.layers.convolution import GroupConv, LiftingConv, group_layers, set_n
+from workbench.layers.convolution import GroupConv, LiftingConv, group_layers, set_n, set_sampling
 from workbench.layers.pointwise import GroupBatchNorm, GroupDropout, GroupInstanceNorm, GroupLayerNorm, GroupReLU
 from workbench.layers.pooling import GroupPool, GroupProjection
 
@@ -16,4 +16,5 @@ __all__ = [
     "LiftingConv",
     "group_layers",
     "set_n",
+    "set_sampling",
 ]

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from workbench.groups import Draw, Group, GroupSignal, parse_group
+from workbench.groups import O2, SO2, Draw, Group, GroupSignal, parse_group
 from workbench.groups.base import check_count
 from workbench.groups.distributions import GroupDistribution, learned_distribution
 from workbench.kernels import KernelBank, KernelSpec
@@ -26,12 +26,15 @@ from workbench.layers.apply import convolve, prepare
 from workbench.layers.lattice import as_size, check_size, check_window
 
 SAMPLINGS = ("grid", "random")
+MOST_ELEMENTS = 1024  # more orientations than any kernel tells apart: a larger number is a slip of the hand
 
 
 class _GroupLayer(nn.Module):
     """What lifting and group convolutions share: elements, kernels, one convolution call."""
 
     distribution: GroupDistribution | None
+    _kept_draw: tuple[tuple, Draw] | None
+    _kept_bank: tuple[tuple, tuple[Tensor, ...], tuple] | None
 
     def __init__(
         self,
@@ -54,27 +57,65 @@ class _GroupLayer(nn.Module):
         self.distribution = None  # not on the class, where it would hide a registered module
         name = type(self).__name__
         check_window(name, in_channels=in_channels, out_channels=out_channels, kernel_size=kernel_size, stride=stride)
-        if sampling not in SAMPLINGS:
-            raise ValueError(f"{name}: sampling = {sampling!r} was given; expected 'grid' or 'random'.")
         if padding_mode not in ("zeros", "circular"):
             raise ValueError(f"{name}: padding_mode = {padding_mode!r} was given; expected 'zeros' or 'circular'.")
         self.in_channels, self.out_channels, self.kernel_size = in_channels, out_channels, kernel_size
-        self.group = parse_group(group)
+        self.group = _planar(name, group)
         self.n = n if n is not None else (self.group.order or 8)
-        self.sampling, self.stride, self.padding_mode, self.exact = sampling, stride, padding_mode, exact
+        self.sampling = sampling
+        self.stride, self.padding_mode, self.exact = stride, padding_mode, exact
         self.padding = _symmetric_padding(name, padding, kernel_size)
-        if self.group.order and sampling == "random":
-            raise ValueError(f"{name}: random sampling of the finite {self.group} was asked; expected sampling='grid'.")
-        self.group.grid(self.n)  # refuses a number that the group cannot offer
         self.kernels = KernelBank(
             in_channels, out_channels, kernel_size, self.group, kernel or KernelSpec(), isinstance(self, LiftingConv)
         )
         self.bias = nn.Parameter(torch.zeros(out_channels)) if bias else None
         self._requested: Tensor | None = None
-        self._kept_draw: tuple[tuple, Draw] | None = None
-        self._kept_bank: tuple[tuple, Draw, Tensor | None, tuple[Tensor, ...]] | None = None
+        self._forget()
         if input_size is not None:
             self.check_size(as_size(input_size))
+
+    @property
+    def n(self) -> int:
+        """Number of elements; free to change at any time, also after training."""
+        return self._n
+
+    @n.setter
+    def n(self, n: int) -> None:
+        self.check_n(n)
+        self._n = n
+
+    def check_n(self, n: int) -> None:
+        """Refuse a number of elements that the group or the learned gates cannot offer."""
+        name = type(self).__name__
+        check_count(n, name)
+        if n > MOST_ELEMENTS:
+            raise ValueError(
+                f"{name}: n = {n} elements were asked; expected at most {MOST_ELEMENTS}; 8 or 16 is usual."
+            )
+        self.group.grid(n)
+        if self.distribution is not None and self.group.order not in (None, n):
+            raise ValueError(
+                f"{name}: n = {n} was given; expected {self.group.order}, the order of {self.group}, because each "
+                "learned gate belongs to one element."
+            )
+
+    @property
+    def sampling(self) -> str:
+        """``"grid"``, or ``"random"`` for one common random turn of the grid in each training step."""
+        return self._sampling
+
+    @sampling.setter
+    def sampling(self, sampling: str) -> None:
+        self.check_sampling(sampling)
+        self._sampling = sampling
+
+    def check_sampling(self, sampling: str) -> None:
+        """Refuse a name that is none, and random turns of a finite group."""
+        name = type(self).__name__
+        if sampling not in SAMPLINGS:
+            raise ValueError(f"{name}: sampling = {sampling!r} was given; expected 'grid' or 'random'.")
+        if self.group.order and sampling == "random":
+            raise ValueError(f"{name}: random sampling of the finite {self.group} was asked; expected sampling='grid'.")
 
     def check_size(self, size: tuple[int, int]) -> None:
         """Refuse an input of ``(H, W)`` pixels on which the layer could not be exact at quarter turns."""
@@ -83,7 +124,12 @@ class _GroupLayer(nn.Module):
     @contextmanager
     def requested(self, elements: Tensor) -> Iterator[None]:
         """Within this block the layer answers at ``elements (S, element_dim)`` instead of drawing its own."""
-        before, self._requested = self._requested, elements
+        if elements.ndim != 2 or elements.shape[1] != self.group.element_dim or not len(elements):
+            raise ValueError(
+                f"{self}: elements of shape {tuple(elements.shape)} were requested; expected "
+                f"(S, {self.group.element_dim}) with S >= 1."
+            )
+        before, self._requested = self._requested, elements.clone()
         try:
             yield
         finally:
@@ -94,12 +140,11 @@ class _GroupLayer(nn.Module):
         weight = next(self.kernels.network.parameters())
         if self._requested is not None:
             return Draw(self._requested.to(weight), None, uniform=False)
-        if self.training:
+        learned = list(self.distribution.parameters()) if self.distribution is not None else []
+        if self.training or (torch.is_grad_enabled() and any(p.requires_grad for p in learned)):
             return self._draw(weight)
-        versions = tuple(p._version for p in self.distribution.parameters()) if self.distribution else ()
-        key = (self.n, self.sampling, weight.dtype, weight.device, versions, torch.is_inference_mode_enabled())
-        if torch.is_grad_enabled() and versions:
-            return self._draw(weight)
+        values = [p.tolist() for p in learned]  # by value: a slider may write to theta.data
+        key = self.n, weight.dtype, weight.device, values, torch.is_inference_mode_enabled()
         if self._kept_draw is None or self._kept_draw[0] != key:
             self._kept_draw = key, self._draw(weight)
         return self._kept_draw[1]
@@ -117,19 +162,24 @@ class _GroupLayer(nn.Module):
         return self.kernels(outputs, inputs, uniform)
 
     def _bank(self, drawn: Draw, signal: GroupSignal | None) -> tuple[Tensor, ...]:
-        inputs = None if signal is None else signal.elements
+        inputs, weights = (None, None) if signal is None else (signal.elements, signal.weights)
         uniform = drawn.uniform and (signal is None or signal.uniform)
-        weights = None if signal is None else signal.weights
         parameters = list(self.kernels.network.parameters())
         frozen = not self.training and not (torch.is_grad_enabled() and any(p.requires_grad for p in parameters))
-        key = tuple((p.data_ptr(), p._version) for p in parameters), torch.is_inference_mode_enabled()
-        kept = self._kept_bank
-        if frozen and kept and kept[0] == key and kept[1].elements is drawn.elements and kept[2] is inputs:
-            return kept[3]
-        features = self.kernels.features(drawn.elements, inputs, uniform)
-        share = None if weights is None else weights * (len(weights) / weights.sum())
-        bank = prepare(self.kernels, features, share, self.stride)
-        self._kept_bank = (key, drawn, inputs, bank) if frozen else None
+        key = (
+            *((p.data_ptr(), p._version) for p in (*parameters, self.kernels.gain)),
+            *(id(given) for given in (drawn.elements, inputs, weights)),
+            uniform, torch.is_inference_mode_enabled(),
+        )  # fmt: skip
+        if frozen and self._kept_bank and self._kept_bank[0] == key:
+            return self._kept_bank[1]
+        with torch.autocast(drawn.elements.device.type, enabled=False):  # half precision would blur fast kernels
+            features = self.kernels.features(drawn.elements, inputs, uniform)
+            share = None if weights is None else weights * (len(weights) / weights.sum())
+            bank = prepare(self.kernels, features, share, self.stride)
+        # the tensors behind the ids are kept, so that no other tensor can take an id over
+        keep = frozen and not bank[0].requires_grad
+        self._kept_bank = (key, bank, (drawn.elements, inputs, weights)) if keep else None
         return bank
 
     def _convolve(self, x: Tensor, signal: GroupSignal | None, at: Draw | None = None) -> GroupSignal:
@@ -139,10 +189,22 @@ class _GroupLayer(nn.Module):
         out = convolve(x, weights, self.kernel_size, self.stride, self.padding, self.padding_mode)
         values = out.unflatten(1, (self.out_channels, len(drawn.elements)))
         if self.bias is not None:
-            values = values + self.bias[:, None, None, None]
+            values = values + self.bias.to(values.dtype)[:, None, None, None]
         if drawn.weights is not None:
-            values = values * drawn.weights[:, None, None]
+            values = values * drawn.weights.to(values.dtype)[:, None, None]
         return GroupSignal(values, drawn.elements, self.group, drawn.weights, drawn.uniform)
+
+    def _forget(self) -> None:
+        self._kept_draw, self._kept_bank = None, None
+
+    def train(self, mode: bool = True):
+        if mode != self.training:
+            self._forget()  # some optimisers write to weights without telling their version
+        return super().train(mode)
+
+    def _apply(self, *args, **kwargs):
+        self._forget()
+        return super()._apply(*args, **kwargs)
 
     def __getstate__(self) -> dict[str, object]:
         return {**super().__getstate__(), "_kept_draw": None, "_kept_bank": None}
@@ -188,6 +250,8 @@ class LiftingConv(_GroupLayer):
         if not isinstance(x, Tensor) or x.ndim != 4 or x.shape[1] != self.in_channels:
             given = tuple(x.shape) if isinstance(x, Tensor) else type(x).__name__
             raise ValueError(f"{self}: {given} was given; expected images (B, {self.in_channels}, H, W).")
+        if not x.is_floating_point():
+            raise ValueError(f"{self}: images of {x.dtype} were given; expected floating point; use images.float().")
         return self._convolve(x, None)
 
 
@@ -218,6 +282,7 @@ class GroupConv(_GroupLayer):
     ):
         super().__init__(in_channels, out_channels, kernel_size, **options)
         self.distribution = learned_distribution(self.group, gradient=gradient) if partial else None
+        self.check_n(self.n)
 
     def forward(self, signal: GroupSignal, at: Draw | None = None) -> GroupSignal:
         """Convolve; ``at`` gives the output elements, as a shortcut needs those of the branch it joins."""
@@ -230,6 +295,16 @@ class GroupConv(_GroupLayer):
         if signal.elements.shape[-1] != self.group.element_dim:
             raise ValueError(f"{self}: a signal on {signal.group} was given; expected one on {self.group}.")
         return self._convolve(signal.folded(), signal, at)
+
+
+def _planar(name: str, group: Group | str) -> Group:
+    parsed = parse_group(group)
+    if not isinstance(parsed, SO2 | O2):
+        raise ValueError(
+            f"{name}: the group {parsed} was given; expected a group of rotations and reflections, SO2, O2, C(n) or "
+            "D(n); translations are in every convolution already."
+        )
+    return parsed
 
 
 def _symmetric_padding(name: str, padding: int | str, kernel_size: int) -> int:
@@ -260,8 +335,20 @@ def set_n(model: nn.Module, n: int) -> None:
         ValueError: when a layer's group cannot offer ``n``; no layer is changed then.
     """
     layers = group_layers(model).values()
-    check_count(n, "set_n")
     for layer in layers:
-        layer.group.grid(n)
+        layer.check_n(n)
     for layer in layers:
         layer.n = n
+
+
+def set_sampling(model: nn.Module, sampling: str) -> None:
+    """Let every group layer use the "grid" as it is, or a "random" turn of it in each training step.
+
+    Raises:
+        ValueError: for another name, or random turns of a finite group; no layer is changed then.
+    """
+    layers = group_layers(model).values()
+    for layer in layers:
+        layer.check_sampling(sampling)
+    for layer in layers:
+        layer.sampling = sampling
