@@ -15,6 +15,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from playwright.sync_api import Page
+
 from workbench.commands.lab import lab_arguments, lab_environment, write_defaults
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -59,6 +61,17 @@ def jupyter_lab(notebook: Path, settings: Path) -> Iterator[str]:
         except subprocess.TimeoutExpired:
             os.killpg(server.pid, signal.SIGKILL)
             server.wait()
+
+
+def open_first_cell(page: Page, address: str) -> None:
+    """Open the notebook in the browser and run its first cell, once its kernel is there."""
+    page.goto(address)
+    kernel = 'document.querySelector(".jp-Toolbar-kernelName")?.textContent.startsWith("Python")'
+    page.wait_for_function(kernel, timeout=STARTS_WITHIN * 1e3)
+    page.wait_for_selector('.jp-Notebook-ExecutionIndicator[data-status="idle"]', timeout=STARTS_WITHIN * 1e3)
+    page.click(".jp-CodeCell .cm-content")
+    page.keyboard.press("Control+Enter")
+    page.wait_for_function("document.querySelector('.jp-InputArea-prompt').textContent !== '[ ]:'")
 
 
 def _free_port() -> int:

@@ -175,7 +175,7 @@ class Explorer(param.Parameterized):
             if not fits or array.dtype.kind not in "buif" or not np.isfinite(array).all():
                 raise ValueError(
                     f"an image of shape {array.shape} and dtype {array.dtype} was given, but (height, width) "
-                    "or (height, width, 3) finite numbers with sides from 1 to 1024 were expected; cut, convert or shrink it."
+                    "or (height, width, 3) finite numbers, sides 1 to 1024, were expected; cut, convert or shrink it."
                 )
         self.attach("image", array)
 
