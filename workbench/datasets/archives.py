@@ -9,6 +9,7 @@ import io
 import re
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import IO
@@ -16,7 +17,7 @@ from typing import IO
 from workbench.datasets.paths import checked_path
 
 _MEMBER_LIMIT = 1000
-_CHUNK = 1 << 20
+_CHUNK = 1 << 16
 
 
 class DamagedFile(ValueError):
@@ -50,8 +51,10 @@ def read_gzip(path: Path, max_bytes: int) -> bytes:
     try:
         with gzip.open(path) as stream:
             data = stream.read(max_bytes + 1)
-    except (OSError, EOFError, ValueError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise DamagedFile(f"{path} is not a whole gzip file ({error}); fetch it again") from error
+    if not data:
+        raise DamagedFile(f"{path} is not a whole gzip file (it is empty); fetch it again")
     if len(data) > max_bytes:
         raise DamagedFile(f"{path} unpacks to more than the {max_bytes} bytes expected; fetch it again")
     return data
@@ -81,7 +84,9 @@ def read_tar_gz(path: Path, wanted: Iterable[str], max_bytes: int) -> dict[str, 
                             raise DamagedFile(f"{path} holds {member.name!r} as a link or device; fetch it again")
                         found[member.name] = stream.read()
                         missing.discard(member.name)
-    except (tarfile.TarError, OSError, EOFError) as error:
+    except DamagedFile:
+        raise
+    except (tarfile.TarError, OSError, EOFError, ValueError, zlib.error) as error:
         raise DamagedFile(f"{path} is not a whole .tar.gz archive ({error}); fetch it again") from error
     if missing:
         raise DamagedFile(f"{path} lacks {', '.join(sorted(missing))}; fetch it again")
@@ -104,7 +109,9 @@ def read_zip(path: Path, wanted: Iterable[str], max_bytes: int) -> dict[str, byt
                         data = stream.read(member.file_size + 1)
                     found[member.filename] = data
                     missing.discard(member.filename)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, EOFError) as error:
+    except DamagedFile:
+        raise
+    except (zipfile.BadZipFile, zlib.error, RuntimeError, OSError, EOFError, ValueError) as error:
         raise DamagedFile(f"{path} is not a whole .zip archive ({error}); fetch it again") from error
     if missing:
         raise DamagedFile(f"{path} lacks {', '.join(sorted(missing))}; fetch it again")
