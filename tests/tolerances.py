@@ -13,3 +13,11 @@ RESAMPLED_BLOBS = {"nearest": 0.2, "bilinear": 0.05, "bicubic": 0.03, "fourier":
 
 # Datasets: share of a glyph's ink outside the disc inside which it can be turned; measured 3.5e-5 (Pillow 13).
 INK_OUTSIDE_DISC = 1e-3
+# Measures: an error that is there stands this far above what rounding leaves.
+SEPARATION = 1e3
+# Measures: relative difference between one batch and many, in float64: another order of the same sums.
+SPLIT = 1e-6
+# Measures: distance of the measured coverage of a 95 % interval from 0.95.
+INTERVAL_COVERAGE = 0.03
+# Measures: CPU seconds in which the checker must find a broken three-layer network.
+CHECK_SECONDS = 1.0

@@ -37,8 +37,8 @@ def affine(elements: Tensor, group: Group) -> tuple[Tensor, Tensor]:
 
 def angle_and_mirror(matrix: Tensor) -> tuple[Tensor, Tensor]:
     """The angle (radians) and the mirror (+1 or -1) of matrices D_m R_r, shapes ``(...,)`` from ``(..., 2, 2)``."""
-    angle = torch.atan2(matrix[..., 1, 0], matrix[..., 1, 1])
-    return angle, torch.where(torch.linalg.det(matrix) < 0, -1.0, 1.0).to(matrix.dtype)
+    (a, b), (c, d) = (matrix[..., 0, 0], matrix[..., 0, 1]), (matrix[..., 1, 0], matrix[..., 1, 1])
+    return torch.atan2(c, d), torch.where(a * d < b * c, -1.0, 1.0).to(matrix.dtype)
 
 
 def on_lattice(matrix: Tensor, shift: Tensor, tol: float, shape: tuple[int, int] | None = None) -> Tensor:

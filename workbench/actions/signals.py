@@ -54,13 +54,13 @@ def transform_signal(
     moved = signal.with_values(values)
     if signal.weights is None or bool((signal.weights == 1).all()):
         return moved
-    source = permutation(signal, affine(g.unsqueeze(0), group)[0][0])
-    if source is None:
+    source, exact = permutations(signal, affine(g.unsqueeze(0), group)[0])
+    if not exact[0]:
         raise ValueError(
             "a signal with gate weights was given with an element that does not map its elements onto "
-            "themselves; expected an element that permutes them; evaluate with every gate open or use a lattice angle."
+            "themselves; expected one that permutes them; open every gate, or use a lattice angle."
         )
-    return GroupSignal(values, signal.elements, signal.group, signal.weights[source], signal.uniform)
+    return GroupSignal(values, signal.elements, signal.group, signal.weights[source[0]], signal.uniform)
 
 
 def transform_signals(
@@ -82,31 +82,39 @@ def transform_signals(
     batch, rest = signal.values.shape[0] // stacks, signal.values.shape[1:]
     folded = signal.values.reshape(stacks, -1, *rest[-2:])
     moved = act(folded, elements, group, resampler, padding).view(len(matrix), batch, *rest)
-    return torch.stack([move_group_axis(moved[e], signal, matrix[e]) for e in range(len(matrix))])
+    return _move_group_axis(moved, signal, matrix)
 
 
-def move_group_axis(values: Tensor, signal: GroupSignal, matrix: Tensor) -> Tensor:
-    """Values at h taken from g^-1 h along the group axis of ``(B, C, G, H, W)``."""
-    source = permutation(signal, matrix)
-    if source is None:
-        weights = interpolation(signal, matrix).to(values)
-        return torch.einsum("gi,bcihw->bcghw", weights, values)
-    if torch.equal(source, torch.arange(len(source), device=source.device)):
+def _move_group_axis(values: Tensor, signal: GroupSignal, matrix: Tensor) -> Tensor:
+    """Values at h taken from g^-1 h along the group axis of ``(E, B, C, G, H, W)``, g in ``matrix (E, 2, 2)``."""
+    source, exact = permutations(signal, matrix)
+    still = source == torch.arange(source.shape[1], device=source.device)
+    if bool((exact & still.all(1)).all()):
         return values
-    return values.index_select(2, source)
+    moved = torch.empty_like(values)
+    rest = (~exact).nonzero().flatten().to(values.device)
+    if len(rest):
+        weights = interpolation(signal, matrix[~exact]).to(values)
+        part = values if len(rest) == len(values) else values[rest]
+        mixed = (weights[:, None, None] @ part.flatten(-2)).view(part.shape)
+        if part is values:
+            return mixed
+        moved[rest] = mixed
+    for e in exact.nonzero().flatten().tolist():
+        moved[e] = values[e].index_select(2, source[e])
+    return moved
 
 
-def permutation(signal: GroupSignal, matrix: Tensor) -> Tensor | None:
-    """The place of g^-1 h in the list for each element h, ``(G,)``; ``None`` where g^-1 leads out of the list."""
+def permutations(signal: GroupSignal, matrix: Tensor) -> tuple[Tensor, Tensor]:
+    """The place of g^-1 h in the list for each h, ``(E, G)``, and whether all of them are in the list, ``(E,)``."""
     angle, mirror, wanted_angle, wanted_mirror = _wanted(signal, matrix)
-    gap = torch.remainder(wanted_angle[:, None] - angle[None, :] + math.pi, 2 * math.pi) - math.pi
-    gap = torch.where(wanted_mirror[:, None] == mirror[None, :], gap.abs(), torch.inf)
-    distance, source = gap.min(1)
-    return source if bool((distance < _MATCH).all()) else None
+    gap = (torch.remainder(wanted_angle[..., None] - angle + math.pi, 2 * math.pi) - math.pi).abs()
+    distance, source = torch.where(wanted_mirror[..., None] == mirror, gap, torch.inf).min(-1)
+    return source.to(signal.values.device), (distance < _MATCH).all(-1)
 
 
 def interpolation(signal: GroupSignal, matrix: Tensor) -> Tensor:
-    """Trigonometric interpolation along the rotation axis, ``(G, G)``: row h gives the weights of F at g^-1 h.
+    """Trigonometric interpolation along the rotation axis, ``(E, G, G)``: row h gives the weights of F at g^-1 h.
 
     Raises:
         ValueError: for elements that are no whole uniform circle.
@@ -118,20 +126,20 @@ def interpolation(signal: GroupSignal, matrix: Tensor) -> Tensor:
             "with an element that does not map them onto themselves; expected a uniform grid, because nothing is "
             "known outside a partial arc; use partial_layer_error, or only the end-to-end output."
         )
-    same = wanted_mirror[:, None] == mirror[None, :]
-    if not bool(same.any(1).all()):
+    same = wanted_mirror[..., None] == mirror
+    if not bool(same.any(-1).all()):
         raise ValueError(
             f"a mirror was given for a signal without mirrored elements on {signal.group.name}; expected a rotation; "
             "measure with SO2, or only the end-to-end output."
         )
     count = int((mirror == mirror[0]).sum())
-    return torch.where(same, _dirichlet(wanted_angle[:, None] - angle[None, :], count), 0.0)
+    return torch.where(same, _dirichlet(wanted_angle[..., None] - angle, count), 0.0)
 
 
 def _wanted(signal: GroupSignal, matrix: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Angle and mirror of each element h, and of g^-1 h, all ``(G,)`` in float64."""
+    """Angle and mirror of each element h ``(G,)``, and of each g^-1 h ``(E, G)``, in float64."""
     own = signal.group.matrix(signal.elements.detach().double())
-    wanted = torch.linalg.inv(matrix).to(own) @ own
+    wanted = torch.linalg.inv(matrix).to(own).unsqueeze(1) @ own
     return *angle_and_mirror(own), *angle_and_mirror(wanted)
 
 

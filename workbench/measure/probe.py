@@ -1,0 +1,181 @@
+"""What each layer of a model puts out, seen through forward hooks while the model runs."""
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from torch import Tensor, nn
+
+from workbench.groups import GroupSignal
+from workbench.measure.state import module_of
+
+OUTPUT = "output"
+"""The name of the end-to-end result among the layers."""
+
+Output = Tensor | GroupSignal
+Receive = Callable[[str, Output], None]
+
+
+class Cancelled(Exception):
+    """The measure was asked to stop; nothing was changed."""
+
+
+def first_tensor(model: Callable) -> Tensor | None:
+    """A floating-point parameter or buffer of the model: it tells dtype and device."""
+    module = module_of(model)
+    if module is None:
+        return None
+    tensors: Iterator[Tensor] = (t for group in (module.parameters(), module.buffers()) for t in group)
+    return next((t for t in tensors if t.is_floating_point()), None)
+
+
+def like_model(model: Callable, images: Tensor) -> Tensor:
+    """The images in the dtype and on the device of the model's parameters."""
+    reference = first_tensor(model)
+    return images if reference is None else images.to(reference.device, reference.dtype)
+
+
+def named_layers(model: Callable, layers: str | Iterable[str]) -> dict[str, nn.Module]:
+    """The modules to be watched, by name.
+
+    ``"all"`` is every module but containers and the insides of group layers, whose kernel networks work on
+    coordinates, not on images.
+
+    Raises:
+        ValueError: for an unknown name, or names asked of a plain function.
+    """
+    names = [] if layers == () else [layers] if isinstance(layers, str) else list(layers)
+    if not names:
+        return {}
+    module = module_of(model)
+    if module is None and names == ["all"]:
+        return {}
+    if module is None:
+        raise ValueError(
+            f"layers = {names} were asked of {type(model).__name__}, which is no torch module; expected layers=() "
+            "for a plain function; pass the module itself."
+        )
+    if names == ["all"]:
+        return dict(_watchable(module, ""))
+    known = dict(module.named_modules())
+    unknown = [name for name in names if name not in known or name == ""]
+    if unknown:
+        some = ", ".join(name for name in list(known)[1:9])
+        raise ValueError(f"layers {unknown} were asked; expected names of the model's modules, for example: {some}.")
+    return {name: known[name] for name in names}
+
+
+def _watchable(module: nn.Module, prefix: str) -> Iterator[tuple[str, nn.Module]]:
+    for name, child in module.named_children():
+        full = f"{prefix}{name}"
+        if not isinstance(child, nn.Sequential | nn.ModuleList | nn.ModuleDict):
+            yield full, child
+        if not hasattr(child, "requested"):
+            yield from _watchable(child, f"{full}.")
+
+
+@contextmanager
+def watching(layers: dict[str, nn.Module], receive: Callable[[str, nn.Module, tuple, Any], None]) -> Iterator[None]:
+    """Call ``receive(name, module, inputs, output)`` whenever a layer has run in this thread, within the block.
+
+    A module that runs a second time in the block is called ``"name (call 2)"``.
+    """
+    here, calls, busy = threading.get_ident(), dict.fromkeys(layers, 0), [False]
+
+    def watch(name: str) -> Callable:
+        def hook(module: nn.Module, inputs: tuple, output: Any) -> None:
+            # other threads may run the same model; receive itself may call the layer again
+            if threading.get_ident() != here or busy[0]:
+                return
+            calls[name] += 1
+            busy[0] = True
+            try:
+                receive(name if calls[name] == 1 else f"{name} (call {calls[name]})", module, inputs, output)
+            finally:
+                busy[0] = False
+
+        return hook
+
+    handles = []
+    try:
+        for name, module in layers.items():
+            handles.append(module.register_forward_hook(watch(name)))
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def run(model: Callable, images: Tensor, layers: dict[str, nn.Module], strict: bool, receive: Receive) -> None:
+    """One forward pass; ``receive`` gets every watched output and, last, the result of the model.
+
+    Args:
+        strict: refuse a layer whose output is no batch of signals, maps or vectors; otherwise pass it over.
+    """
+
+    def sift(name: str, module: nn.Module, inputs: tuple, output: Any) -> None:
+        value = whole_group(module, inputs, output)
+        problem = why_not(value, len(images))
+        if problem is None:
+            receive(name, value)
+        elif strict:
+            raise ValueError(f"layer {name!r} puts out {problem}; leave it out of layers.")
+
+    with watching(layers, sift):
+        result = model(images)
+    if problem := why_not(result, len(images)):
+        raise ValueError(f"the model puts out {problem}; wrap it in a function that returns one of these.")
+    receive(OUTPUT, result)
+
+
+def why_not(value: Any, batch: int) -> str | None:
+    """Why an output cannot be compared, ``None`` where it can."""
+    expected = "expected a GroupSignal (B, C, G, H, W), maps (B, C, H, W) or vectors (B, K)"
+    if isinstance(value, GroupSignal):
+        return None if len(value.values) == batch else f"a signal of batch {len(value.values)}; expected {batch}"
+    if not isinstance(value, Tensor):
+        return f"a {type(value).__name__}; {expected}"
+    if value.ndim not in (1, 2, 4) or len(value) != batch or not value.is_floating_point():
+        return f"a tensor of shape {tuple(value.shape)} and {value.dtype} for {batch} images; {expected}"
+    return None
+
+
+def whole_group(module: nn.Module, inputs: tuple, output: Any) -> Any:
+    """The output of a partial group layer as p(u) F(u) on a whole grid of the group; any other output as it is.
+
+    A partial layer answers at elements drawn from its learned distribution p. Where they do not cover the group,
+    its output is compared as a function on the group: the full convolution F, asked for on a Haar grid, times
+    the density p (derived here; the same quantity as in :func:`workbench.measure.partial_layer_error`).
+    """
+    distribution = getattr(module, "distribution", None)
+    if not isinstance(output, GroupSignal) or output.uniform or distribution is None:
+        return output
+    group: Any = output.group
+    count = group.order or 2 * max(int(getattr(module, "n", 8)), 8)
+    elements = group.grid(count, dtype=output.elements.dtype, device=output.elements.device)
+    with module.requested(elements):  # type: ignore[operator]
+        full = module(*inputs)
+    density = distribution.density(elements).to(full.values)
+    return GroupSignal(full.values * density[:, None, None], elements, group)
+
+
+def copied(value: Output) -> Output:
+    """A copy that a later in-place operation of the model cannot change."""
+    if isinstance(value, GroupSignal):
+        return value.with_values(value.values.detach().clone())
+    return value.detach().clone()
+
+
+def report(progress: Callable[[float], None] | None, cancel: Any, fraction: float) -> None:
+    """Tell the part done in [0, 1], then stop if asked to.
+
+    ``cancel`` is a ``threading.Event`` or a function that says whether to stop.
+
+    Raises:
+        Cancelled: when asked to stop.
+    """
+    if progress is not None:
+        progress(fraction)
+    if cancel is not None and (cancel.is_set() if hasattr(cancel, "is_set") else cancel()):
+        raise Cancelled(f"the measure was cancelled with {fraction:.0%} done; call it again to start over.")
