@@ -22,7 +22,7 @@ from workbench.groups import O2, SO2, Draw, Group, GroupSignal, parse_group
 from workbench.groups.base import check_count
 from workbench.groups.distributions import GroupDistribution, learned_distribution
 from workbench.kernels import KernelBank, KernelSpec
-from workbench.layers.apply import convolve, prepare
+from workbench.layers.apply import convolve, prepare, use_split
 from workbench.layers.lattice import as_size, check_size, check_window
 
 SAMPLINGS = ("grid", "random")
@@ -161,35 +161,37 @@ class _GroupLayer(nn.Module):
         """Kernels ``(C_out, S_out, C_in, S_in, k*k)`` for these lists of elements."""
         return self.kernels(outputs, inputs, uniform)
 
-    def _bank(self, drawn: Draw, signal: GroupSignal | None) -> tuple[Tensor, ...]:
+    def _bank(self, drawn: Draw, signal: GroupSignal | None, size: tuple[int, int]) -> tuple[Tensor, ...]:
         inputs, weights = (None, None) if signal is None else (signal.elements, signal.weights)
         uniform = drawn.uniform and (signal is None or signal.uniform)
         parameters = list(self.kernels.network.parameters())
         frozen = not self.training and not (torch.is_grad_enabled() and any(p.requires_grad for p in parameters))
+        n_in = 1 if inputs is None else len(inputs)
+        split = use_split(self.in_channels * n_in, self.kernel_size, self.stride, size)
         key = (
             *((p.data_ptr(), p._version) for p in (*parameters, self.kernels.gain)),
             *(id(given) for given in (drawn.elements, inputs, weights)),
-            uniform, torch.is_inference_mode_enabled(),
+            uniform, split, torch.is_inference_mode_enabled(),
         )  # fmt: skip
         if frozen and self._kept_bank and self._kept_bank[0] == key:
             return self._kept_bank[1]
         with torch.autocast(drawn.elements.device.type, enabled=False):  # half precision would blur fast kernels
             features = self.kernels.features(drawn.elements, inputs, uniform)
             share = None if weights is None else weights * (len(weights) / weights.sum())
-            bank = prepare(self.kernels, features, share, self.stride)
+            bank = prepare(self.kernels, features, share, split)
         # the tensors behind the ids are kept, so that no other tensor can take an id over
         keep = frozen and not bank[0].requires_grad
         self._kept_bank = (key, bank, (drawn.elements, inputs, weights)) if keep else None
         return bank
 
     def _convolve(self, x: Tensor, signal: GroupSignal | None, at: Draw | None = None) -> GroupSignal:
-        self.check_size((x.shape[-2], x.shape[-1]))
+        size = (x.shape[-2], x.shape[-1])
+        self.check_size(size)
         drawn = self.draw() if at is None else at
-        weights = self._bank(drawn, signal)
-        out = convolve(x, weights, self.kernel_size, self.stride, self.padding, self.padding_mode)
+        weights = self._bank(drawn, signal, size)
+        bias = None if self.bias is None else self.bias.repeat_interleave(len(drawn.elements))
+        out = convolve(x, weights, bias, self.kernel_size, self.stride, self.padding, self.padding_mode)
         values = out.unflatten(1, (self.out_channels, len(drawn.elements)))
-        if self.bias is not None:
-            values = values + self.bias.to(values.dtype)[:, None, None, None]
         if drawn.weights is not None:
             values = values * drawn.weights.to(values.dtype)[:, None, None]
         return GroupSignal(values, drawn.elements, self.group, drawn.weights, drawn.uniform)

@@ -187,9 +187,9 @@ def _plain(c: Config, reduce: str, kernel_sizes: tuple[int, ...]) -> nn.Module:
     for stage, (a, b) in enumerate(zip(c.widths[:-1], c.widths[1:], strict=True), start=1):
         size = kernel_sizes[stage - 1]
         conv = GroupConv(a, b, size, partial=c.partial, gradient=c.gradient, kernel=c.kernel(), **c.options())
-        body += [conv, _norm(c.norm, b), GroupReLU()]
-        if stage in c.pools:
-            body.append(GroupPool(2))
+        # the maximum and the ReLU commute; pooling first leaves the ReLU a quarter of the pixels
+        pool = [GroupPool(2)] if stage in c.pools else []
+        body += [conv, _norm(c.norm, b), *pool, GroupReLU()]
         if c.dropout and c.architecture == "gcnn" and stage in (2, 5, 8):
             body.append(GroupDropout(c.dropout, whole_channels=True))
     return _Classifier(nn.Sequential(*body), reduce, c.widths[-1], c.classes)
