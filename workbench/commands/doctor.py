@@ -136,7 +136,12 @@ def _notebooks() -> Finding:
     for folder in (CHECKOUT / "notebooks", PACKAGE / "_notebooks"):
         if (folder / FIRST_NOTEBOOK).is_file():
             return Finding("notebooks", "ok", f"{len(list(folder.glob('*.ipynb')))} in {folder}")
-    return Finding("notebooks", "missing", f"{FIRST_NOTEBOOK} was not found", _pip_again())
+    return Finding("notebooks", "missing", f"{FIRST_NOTEBOOK} was not found", _notebooks_again())
+
+
+def _notebooks_again() -> str:
+    in_checkout = (CHECKOUT / "pyproject.toml").is_file()
+    return f"git -C {CHECKOUT} checkout -- notebooks" if in_checkout else _pip_again()
 
 
 def _fonts() -> Finding:
