@@ -18,12 +18,13 @@ from workbench.explorers._pictures import PICTURES, own_picture, picture
 from workbench.groups import O2, SO2, Group, parse_group
 from workbench.kernels import KernelSpec
 from workbench.layers import LiftingConv
+from workbench.measure.dataset import labelled
 from workbench.measure.provenance import provenance
 from workbench.views.frame import degrees
 from workbench.views.group import group_picture
 
-SIZE = 16
-KERNEL_SIZE = 5
+SIZE = 24
+KERNEL_SIZE = 7
 RESAMPLER = "bicubic"
 _building = threading.Lock()  # weights are drawn from torch's global generator
 
@@ -102,7 +103,7 @@ def lifting_layer(group: str, seed: int) -> LiftingConv:
     """One lifting convolution with seeded random weights, in evaluation mode; shared, do not train it."""
     with _building, torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        layer = LiftingConv(1, 1, KERNEL_SIZE, group=group, bias=False, kernel=KernelSpec(hidden=16, omega0=6))
+        layer = LiftingConv(1, 1, KERNEL_SIZE, group=group, bias=False, kernel=KernelSpec(hidden=16, omega0=8))
     return layer.eval().requires_grad_(False)
 
 
@@ -119,15 +120,11 @@ def group_table(name: str) -> xr.Dataset:
     ]
     return xr.Dataset(
         {
-            "element_angle_deg": ("element", np.rad2deg(angle.numpy()), {"long_name": "rotation", "units": "degrees"}),
-            "element_mirror": ("element", mirror.numpy().astype(np.int8), {"long_name": "mirror", "units": "1"}),
-            "product_index": (
-                ("first", "second"),
-                index.numpy().astype(np.int16),
-                {"long_name": "index of the product: second acts first", "units": "1"},
-            ),
+            "element_angle_deg": labelled("element", np.rad2deg(angle.numpy()), "rotation", "degrees"),
+            "element_mirror": labelled("element", mirror.to(torch.int8), "mirror, -1 for mirrored"),
+            "product_index": labelled(("first", "second"), index.to(torch.int16), "index of first after second"),
         },
-        coords={"element": ("element", names, {"long_name": "element, m for mirrored"})},
+        coords={"element": labelled("element", names, "element, m for mirrored")},
         attrs={"group": name},
     )
 
@@ -144,20 +141,16 @@ def group_dataset(name: str, seed: int, image: Tensor, angle_deg: float) -> xr.D
         first = layer(turned).values[0, 0]
         after = transform_signal(layer(image), turn, whole, resampler=RESAMPLER).values[0, 0]
         taps = layer.bank(layer.group.identity()[None])[0, 0, 0, 0].view(KERNEL_SIZE, KERNEL_SIZE)
-    unit = {"units": "1"}
-    return group_table(name).assign(
-        image=(("y", "x"), turned[0, 0].numpy(), {"long_name": "the input, turned", **unit}),
-        filter=(("filter_y", "filter_x"), taps.numpy(), {"long_name": "The filter", **unit}),
-        orbit=(
-            ("element", "y", "x"),
-            orbit.numpy(),
-            {"long_name": "The orbit: the picture under every element", **unit},
+    maps = ("row", "element", "map_y", "map_x")
+    ds = group_table(name).assign(
+        image=labelled(("y", "x"), turned[0, 0], "the input, turned"),
+        filter=labelled(("filter_y", "filter_x"), taps, "The filter"),
+        orbit=labelled(("element", "y", "x"), orbit, "The orbit: the picture under every element"),
+        response=labelled(
+            maps, torch.stack([first, after, first - after]), "One group convolution: a map for every element"
         ),
-        response=(
-            ("row", "element", "map_y", "map_x"),
-            torch.stack([first, after, first - after]).numpy(),
-            {"long_name": "One group convolution: a map for every element", **unit},
-        ),
-        angle_shown_deg=((), float(angle_deg), {"long_name": "turn of the input", "units": "degrees"}),
-        row=("row", ["turn, then filter", "filter, then turn", "difference"], {"long_name": "order"}),
+        angle_shown_deg=labelled((), float(angle_deg), "turn of the input", "degrees"),
+        row=labelled("row", ["turn, then filter", "filter, then turn", "difference"], "order"),
     )
+    ds["orbit"].attrs["valid_range"] = [0.0, 1.0]
+    return ds

@@ -6,7 +6,20 @@ import numpy as np
 import xarray as xr
 
 from workbench.views import palette
-from workbench.views.frame import Figure, Trace, axis, bare_axis, figure, label, note, panel_title, require, small, text
+from workbench.views.frame import (
+    Figure,
+    Trace,
+    axis,
+    bare_axis,
+    figure,
+    label,
+    note,
+    panel_title,
+    require,
+    small,
+    text,
+    values,
+)
 from workbench.views.mosaic import magnitude, signed
 
 LOWEST = 1e-17
@@ -52,9 +65,9 @@ def orbit_error(ds: xr.Dataset, log: bool = True) -> Figure:
     headings = [panel_title(f"Error at every angle, {text(ds.attrs['resampler'])} resampling", 0.0, top + 0.02)]
     layout = {
         "xaxis": axis(
-            label(ds["angle_deg"]),
+            label(ds, "angle_deg"),
             domain=[0.0, 0.86],
-            range=[float(ds["angle_deg"].min()), float(ds["angle_deg"].max())],
+            range=[float(values(ds, "angle_deg").min()), float(values(ds, "angle_deg").max())],
             dtick=45,
             ticksuffix="°",
             showgrid=False,
@@ -73,17 +86,17 @@ def orbit_error(ds: xr.Dataset, log: bool = True) -> Figure:
     )
 
 
-def _positive(values: np.ndarray, log: bool) -> np.ndarray:
-    return small(np.maximum(values, LOWEST) if log else values)
+def _positive(numbers: np.ndarray, log: bool) -> np.ndarray:
+    return small(np.maximum(numbers, LOWEST) if log else numbers)
 
 
 def _limits(ds: xr.Dataset, log: bool) -> tuple[float, float]:
     """The error axis, from the data of all curves but in whole decades, so that it stays put while a slider moves."""
-    drawn = [ds["error_mean"].values] + [ds[name].values for name in _FLOORS if name in ds]
-    highest = max(float(np.nanmax(values)) for values in drawn)
+    drawn = [values(ds, "error_mean")] + [values(ds, name) for name in _FLOORS if name in ds]
+    highest = max(float(np.nanmax(numbers)) for numbers in drawn)
     if not log:
         return 0.0, max(1.0, 0.5 * np.ceil(2 * highest)) * 1.05
-    positive = np.concatenate([values[values > LOWEST].ravel() for values in drawn])
+    positive = np.concatenate([numbers[numbers > LOWEST].ravel() for numbers in drawn])
     lowest = float(positive.min()) if positive.size else LOWEST
     return np.floor(np.log10(max(lowest, LOWEST))) - 0.15, max(0.0, np.ceil(np.log10(max(highest, LOWEST)))) + 0.3
 
@@ -91,7 +104,7 @@ def _limits(ds: xr.Dataset, log: bool) -> tuple[float, float]:
 def _error_axis(ds: xr.Dataset, log: bool, top: float) -> dict:
     low, high = _limits(ds, log)
     kind = {"type": "log", "dtick": max(1, int((high - low) // 6)), "exponentformat": "power"} if log else {"nticks": 6}
-    return axis(label(ds["error_mean"]), domain=[CURVE[0], top], range=[low, high], **kind)
+    return axis(label(ds, "error_mean"), domain=[CURVE[0], top], range=[low, high], **kind)
 
 
 _FLOORS = {"input_floor_mean": "dot", "output_floor_mean": "dash"}
@@ -99,11 +112,11 @@ _OVERLAYS = {"sqrt_two_delta": "dash", "delta": "dot"}
 
 
 def _models(ds: xr.Dataset, log: bool) -> tuple[list[Trace], list[Trace], list[tuple[str, float, str]]]:
-    angles = small(ds["angle_deg"].values)
-    mean = ds["error_mean"].transpose("model", "transform").values
-    sem = ds["error_sem"].transpose("model", "transform").values
+    angles = small(values(ds, "angle_deg"))
+    mean = values(ds, "error_mean", "model", "transform")
+    sem = values(ds, "error_sem", "model", "transform")
     bands, curves, notes = [], [], []
-    for at, name in enumerate(ds["model"].values):
+    for at, name in enumerate(values(ds, "model")):
         words, line = text(name), palette.series(at)
         low, high = _positive(mean[at] - sem[at], log), _positive(mean[at] + sem[at], log)
         bands.append(
@@ -142,26 +155,26 @@ def _floors(ds: xr.Dataset, log: bool) -> tuple[list[Trace], list[tuple[str, flo
             continue
         require(ds, "equivariance view", dims={name: ("transform",)})
         colour = palette.NEUTRAL if name in _FLOORS else palette.PINK
-        values, words = ds[name].values, label(ds[name])
+        floor, words = values(ds, name), label(ds, name)
         traces.append(
             {
                 "type": "scatter",
                 "mode": "lines",
-                "x": small(ds["angle_deg"].values),
-                "y": _positive(values, log),
+                "x": small(values(ds, "angle_deg")),
+                "y": _positive(floor, log),
                 "line": {"width": 1.4, "dash": dash, "color": colour},
                 "name": words,
                 "hovertemplate": f"{words}<br>turned by %{{x:.1f}}°: %{{y:.2e}}<extra></extra>",
             }
         )
-        notes.append((words, _last(ds, values), colour))
+        notes.append((words, _last(ds, floor), colour))
     return traces, notes
 
 
-def _last(ds: xr.Dataset, values: np.ndarray) -> float:
+def _last(ds: xr.Dataset, curve: np.ndarray) -> float:
     """A curve's value at its last angle between the lattice angles, where it is named."""
-    between = np.flatnonzero(~np.asarray(ds["lattice"].values, dtype=bool))
-    return float(values[between[-1] if between.size else -1])
+    between = np.flatnonzero(~np.asarray(values(ds, "lattice"), dtype=bool))
+    return float(curve[between[-1] if between.size else -1])
 
 
 def _spread(labels: list[tuple[str, float, str]], ds: xr.Dataset, log: bool) -> list[dict]:
@@ -185,24 +198,24 @@ def _spread(labels: list[tuple[str, float, str]], ds: xr.Dataset, log: bool) -> 
 
 def _lattice(ds: xr.Dataset, log: bool) -> list[Trace]:
     """Dots at the angles where turning is exact: nothing but the network is measured there."""
-    exact = np.asarray(ds["lattice"].values, dtype=bool)
-    mean = ds["error_mean"].transpose("model", "transform").values
+    exact = np.asarray(values(ds, "lattice"), dtype=bool)
+    mean = values(ds, "error_mean", "model", "transform")
     return [
         {
             "type": "scatter",
             "mode": "markers",
-            "x": small(ds["angle_deg"].values[exact]),
+            "x": small(values(ds, "angle_deg")[exact]),
             "y": _positive(mean[at][exact], log),
             "marker": {"size": 7, "color": palette.series(at)["color"]},
             "hovertemplate": f"{text(name)}<br>%{{x:.0f}}° maps pixels to pixels: %{{y:.2e}}<extra></extra>",
             "name": f"{text(name)}, exact angles",
         }
-        for at, name in enumerate(ds["model"].values)
+        for at, name in enumerate(values(ds, "model"))
     ]
 
 
 def _lattice_lines(ds: xr.Dataset, top: float) -> list[dict]:
-    exact = ds["angle_deg"].values[np.asarray(ds["lattice"].values, dtype=bool)]
+    exact = values(ds, "angle_deg")[np.asarray(values(ds, "lattice"), dtype=bool)]
     line = {"color": palette.GRID, "width": 1}
     return [
         {
@@ -224,7 +237,7 @@ def _cursor(ds: xr.Dataset, log: bool) -> list[Trace]:
         return []
     low, high = _limits(ds, log)
     ends = [10.0**low, 10.0**high] if log else [low, high]
-    shown = float(ds["angle_shown_deg"])
+    shown = float(values(ds, "angle_shown_deg"))
     return [
         {
             "type": "scatter",
@@ -242,14 +255,14 @@ def _pictures(ds: xr.Dataset) -> tuple[list[Trace], dict, list[dict]]:
     """Input, turn-then-network, network-then-turn and their difference at one angle, side by side."""
     maps = {name: ("map_y", "map_x") for name in ("turned_first", "turned_after", "difference")}
     require(ds, "equivariance view", dims={"input_map": ("input_y", "input_x"), **maps})
-    reach = max(float(np.abs(ds[name].values).max()) for name in ("turned_first", "turned_after")) or 1.0
+    reach = max(float(np.abs(values(ds, name)).max()) for name in ("turned_first", "turned_after")) or 1.0
     width = (0.86 - 3 * PICTURE_GAP) / 4
     traces, layout, notes = [], {}, []
     for at, name in enumerate(("input_map", *maps)):
-        values = ds[name].transpose(*(("input_y", "input_x") if at == 0 else ("map_y", "map_x"))).values
+        shown = values(ds, name, *(("input_y", "input_x") if at == 0 else ("map_y", "map_x")))
         axes = {"xaxis": f"x{at + 2}", "yaxis": f"y{at + 2}", "hovertemplate": "%{z:.3g}<extra></extra>"}
-        low, high = (float(values.min()), float(values.max())) if at == 0 else (0.0, 0.0)
-        traces.append(magnitude(values, low, high, **axes) if at == 0 else signed(values, reach, **axes))
+        low, high = (float(shown.min()), float(shown.max())) if at == 0 else (0.0, 0.0)
+        traces.append(magnitude(shown, low, high, **axes) if at == 0 else signed(shown, reach, **axes))
         left = at * (width + PICTURE_GAP)
         layout[f"xaxis{at + 2}"] = bare_axis(
             domain=[left, left + width], anchor=f"y{at + 2}", constrain="domain", constraintoward="left"
@@ -262,5 +275,5 @@ def _pictures(ds: xr.Dataset) -> tuple[list[Trace], dict, list[dict]]:
             constrain="domain",
             constraintoward="top",
         )
-        notes.append(panel_title(label(ds[name]), left, PICTURES[1] + 0.005, font={"size": 12}))
+        notes.append(panel_title(label(ds, name), left, PICTURES[1] + 0.005, font={"size": 12}))
     return traces, layout, notes

@@ -45,8 +45,9 @@ def require(
         if name not in ds.variables:
             present = ", ".join(map(str, ds.variables)) or "nothing"
             raise ValueError(f"{view}: the Dataset has no {name!r}; expected it over {tuple(wanted)} beside {present}.")
-        if set(ds[name].dims) != set(wanted):
-            raise ValueError(f"{view}: {name!r} has dims {tuple(ds[name].dims)}; expected {tuple(wanted)}.")
+        dims_given = ds.variables[name].dims
+        if set(dims_given) != set(wanted):
+            raise ValueError(f"{view}: {name!r} has dims {tuple(dims_given)}; expected {tuple(wanted)}.")
     missing = [name for name in provenance if name not in ds.attrs]
     if missing:
         raise ValueError(
@@ -64,16 +65,27 @@ def text(value: object) -> str:
     return html.escape(str(value), quote=False).replace("%{", "%&#123;").replace("$", "&#36;")
 
 
-def label(variable: xr.DataArray) -> str:
+def values(ds: xr.Dataset, name: str, *dims: str) -> np.ndarray:
+    """The bare numbers of a variable, its axes in the given order.
+
+    Read past the DataArray on purpose: building one costs more than drawing a curve.
+    """
+    variable = ds.variables[name]
+    return variable.transpose(*dims).values if dims and variable.dims != dims else variable.values
+
+
+def label(ds: xr.Dataset, name: str) -> str:
     """The axis title of a variable: its long name and its units, or its name alone.
 
-    >>> label(xr.DataArray(0.0, attrs={"long_name": "input rotation", "units": "degrees"}))
+    >>> ds = xr.Dataset({"angle": ((), 0.0, {"long_name": "input rotation", "units": "degrees"})})
+    >>> label(ds, "angle")
     'input rotation [°]'
     """
-    name = text(variable.attrs.get("long_name", str(variable.name or "").replace("_", " ")))
-    units = str(variable.attrs.get("units", "1"))
+    attrs = ds.variables[name].attrs
+    words = text(attrs.get("long_name", name.replace("_", " ")))
+    units = str(attrs.get("units", "1"))
     short = {"degrees": "°", "degree": "°", "percent": "%"}.get(units, units)
-    return name if units in ("1", "") else f"{name} [{text(short)}]"
+    return words if units in ("1", "") else f"{words} [{text(short)}]"
 
 
 def axis(title: str = "", **more: Any) -> dict[str, Any]:
@@ -155,4 +167,4 @@ def degrees(value: float) -> str:
     ('0°', '22.5°')
     """
     rounded = round(float(value), 1) + 0.0
-    return f"{rounded:g}°"
+    return f"{rounded:g}°".replace("-", "−")

@@ -19,15 +19,19 @@ from workbench.views.frame import (
     require,
     small,
     text,
+    values,
 )
 from workbench.views.mosaic import centres, gap_value, magnitude, signed, tiles
 
-TOP = (0.71, 0.965)
-ORBIT = (0.49, 0.635)
-MAPS = (0.0, 0.415)
+WIDTH_PX, TALLEST_TILE_PX, TOP_PX, HEADING_PX = 858, 110, 200, 66
+"""Assumed width of the strips and heights of their parts; the page may stretch the width."""
+MARGIN = {"l": 118, "r": 24, "t": 36, "b": 34}
 COLUMNS = ((0.0, 0.22), (0.32, 0.54), (0.64, 0.82), (0.86, 1.0))
 MIRRORED_RADIUS = 0.62
 """Mirrored elements sit on a smaller circle inside that of the rotations."""
+
+
+Domain = list[float]
 
 
 def group_picture(ds: xr.Dataset) -> Figure:
@@ -58,34 +62,45 @@ def group_picture(ds: xr.Dataset) -> Figure:
             "angle_shown_deg": (),
         },
     )
-    circle, circle_layout = _circle(ds)
-    table, table_layout = _table(ds)
-    image, image_layout = _image(ds)
-    orbit, orbit_layout = _orbit(ds)
-    maps, maps_layout = _maps(ds)
-    shown = degrees(float(ds["angle_shown_deg"]))
+    height, top, strip, below = _domains(ds)
+    circle, circle_layout = _circle(ds, top)
+    table, table_layout = _table(ds, top)
+    image, image_layout = _image(ds, top)
+    orbit, orbit_layout = _orbit(ds, strip)
+    maps, maps_layout = _maps(ds, below)
+    shown = degrees(float(values(ds, "angle_shown_deg")))
     headings = [
-        panel_title(f"The elements of {text(ds.attrs.get('group', 'the group'))}", COLUMNS[0][0], TOP[1] + 0.01),
-        panel_title("Row after column", COLUMNS[1][0], TOP[1] + 0.01),
-        panel_title(f"Input turned by {shown}", COLUMNS[2][0], TOP[1] + 0.01),
-        panel_title(label(ds["filter"]), COLUMNS[3][0], TOP[1] + 0.01),
-        panel_title(label(ds["orbit"]), 0.0, ORBIT[1] + 0.01),
-        panel_title(label(ds["response"]), 0.0, MAPS[1] + 0.01),
+        panel_title(f"The elements of {text(ds.attrs.get('group', 'the group'))}", COLUMNS[0][0], top[1] + 0.01),
+        panel_title("Row after column", COLUMNS[1][0], top[1] + 0.01),
+        panel_title(f"Input turned by {shown}", COLUMNS[2][0], top[1] + 0.01),
+        panel_title(label(ds, "filter"), COLUMNS[3][0], top[1] + 0.01),
+        panel_title(label(ds, "orbit"), 0.0, strip[1] + 0.01),
+        panel_title(label(ds, "response"), 0.0, below[1] + 0.01),
     ]
     layouts = {**circle_layout, **table_layout, **image_layout, **orbit_layout, **maps_layout}
     return figure(
         [*circle, table, *image, orbit, maps],
         ds,
-        height=820,
-        margin={"l": 118, "r": 24, "t": 34, "b": 34},
+        height=height,
+        margin=MARGIN,
         annotations=[*headings, *_circle_notes(ds)],
         **layouts,
     )
 
 
+def _domains(ds: xr.Dataset) -> tuple[int, Domain, Domain, Domain]:
+    """The figure's height in pixels and the vertical domains of its three storeys, from the size of a tile."""
+    tile = min(TALLEST_TILE_PX, WIDTH_PX / ds.sizes["element"])
+    maps = tile * ds.sizes["row"]
+    inside = maps + HEADING_PX + tile + HEADING_PX + TOP_PX
+    marks = np.cumsum([0, maps, HEADING_PX, tile, HEADING_PX, TOP_PX]) / inside
+    below, strip, top = ([float(marks[at]), float(marks[at + 1])] for at in (0, 2, 4))
+    return int(inside) + MARGIN["t"] + MARGIN["b"], top, strip, below
+
+
 def _colour_positions(ds: xr.Dataset) -> np.ndarray:
     """Where each element sits on the two-turn colour scale: rotations on the first turn, mirrored on the second."""
-    return np.mod(ds["element_angle_deg"].values, 360) + 360 * (ds["element_mirror"].values < 0)
+    return np.mod(values(ds, "element_angle_deg"), 360) + 360 * (values(ds, "element_mirror") < 0)
 
 
 def _two_turns(mirrors: bool) -> palette.Scale:
@@ -100,16 +115,16 @@ def _two_turns(mirrors: bool) -> palette.Scale:
 
 
 def _places(ds: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
-    angle = np.deg2rad(ds["element_angle_deg"].values)
-    radius = np.where(ds["element_mirror"].values < 0, MIRRORED_RADIUS, 1.0)
+    angle = np.deg2rad(values(ds, "element_angle_deg"))
+    radius = np.where(values(ds, "element_mirror") < 0, MIRRORED_RADIUS, 1.0)
     return -radius * np.sin(angle), radius * np.cos(angle)
 
 
-def _circle(ds: xr.Dataset) -> tuple[list[Trace], dict]:
+def _circle(ds: xr.Dataset, top: Domain) -> tuple[list[Trace], dict]:
     x, y = _places(ds)
-    shown = np.deg2rad(float(ds["angle_shown_deg"]))
+    shown = np.deg2rad(float(values(ds, "angle_shown_deg")))
     turn = np.linspace(0, 2 * np.pi, 61)
-    mirrors = bool((ds["element_mirror"].values < 0).any())
+    mirrors = bool((values(ds, "element_mirror") < 0).any())
     ring = {
         "type": "scatter",
         "mode": "lines",
@@ -139,29 +154,29 @@ def _circle(ds: xr.Dataset) -> tuple[list[Trace], dict]:
             "cmax": 720 if mirrors else 360,
             "colorscale": _two_turns(mirrors),
         },
-        "text": [text(name) for name in ds["element"].values],
+        "text": [text(name) for name in values(ds, "element")],
         "hovertemplate": "%{text}<extra></extra>",
         "name": "elements",
     }
     layout = {
         "xaxis": bare_axis(domain=list(COLUMNS[0]), anchor="y", range=[-1.5, 1.5]),
-        "yaxis": bare_axis(domain=list(TOP), anchor="x", range=[-1.5, 1.5], scaleanchor="x"),
+        "yaxis": bare_axis(domain=top, anchor="x", range=[-1.5, 1.5], scaleanchor="x"),
     }
     return [ring, hand, dots], layout
 
 
 def _circle_notes(ds: xr.Dataset) -> list[dict]:
     x, y = _places(ds)
-    plain = np.flatnonzero(ds["element_mirror"].values > 0)
+    plain = np.flatnonzero(values(ds, "element_mirror") > 0)
     every = -(-len(plain) // 8)
-    names = ds["element"].values
+    names = values(ds, "element")
     return [note(text(names[at]), 1.36 * float(x[at]), 1.29 * float(y[at]), font={"size": 10}) for at in plain[::every]]
 
 
-def _table(ds: xr.Dataset) -> tuple[Trace, dict]:
-    product = ds["product_index"].transpose("first", "second").values
-    names = np.asarray([text(name) for name in ds["element"].values])
-    mirrors = bool((ds["element_mirror"].values < 0).any())
+def _table(ds: xr.Dataset, top: Domain) -> tuple[Trace, dict]:
+    product = values(ds, "product_index", "first", "second")
+    names = np.asarray([text(name) for name in values(ds, "element")])
+    mirrors = bool((values(ds, "element_mirror") < 0).any())
     trace = {
         "type": "heatmap",
         "z": np.ascontiguousarray(_colour_positions(ds)[product], dtype=np.float32),
@@ -184,7 +199,7 @@ def _table(ds: xr.Dataset) -> tuple[Trace, dict]:
         "xaxis2": axis("", domain=list(COLUMNS[1]), anchor="y2", constrain="domain", constraintoward="left", **ticks),
         "yaxis2": axis(
             "",
-            domain=list(TOP),
+            domain=top,
             anchor="x2",
             autorange="reversed",
             scaleanchor="x2",
@@ -198,9 +213,9 @@ def _table(ds: xr.Dataset) -> tuple[Trace, dict]:
     return trace, layout
 
 
-def _image(ds: xr.Dataset) -> tuple[list[Trace], dict]:
-    image, taps = ds["image"].transpose("y", "x").values, ds["filter"].transpose("filter_y", "filter_x").values
-    low, high = _range(ds["orbit"].values)
+def _image(ds: xr.Dataset, top: Domain) -> tuple[list[Trace], dict]:
+    image, taps = values(ds, "image", "y", "x"), values(ds, "filter", "filter_y", "filter_x")
+    low, high = _range(ds.variables["orbit"])
     traces = [
         magnitude(image, low, high, xaxis="x3", yaxis="y3", hovertemplate="%{z:.2f}<extra></extra>"),
         signed(
@@ -217,7 +232,7 @@ def _image(ds: xr.Dataset) -> tuple[list[Trace], dict]:
             domain=list(columns), anchor=f"y{number}", constrain="domain", constraintoward="left"
         )
         layout[f"yaxis{number}"] = bare_axis(
-            domain=list(TOP),
+            domain=top,
             anchor=f"x{number}",
             autorange="reversed",
             scaleanchor=f"x{number}",
@@ -227,8 +242,12 @@ def _image(ds: xr.Dataset) -> tuple[list[Trace], dict]:
     return traces, layout
 
 
-def _range(values: np.ndarray) -> tuple[float, float]:
-    low, high = float(values.min()), float(values.max())
+def _range(variable: xr.Variable) -> tuple[float, float]:
+    """The range that the measure states, so that overshoot of the resampler does not change the background."""
+    if "valid_range" in variable.attrs:
+        low, high = (float(value) for value in variable.attrs["valid_range"])
+    else:
+        low, high = float(variable.min()), float(variable.max())
     return low, high if high > low else low + 1.0
 
 
@@ -256,10 +275,10 @@ def _strip_axes(number: int, names: list[str], rows: list[str], size: tuple[int,
     return layout
 
 
-def _orbit(ds: xr.Dataset) -> tuple[Trace, dict]:
-    orbit = ds["orbit"].transpose("element", "y", "x").values
-    low, high = _range(orbit)
-    names = [text(name) for name in ds["element"].values]
+def _orbit(ds: xr.Dataset, strip: Domain) -> tuple[Trace, dict]:
+    orbit = values(ds, "orbit", "element", "y", "x")
+    low, high = _range(ds.variables["orbit"])
+    names = [text(name) for name in values(ds, "element")]
     trace = magnitude(
         tiles(orbit[None], fill=gap_value(low, high)),
         low,
@@ -268,13 +287,13 @@ def _orbit(ds: xr.Dataset) -> tuple[Trace, dict]:
         yaxis="y5",
         hovertemplate="%{z:.2f}<extra></extra>",
     )
-    return trace, _strip_axes(5, names, ["turned copies"], orbit.shape[1:], list(ORBIT))
+    return trace, _strip_axes(5, names, ["turned copies"], orbit.shape[1:], strip)
 
 
-def _maps(ds: xr.Dataset) -> tuple[Trace, dict]:
-    response = ds["response"].transpose("row", "element", "map_y", "map_x").values
+def _maps(ds: xr.Dataset, below: Domain) -> tuple[Trace, dict]:
+    response = values(ds, "response", "row", "element", "map_y", "map_x")
     limit = float(np.abs(response).max()) or 1.0
-    names = [text(name) for name in ds["element"].values]
-    rows = [text(name) for name in ds["row"].values]
+    names = [text(name) for name in values(ds, "element")]
+    rows = [text(name) for name in values(ds, "row")]
     trace = signed(tiles(response), limit, xaxis="x6", yaxis="y6", hovertemplate="answer %{z:.3f}<extra></extra>")
-    return trace, _strip_axes(6, names, rows, response.shape[2:], list(MAPS))
+    return trace, _strip_axes(6, names, rows, response.shape[2:], below)

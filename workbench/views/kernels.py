@@ -6,13 +6,25 @@ import numpy as np
 import xarray as xr
 
 from workbench.views import palette
-from workbench.views.frame import Figure, Trace, axis, bare_axis, degrees, figure, label, panel_title, require, small
+from workbench.views.frame import (
+    Figure,
+    Trace,
+    axis,
+    bare_axis,
+    degrees,
+    figure,
+    label,
+    panel_title,
+    require,
+    small,
+    values,
+)
 from workbench.views.mosaic import centres, colour_bar, outline, signed, tiles
 
 STRIP = (0.0, 0.56)
 SIDE = (0.72, 1.0)
 ROWS = ((0.68, 1.0), (0.36, 0.555), (0.0, 0.195))
-MOST_TICKS = 16
+MOST_TICKS = 12
 
 
 def film_strip(ds: xr.Dataset) -> Figure:
@@ -40,7 +52,7 @@ def film_strip(ds: xr.Dataset) -> Figure:
         },
     )
     strip, strip_layout, frames = _strip(ds)
-    headings = [panel_title(label(ds["kernel"]), STRIP[0], 1.025)]
+    headings = [panel_title(label(ds, "kernel"), STRIP[0], 1.025)]
     side: list[Trace] = []
     layout: dict = {}
     for draw, number, domain in zip((_surface, _power, _course), (2, 3, 4), ROWS, strict=True):
@@ -62,21 +74,21 @@ def film_strip(ds: xr.Dataset) -> Figure:
 
 
 def _strip(ds: xr.Dataset) -> tuple[Trace, dict, list[dict]]:
-    kernel = ds["kernel"].transpose("g_out", "g_in", "y", "x")
+    kernel = values(ds, "kernel", "g_out", "g_in", "y", "x")
     _, _, height, width = kernel.shape
-    limit = float(ds["limit"])
+    limit = float(values(ds, "limit"))
     trace = signed(
-        tiles(kernel.values),
+        tiles(kernel),
         limit,
         hovertemplate="weight %{z:.4f}<extra></extra>",
         showscale=True,
         colorbar=colour_bar("", STRIP[1] + 0.012, 0.52, 0.5),
     )
     layout = {
-        "xaxis": _tile_axis(label(ds["angle_in_deg"]), ds["angle_in_deg"].values, width, domain=list(STRIP)),
+        "xaxis": _tile_axis(label(ds, "angle_in_deg"), values(ds, "angle_in_deg"), width, domain=list(STRIP)),
         "yaxis": _tile_axis(
-            label(ds["angle_out_deg"]),
-            ds["angle_out_deg"].values,
+            label(ds, "angle_out_deg"),
+            values(ds, "angle_out_deg"),
             height,
             autorange="reversed",
             scaleanchor="x",
@@ -88,7 +100,9 @@ def _strip(ds: xr.Dataset) -> tuple[Trace, dict, list[dict]]:
     frames = []
     if "copy_column" in ds:
         require(ds, "kernel view", dims={"copy_column": ("g_out",)})
-        frames = [outline(row, int(at), height, width, palette.PINK) for row, at in enumerate(ds["copy_column"].values)]
+        frames = [
+            outline(row, int(at), height, width, palette.PINK) for row, at in enumerate(values(ds, "copy_column"))
+        ]
     return trace, layout, frames
 
 
@@ -111,10 +125,10 @@ def _surface(ds: xr.Dataset, number: int, domain: tuple[float, float]) -> tuple[
         return [], {}, ""
     require(ds, "kernel view", dims={"surface": ("fine_y", "fine_x")})
     trace = signed(
-        ds["surface"].transpose("fine_y", "fine_x").values,
-        float(ds["limit"]),
-        x=small(ds["fine_x"].values),
-        y=small(ds["fine_y"].values),
+        values(ds, "surface", "fine_y", "fine_x"),
+        float(values(ds, "limit")),
+        x=small(values(ds, "fine_x")),
+        y=small(values(ds, "fine_y")),
         xaxis=f"x{number}",
         yaxis=f"y{number}",
         hovertemplate="x %{x:.2f}, y %{y:.2f}<br>weight %{z:.4f}<extra></extra>",
@@ -123,7 +137,7 @@ def _surface(ds: xr.Dataset, number: int, domain: tuple[float, float]) -> tuple[
         f"xaxis{number}": bare_axis(domain=list(SIDE), anchor=f"y{number}", constrain="domain", constraintoward="left"),
         f"yaxis{number}": bare_axis(domain=list(domain), anchor=f"x{number}", scaleanchor=f"x{number}"),
     }
-    return [trace], layout, label(ds["surface"])
+    return [trace], layout, label(ds, "surface")
 
 
 def _power(ds: xr.Dataset, number: int, domain: tuple[float, float]) -> tuple[list[Trace], dict, str]:
@@ -133,21 +147,21 @@ def _power(ds: xr.Dataset, number: int, domain: tuple[float, float]) -> tuple[li
     require(ds, "kernel view", dims={"power": ("frequency",)})
     trace = {
         "type": "bar",
-        "x": small(ds["frequency"].values),
-        "y": small(ds["power"].values),
+        "x": small(values(ds, "frequency")),
+        "y": small(values(ds, "power")),
         "xaxis": f"x{number}",
         "yaxis": f"y{number}",
         "marker": {"color": palette.BLUE, "line": {"width": 0}},
         "hovertemplate": "%{x:.2f} cycles per pixel: %{y:.1%}<extra></extra>",
     }
     layout = {
-        f"xaxis{number}": axis(label(ds["frequency"]), domain=list(SIDE), anchor=f"y{number}", showgrid=False),
+        f"xaxis{number}": axis(label(ds, "frequency"), domain=list(SIDE), anchor=f"y{number}", showgrid=False),
         f"yaxis{number}": axis(
             "", domain=list(domain), anchor=f"x{number}", tickformat=".0%", rangemode="tozero", nticks=4
         ),
         "bargap": 0.25,
     }
-    return [trace], layout, label(ds["power"])
+    return [trace], layout, label(ds, "power")
 
 
 def _course(ds: xr.Dataset, number: int, domain: tuple[float, float]) -> tuple[list[Trace], dict, str]:
@@ -155,12 +169,12 @@ def _course(ds: xr.Dataset, number: int, domain: tuple[float, float]) -> tuple[l
     if "weight" not in ds:
         return [], {}, ""
     require(ds, "kernel view", dims={"weight": ("relative_angle_deg",)})
-    limit = float(ds["limit"])
+    limit = float(values(ds, "limit"))
     trace = {
         "type": "scatter",
         "mode": "lines",
-        "x": small(ds["relative_angle_deg"].values),
-        "y": small(ds["weight"].values),
+        "x": small(values(ds, "relative_angle_deg")),
+        "y": small(values(ds, "weight")),
         "xaxis": f"x{number}",
         "yaxis": f"y{number}",
         "line": {"color": palette.BLUE, "width": 2},
@@ -168,7 +182,7 @@ def _course(ds: xr.Dataset, number: int, domain: tuple[float, float]) -> tuple[l
     }
     layout = {
         f"xaxis{number}": axis(
-            label(ds["relative_angle_deg"]),
+            label(ds, "relative_angle_deg"),
             domain=list(SIDE),
             anchor=f"y{number}",
             range=[-180, 180],
@@ -179,4 +193,4 @@ def _course(ds: xr.Dataset, number: int, domain: tuple[float, float]) -> tuple[l
             "", domain=list(domain), anchor=f"x{number}", range=[-limit, limit], tickvals=[-limit, 0, limit]
         ),
     }
-    return [trace], layout, label(ds["weight"])
+    return [trace], layout, label(ds, "weight")

@@ -51,7 +51,7 @@ def signed(values: np.ndarray, limit: float, **more: Any) -> Trace:
 
 
 def magnitude(values: np.ndarray, low: float, high: float, **more: Any) -> Trace:
-    """A heat map of magnitudes or grey values; `gap_value(low, high)` shows the page."""
+    """A heat map of magnitudes or grey values; far below `low` lies `gap_value(low, high)`, which shows the page."""
     below = low - gap_value(low, high)
     edge = below / (high - low + below)
     scale = [[0.0, palette.CLEAR], [edge / 2, palette.CLEAR], [edge / 2, palette.SEQUENTIAL[0][1]]]
@@ -60,8 +60,8 @@ def magnitude(values: np.ndarray, low: float, high: float, **more: Any) -> Trace
 
 
 def gap_value(low: float, high: float) -> float:
-    """What to fill the gaps of a mosaic of magnitudes with: a little below the lowest value, drawn as the page."""
-    return low - 0.02 * (high - low)
+    """What to fill the gaps of a mosaic of magnitudes with: so far below that overshoot of a resampler stays apart."""
+    return low - (high - low)
 
 
 def _heat(values: np.ndarray, **more: Any) -> Trace:

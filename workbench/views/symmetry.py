@@ -19,6 +19,7 @@ from workbench.views.frame import (
     require,
     small,
     text,
+    values,
 )
 
 OUTER, INNER = 1.0, 0.80
@@ -28,6 +29,7 @@ STEPS = 48
 SPACING = 2.9
 CIRCLES = (0.60, 0.93)
 PANELS = (0.0, 0.40)
+UPPER, LOWER = (0.235, 0.40), (0.0, 0.165)
 COLUMNS = ((0.0, 0.26), (0.37, 0.63), (0.74, 1.0))
 
 
@@ -61,16 +63,18 @@ def symmetry(ds: xr.Dataset) -> Figure:
     depth, depth_notes = _depth(ds)
     course, course_notes = _course(ds)
     progress, progress_notes = _progress(ds)
-    count = _circle_count(ds)
+    count, top = _circle_count(ds), _highest(ds)
     layout = {
         "xaxis": bare_axis(domain=[0, 1], range=[-1.5, SPACING * (count - 1) + 1.5]),
         "yaxis": bare_axis(domain=list(CIRCLES), range=[-1.75, 1.25], scaleanchor="x"),
         "xaxis2": axis("relative depth of the layer", domain=list(COLUMNS[0]), anchor="y2", range=[-0.04, 1.04]),
-        "yaxis2": _share_axis(label(ds["arc"]), "x2"),
+        "yaxis2": _share_axis(_kept_words(ds), "x2"),
         "xaxis3": axis("epoch", domain=list(COLUMNS[1]), anchor="y3"),
-        "yaxis3": _share_axis(label(ds["arc"]), "x3"),
-        "xaxis4": axis("epoch", domain=list(COLUMNS[2]), anchor="y4", matches="x3"),
-        "yaxis4": _share_axis("share of images, relative error", "x4"),
+        "yaxis3": _share_axis(_kept_words(ds), "x3"),
+        "xaxis4": axis("", domain=list(COLUMNS[2]), anchor="y4", matches="x3", showticklabels=False),
+        "yaxis4": _share_axis("", "x4", domain=list(UPPER), nticks=4),
+        "xaxis5": axis("epoch", domain=list(COLUMNS[2]), anchor="y5", matches="x3"),
+        "yaxis5": axis("", domain=list(LOWER), anchor="x5", range=[-0.04 * top, 1.08 * top], nticks=4),
     }
     heading = panel_title(_circle_heading(ds), 0.0, 0.95)
     return figure(
@@ -83,13 +87,26 @@ def symmetry(ds: xr.Dataset) -> Figure:
     )
 
 
-def _share_axis(title: str, anchor: str) -> dict:
-    return axis(title, domain=list(PANELS), anchor=anchor, range=[-0.04, 1.08], tickformat=".0%", nticks=6)
+def _share_axis(title: str, anchor: str, **more: object) -> dict:
+    usual = {"domain": list(PANELS), "range": [-0.04, 1.08], "tickformat": ".0%", "nticks": 6}
+    return axis(title, anchor=anchor, **{**usual, **more})
+
+
+def _highest(ds: xr.Dataset) -> float:
+    """The end of the error axis: the next half above the largest error of the run."""
+    largest = float(np.nanmax(values(ds, "error"))) if "error" in ds else 1.0
+    return max(0.5, float(np.ceil(2 * largest) / 2))
+
+
+def _kept_words(ds: xr.Dataset) -> str:
+    """What the layers keep: a share of the circle or, where their group has no rotations, their mirror."""
+    mirrors_only = "gate_probability" in ds and not np.isfinite(values(ds, "arc")).any()
+    return label(ds, "gate_probability" if mirrors_only else "arc")
 
 
 def _circle_heading(ds: xr.Dataset) -> str:
-    when = f", epoch {int(ds['epoch_shown'])}" if "epoch_shown" in ds else ""
-    return f"Rotations that each layer still answers{when}"
+    when = f", epoch {int(values(ds, 'epoch_shown'))}" if "epoch_shown" in ds else ""
+    return f"The symmetry that each layer has{when}"
 
 
 def _circle_count(ds: xr.Dataset) -> int:
@@ -98,7 +115,7 @@ def _circle_count(ds: xr.Dataset) -> int:
 
 def _colours(ds: xr.Dataset) -> list[str]:
     """One colour for each learned layer; layers that never learn stay neutral."""
-    learned = np.asarray(ds["learned"].values, dtype=bool)
+    learned = np.asarray(values(ds, "learned"), dtype=bool)
     order = np.cumsum(learned) - 1
     return [
         palette.series(int(at))["color"] if is_on else palette.NEUTRAL for at, is_on in zip(order, learned, strict=True)
@@ -145,48 +162,58 @@ def _elements(angles_deg: np.ndarray, used: np.ndarray, centre: float, colour: s
 def _circles(ds: xr.Dataset) -> tuple[list[Trace], list[dict]]:
     traces: list[Trace] = []
     notes: list[dict] = []
-    rows = list(zip(ds["layer"].values, ds["arc"].values, _colours(ds), strict=True))
-    gates = ds["gate_probability"].values if "gate_probability" in ds else [None] * len(rows)
+    rows = list(zip(values(ds, "layer"), values(ds, "arc"), _colours(ds), strict=True))
+    gates = values(ds, "gate_probability") if "gate_probability" in ds else [np.nan] * len(rows)
     for at, (name, share, colour) in enumerate(rows):
-        angles = ds["element_angle_deg"].transpose("layer", "element").values[at]
-        used = ds["element_used"].transpose("layer", "element").values[at]
-        fixed = "" if bool(ds["learned"].values[at]) else " (fixed)"
-        new_traces, new_notes = _circle(at, text(name) + fixed, float(share), colour, gates[at], angles, used)
+        angles = values(ds, "element_angle_deg", "layer", "element")[at]
+        used = values(ds, "element_used", "layer", "element")[at]
+        fixed = "" if bool(values(ds, "learned")[at]) else " (fixed)"
+        new_traces, new_notes = _circle(at, text(name) + fixed, float(share), colour, float(gates[at]), angles, used)
         traces += new_traces
         notes += new_notes
     if "what_if_arc" in ds:
         require(ds, "symmetry view", dims={"what_if_arc": (), "what_if_angle_deg": ("what_if_element",)})
-        angles = ds["what_if_angle_deg"].values
-        used = ds["what_if_used"].values if "what_if_used" in ds else np.ones(len(angles), bool)
-        share = float(ds["what_if_arc"])
-        new_traces, new_notes = _circle(len(rows), "<i>what if</i>", share, palette.NEUTRAL, None, angles, used)
+        angles = values(ds, "what_if_angle_deg")
+        used = values(ds, "what_if_used") if "what_if_used" in ds else np.ones(len(angles), bool)
+        share = float(values(ds, "what_if_arc"))
+        new_traces, new_notes = _circle(len(rows), "<i>what if</i>", share, palette.NEUTRAL, np.nan, angles, used)
         traces += new_traces
         notes += new_notes
     return traces, notes
 
 
 def _circle(
-    at: int, name: str, share: float, colour: str, gate: float | None, angles: np.ndarray, used: np.ndarray
+    at: int, name: str, share: float, colour: str, gate: float, angles: np.ndarray, used: np.ndarray
 ) -> tuple[list[Trace], list[dict]]:
+    """Rings and labels of one layer; a share or a gate that is NaN belongs to a factor its group does not have."""
     centre = SPACING * at
-    half = degrees(180 * share)
-    hover = f"{name}<br>keeps {share:.1%} of the circle: −{half} to +{half}"
-    traces = [
-        _ring(1.0, centre, (OUTER, INNER), palette.NEUTRAL, 0.18, hover),
-        _ring(share, centre, (OUTER, INNER), colour, 0.92, hover),
-        _elements(angles, used, centre, colour),
+    rings: list[Trace] = []
+    notes = [note(name, centre, -1.38, font={"size": 12})]
+    if np.isfinite(share):
+        half = degrees(180 * share)
+        words = f"{name}<br>keeps {share:.1%} of the circle: −{half} to +{half}"
+        rings += _rings(share, 1.0, centre, (OUTER, INNER), colour, words)
+        notes.append(note(f"<b>{share:.0%}</b>", centre, 0.04, font={"size": 17}))
+        notes.append(note(f"±{half}", centre, -1.66, font={"size": 11}))
+    if np.isfinite(gate):
+        words = f"{name}<br>keeps the mirrored copies with probability {gate:.1%}"
+        reach = share if np.isfinite(share) else 1.0
+        rings += _rings(reach, gate, centre, (MIRROR_OUTER, MIRROR_INNER), colour, words)
+        size, y = (10, -0.24) if np.isfinite(share) else (13, 0.0)
+        notes.append(
+            note(f"mirror<br><b>{gate:.0%}</b>" if size > 10 else f"mirror {gate:.0%}", centre, y, font={"size": size})
+        )
+    return [*rings, _elements(angles, used, centre, colour)], notes
+
+
+def _rings(
+    share: float, kept: float, centre: float, radii: tuple[float, float], colour: str, words: str
+) -> list[Trace]:
+    """The whole circle in faint grey under the arc, whose strength is the probability that it is kept."""
+    return [
+        _ring(1.0, centre, radii, palette.NEUTRAL, 0.18, words),
+        _ring(share, centre, radii, colour, 0.92 * kept, words),
     ]
-    notes = [
-        note(f"<b>{share:.0%}</b>", centre, 0.04, font={"size": 17}),
-        note(name, centre, -1.38, font={"size": 12}),
-        note(f"±{half}", centre, -1.66, font={"size": 11}),
-    ]
-    if gate is not None and np.isfinite(gate):
-        kept = f"{name}<br>keeps the mirrored copies with probability {gate:.1%}"
-        traces.append(_ring(1.0, centre, (MIRROR_OUTER, MIRROR_INNER), palette.NEUTRAL, 0.18, kept))
-        traces.append(_ring(share, centre, (MIRROR_OUTER, MIRROR_INNER), colour, 0.92 * float(gate), kept))
-        notes.append(note(f"mirror {gate:.0%}", centre, -0.24, font={"size": 10}))
-    return traces, notes
 
 
 def _depth(ds: xr.Dataset) -> tuple[list[Trace], list[dict]]:
@@ -194,27 +221,34 @@ def _depth(ds: xr.Dataset) -> tuple[list[Trace], list[dict]]:
     notes = [panel_title("Where in the network", COLUMNS[0][0], PANELS[1] + 0.02)]
     if "published_arc" in ds:
         require(ds, "symmetry view", dims={"published_arc": ("published", "stage"), "published_depth": ("stage",)})
-        source = text(ds["published_arc"].attrs.get("source", ""))
-        for at, name in enumerate(ds["published"].values):
-            values = ds["published_arc"].transpose("published", "stage").values[at]
-            traces.append(_ghost(ds["published_depth"].values, values, text(name), source, palette.DASHES[1 + at % 3]))
-            notes.append(_ghost_label(ds["published_depth"].values, values, text(name)))
+        source = text(ds.variables["published_arc"].attrs.get("source", ""))
+        for at, name in enumerate(values(ds, "published")):
+            shares = values(ds, "published_arc", "published", "stage")[at]
+            traces.append(_ghost(values(ds, "published_depth"), shares, text(name), source, palette.DASHES[1 + at % 3]))
+            notes.append(_ghost_label(values(ds, "published_depth"), shares, text(name)))
     traces.append(
         {
             "type": "scatter",
             "mode": "lines+markers",
-            "x": small(ds["relative_depth"].values),
-            "y": small(ds["arc"].values),
+            "x": small(values(ds, "relative_depth")),
+            "y": small(_kept(ds)),
             "xaxis": "x2",
             "yaxis": "y2",
             "line": {"color": palette.NEUTRAL, "width": 2},
             "marker": {"size": 10, "color": _colours(ds)},
-            "text": [text(name) for name in ds["layer"].values],
-            "hovertemplate": "%{text}<br>keeps %{y:.1%} of the circle<extra></extra>",
+            "text": [text(name) for name in values(ds, "layer")],
+            "hovertemplate": "%{text}<br>keeps %{y:.1%}<extra></extra>",
             "name": "this run",
         }
     )
     return traces, notes
+
+
+def _kept(ds: xr.Dataset) -> np.ndarray:
+    """The share of the circle, or where a layer's group has mirrors only, the probability of its gate."""
+    if "gate_probability" not in ds:
+        return values(ds, "arc")
+    return np.where(np.isfinite(values(ds, "arc")), values(ds, "arc"), values(ds, "gate_probability"))
 
 
 def _ghost(depth: np.ndarray, values: np.ndarray, name: str, source: str, dash: str) -> Trace:
@@ -255,57 +289,51 @@ def _course(ds: xr.Dataset) -> tuple[list[Trace], list[dict]]:
     if "arc_history" not in ds:
         return [], [*notes, note("no history was stored", 0.5, 0.5, xref="x3 domain", yref="y3 domain")]
     require(ds, "symmetry view", dims={"arc_history": ("epoch", "layer")})
-    epochs = ds["epoch"].values
-    values = ds["arc_history"].transpose("layer", "epoch").values
-    traces = []
-    for at, (name, colour) in enumerate(zip(ds["layer"].values, _colours(ds), strict=True)):
-        if bool(ds["learned"].values[at]):
-            traces.append(_curve(epochs, values[at], text(name), {"color": colour}, "x3", "y3"))
+    epochs = values(ds, "epoch")
+    shares = values(ds, "arc_history", "layer", "epoch")
+    courses: list[tuple[np.ndarray, str, dict]] = [(shares, "", {})]
     if "gate_history" in ds:
-        gates = ds["gate_history"].transpose("layer", "epoch").values
-        for at, (name, colour) in enumerate(zip(ds["layer"].values, _colours(ds), strict=True)):
-            if np.isfinite(gates[at]).all():
-                line = {"color": colour, "dash": "dot"}
-                traces.append(_curve(epochs, gates[at], f"{text(name)}, mirror gate", line, "x3", "y3"))
+        courses.append((values(ds, "gate_history", "layer", "epoch"), ", mirror gate", {"dash": "dot"}))
+    learned = np.flatnonzero(values(ds, "learned"))
+    traces = [
+        _curve(epochs, rows[at], text(values(ds, "layer")[at]) + what, {"color": _colours(ds)[at], **dash}, "x3", "y3")
+        for rows, what, dash in courses
+        for at in learned
+        if np.isfinite(rows[at]).any()
+    ]
     return [*traces, _cursor(ds, "x3", "y3")], notes
 
 
 def _progress(ds: xr.Dataset) -> tuple[list[Trace], list[dict]]:
-    """Accuracy and equivariance error over training, with the same cursor."""
-    notes = [panel_title("What it could do", COLUMNS[2][0], PANELS[1] + 0.02)]
-    traces = []
-    for name, line in (
-        ("validation_accuracy", {"color": palette.BLUE}),
-        ("train_accuracy", {"color": palette.BLUE, "dash": "dot"}),
-        ("error", {"color": palette.ORANGE}),
+    """Accuracy above, equivariance error below, over training and with the same cursor."""
+    notes, traces = [], []
+    for name, words, line, number in (
+        ("validation_accuracy", "Accuracy", {"color": palette.BLUE}, 4),
+        ("train_accuracy", "", {"color": palette.BLUE, "dash": "dot", "width": 1.2}, 4),
+        ("error", "Equivariance error", {"color": palette.ORANGE}, 5),
     ):
-        if name in ds:
-            require(ds, "symmetry view", dims={name: ("epoch",)})
-            traces.append(_curve(ds["epoch"].values, ds[name].values, label(ds[name]), line, "x4", "y4"))
-            notes.append(_end_label(ds["epoch"].values, ds[name].values, label(ds[name]), line["color"]))
-    return [*traces, _cursor(ds, "x4", "y4")] if traces else [], notes
-
-
-def _end_label(epochs: np.ndarray, values: np.ndarray, words: str, colour: str) -> dict:
-    return note(
-        words,
-        float(epochs[-1]),
-        float(values[-1]),
-        xref="x4",
-        yref="y4",
-        xanchor="right",
-        yanchor="top",
-        yshift=-4,
-        font={"size": 10, "color": colour},
-    )
+        if name not in ds:
+            continue
+        require(ds, "symmetry view", dims={name: ("epoch",)})
+        axes = (f"x{number}", f"y{number}")
+        traces.append(_curve(values(ds, "epoch"), values(ds, name), label(ds, name), line, *axes))
+        if words:
+            traces.append(_cursor(ds, *axes, highest=1.0 if number == 4 else _highest(ds)))
+            top = (UPPER if number == 4 else LOWER)[1]
+            notes.append(panel_title(words, COLUMNS[2][0], top + 0.02))
+    if "train_accuracy" in ds:
+        at = {"xref": "paper", "yref": "paper", "xanchor": "right", "yanchor": "bottom", "font": {"size": 10}}
+        notes.append(note("dotted: training data", COLUMNS[2][1], UPPER[1] + 0.022, **at))
+    return traces, notes
 
 
 def _curve(epochs: np.ndarray, values: np.ndarray, name: str, line: dict, xaxis: str, yaxis: str) -> Trace:
+    known = np.isfinite(values)
     return {
         "type": "scatter",
         "mode": "lines",
-        "x": small(epochs),
-        "y": small(values),
+        "x": small(epochs[known]),
+        "y": small(values[known]),
         "xaxis": xaxis,
         "yaxis": yaxis,
         "line": {"width": 2, **line},
@@ -314,13 +342,13 @@ def _curve(epochs: np.ndarray, values: np.ndarray, name: str, line: dict, xaxis:
     }
 
 
-def _cursor(ds: xr.Dataset, xaxis: str, yaxis: str) -> Trace:
-    shown = float(ds["epoch_shown"]) if "epoch_shown" in ds else float(ds["epoch"].values[-1])
+def _cursor(ds: xr.Dataset, xaxis: str, yaxis: str, highest: float = 1.0) -> Trace:
+    shown = float(values(ds, "epoch_shown")) if "epoch_shown" in ds else float(values(ds, "epoch")[-1])
     return {
         "type": "scatter",
         "mode": "lines",
         "x": small([shown, shown]),
-        "y": small([-0.04, 1.08]),
+        "y": small([-0.04 * highest, 1.08 * highest]),
         "xaxis": xaxis,
         "yaxis": yaxis,
         "line": {"width": 1.5, "dash": "dot", "color": palette.NEUTRAL},
