@@ -48,6 +48,7 @@ def test_python_dash_m_workbench_is_the_same_command():
         (("doctor", "--", "x"), "nothing may follow --"),
         (("train", "nonsense", "--out", "runs/x"), "neither METHOD/EXPERIMENT nor a JSON file"),
         (("train", "nonsense/demo", "--out", "runs/x"), "there is no method 'nonsense'"),
+        (("train", "--out", "runs/x"), "say what to train"),
         (("train", "missing.json", "--out", "runs/x"), "there is no file missing.json"),
         (("train", "x/y", "--out", "runs/x", "--seed", "-1"), "a seed is a whole number of at least 0"),
         (("reproduce", "nonsense"), "there is no method 'nonsense'"),
@@ -75,6 +76,21 @@ def test_a_configuration_file_is_read_and_the_seed_replaced(tmp_path):
     path.write_text(json.dumps({"model": {"name": "m"}, "data": {"name": "d"}, "seed": 3}))
     assert train.read_what(str(path))["seed"] == 3
     assert train.read_what(str(path), seed=5)["seed"] == 5
+
+
+@pytest.mark.slow
+def test_training_leaves_a_run_folder_and_goes_on_with_resume_alone(tmp_path, capsys):
+    config = {
+        "model": {"name": "partial_gcnn", "preset": "demo"},
+        "data": {"name": "6-180"},
+        "training": {"epochs": 1, "max_steps": 2, "error_points": 0},
+    }
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    run_folder = str(tmp_path / "run")
+    assert cli.main(["train", str(tmp_path / "config.json"), "--out", run_folder]) == 0
+    assert "validation accuracy" in capsys.readouterr().out
+    assert cli.main(["train", "--out", run_folder, "--resume"]) == 0
+    assert cli.main(["train", str(tmp_path / "config.json"), "--out", run_folder]) == 2  # it holds a run already
 
 
 @pytest.mark.parametrize(("text", "sentence"), [("{", "is not JSON"), ("[1]", "holds list")])

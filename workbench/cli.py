@@ -162,10 +162,10 @@ def _add_work(words: argparse._SubParsersAction) -> None:
         [
             ("workbench train partial_gcnn/NAME --out runs/first", "an experiment of a method"),
             ("workbench train runs/first/config.json --out runs/again", "the same again, from its configuration"),
-            ("workbench train partial_gcnn/NAME --out runs/first --resume", "go on after an interruption"),
+            ("workbench train --out runs/first --resume", "go on after an interruption"),
         ],
     )
-    train.add_argument("what", help="METHOD/EXPERIMENT, or a JSON file")
+    train.add_argument("what", nargs="?", help="METHOD/EXPERIMENT, or a JSON file; not needed with --resume")
     train.add_argument("--out", required=True, help="the run folder to write")
     train.add_argument("--seed", type=_seed, help="seed (default: 0, or what the file says)")
     train.add_argument("--fast", action="store_true", help="the experiment's short version, to try things out")
@@ -226,7 +226,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `workbench list | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except (ValueError, TypeError, OSError, ModuleNotFoundError) as error:
+    except (ValueError, TypeError, OSError, ArithmeticError, ModuleNotFoundError) as error:
         if options.traceback:
             raise
         print(f"workbench: {error}", file=sys.stderr)

@@ -12,7 +12,9 @@ from workbench.commands.memory import keep_freed_memory
 
 def run(options: argparse.Namespace) -> int:
     """Train, and say where the run lies."""
-    config = read_what(options.what, seed=options.seed, fast=options.fast)
+    if options.what is None and not options.resume:
+        raise ValueError("say what to train: METHOD/EXPERIMENT or a JSON file; only --resume reads it from --out")
+    config = None if options.what is None else read_what(options.what, seed=options.seed, fast=options.fast)
     keep_freed_memory()
     from workbench.training import fit
 
@@ -39,9 +41,9 @@ def read_what(what: str, *, seed: int | None = None, fast: bool = False) -> dict
 
 
 def last_values(history: Any) -> list[str]:
-    """The last epoch of a history in words, one line per quantity."""
-    scalars = {name: values for name, values in history.data_vars.items() if values.dims == ("epoch",)}
-    return [f"{name.replace('_', ' ')}: {float(values[-1]):.4g}" for name, values in scalars.items()]
+    """The losses and accuracies of a history's last epoch, one line each."""
+    told = [n for n in history.data_vars if history[n].dims == ("epoch",) and str(n).endswith(("_loss", "_accuracy"))]
+    return [f"{str(name).replace('_', ' ')}: {float(history[name][-1]):.4g}" for name in told]
 
 
 def _from_file(path: Path, seed: int | None, fast: bool) -> dict[str, Any]:
