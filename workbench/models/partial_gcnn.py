@@ -340,7 +340,7 @@ METHOD = Method(
             100.0, (98.0, 100.0), "toy experiment",
         ),
         _accuracy(
-            "six-mirror-full", "six_mirror_full", "A reflection-equivariant network cannot tell a six from its mirror image.",
+            "six-mirror-full", "six_mirror_full", "A reflection-equivariant network cannot tell a six from its mirror.",
             50.0, (50.0, 50.0), "toy experiment; exact by invariance",
         ),
         _accuracy(
