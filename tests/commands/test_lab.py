@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from workbench.commands import lab, places
+from workbench.commands import lab
 
 NOTEBOOK = {
     "cells": [
@@ -108,24 +108,3 @@ def test_what_follows_two_dashes_reaches_jupyterlab_last(notebook, tmp_path):
 def test_an_unknown_notebook_is_refused_with_the_ones_there_are():
     with pytest.raises(FileNotFoundError, match=r"there is no notebook .*in that folder"):
         lab.find_notebook("nonsense.ipynb")
-
-
-def test_an_installed_wheel_copies_its_notebooks_once_and_never_overwrites_yours(tmp_path, monkeypatch):
-    packaged = tmp_path / "site" / "_notebooks"
-    packaged.mkdir(parents=True)
-    (packaged / "00_start_here.ipynb").write_text("packaged")
-    (packaged / "01_other.ipynb").write_text("packaged")
-    monkeypatch.setattr(places, "PACKAGE", packaged.parent)
-    monkeypatch.setattr(places, "CHECKOUT", tmp_path / "site-packages")
-    mine = tmp_path / places.COPY
-    mine.mkdir()
-    (mine / "00_start_here.ipynb").write_text("edited by me")
-    assert places.notebook_folder(tmp_path) == mine
-    assert (mine / "00_start_here.ipynb").read_text() == "edited by me"
-    assert (mine / "01_other.ipynb").read_text() == "packaged"
-
-
-def test_settings_fall_back_to_a_temporary_folder_where_none_can_be_written(tmp_path, monkeypatch):
-    (tmp_path / "file").write_text("in the way")
-    monkeypatch.setenv("WORKBENCH_SETTINGS", str(tmp_path / "file"))
-    assert places.settings_folder("lab").is_dir()

@@ -1,0 +1,38 @@
+"""`workbench train`: what it reads, what it refuses, and the folder it leaves."""
+
+import json
+
+import pytest
+
+from workbench import cli
+from workbench.commands import train
+
+
+def test_a_configuration_file_is_read_and_the_seed_replaced(tmp_path):
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({"model": {"name": "m"}, "data": {"name": "d"}, "seed": 3}))
+    assert train.read_what(str(path))["seed"] == 3
+    assert train.read_what(str(path), seed=5)["seed"] == 5
+
+
+@pytest.mark.slow
+def test_training_leaves_a_run_folder_and_goes_on_with_resume_alone(tmp_path, capsys):
+    config = {
+        "model": {"name": "partial_gcnn", "preset": "demo"},
+        "data": {"name": "6-180"},
+        "training": {"epochs": 1, "max_steps": 2, "error_points": 0},
+    }
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    run_folder = str(tmp_path / "run")
+    assert cli.main(["train", str(tmp_path / "config.json"), "--out", run_folder]) == 0
+    assert "validation accuracy" in capsys.readouterr().out
+    assert cli.main(["train", "--out", run_folder, "--resume"]) == 0
+    assert cli.main(["train", str(tmp_path / "config.json"), "--out", run_folder]) == 2  # it holds a run already
+
+
+@pytest.mark.parametrize(("text", "sentence"), [("{", "is not JSON"), ("[1]", "holds list")])
+def test_a_file_that_is_no_configuration_is_refused(tmp_path, text, sentence):
+    path = tmp_path / "config.json"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=sentence):
+        train.read_what(str(path))
