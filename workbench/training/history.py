@@ -84,7 +84,7 @@ class History:
         layers = list(self.rows[0]["layers"]) if self.rows else []
         coords = {
             "epoch": ("epoch", epochs, {"long_name": "epoch", "units": "1"}),
-            "layer": ("layer", np.asarray(layers, dtype=str), {"long_name": "layer"}),
+            "layer": ("layer", np.asarray(layers, dtype=str), {"long_name": "layer", "units": "1"}),
         }
         variables: dict[str, Any] = {}
         for name, (words, units) in SCALARS.items():

@@ -14,11 +14,13 @@ from lightning.pytorch.callbacks import Checkpoint
 from workbench.training.evaluation import evaluate, evaluation_mode
 from workbench.training.history import History, learned_symmetry, on_cpu, parameter_count
 from workbench.training.module import TrainingModule
-from workbench.training.probe import orbit_error
+from workbench.training.probe import ERROR_CHOICES, orbit_error
 from workbench.training.randomness import random_state, set_random_state
 from workbench.training.run import Run
 
 if TYPE_CHECKING:
+    import xarray as xr
+
     from workbench.datasets import ImageSet
 
 PAUSE_S = 5.0  # at least so long between two checkpoints at ends of epochs
@@ -119,18 +121,21 @@ class Recorder(Checkpoint):
         self.run.save_checkpoint(state)
         self._last_save = time.monotonic()
 
-    def _dataset(self, status: str) -> Any:
+    def _dataset(self, status: str) -> xr.Dataset:
+        from workbench.measure.provenance import provenance
+
         config = self.run.config
-        return self.history.dataset(
-            {
-                "title": "training history",
-                "status": status,
-                "model": config["model"]["name"],
-                "data": config["data"]["name"],
-                "seed": config["seed"],
-                "classes": len(self.data.classes),
-            }
+        attrs = provenance(
+            "fit",
+            seed=config["seed"],
+            dtype={"64": "float64"}.get(config["training"]["precision"], "float32"),
+            reduction="means over images; error also over all elements but the identity",
+            input_kind=config["data"]["name"],
+            **ERROR_CHOICES,
         )
+        model = config["model"]
+        told = {"title": "training history", "status": status, "model": model["name"], "classes": len(self.data.classes)}
+        return self.history.dataset({**attrs, **told, "preset": str(model.get("preset", "none"))})
 
     def _state(self, trainer: pl.Trainer, module: TrainingModule) -> dict[str, Any]:
         schedules = [config.scheduler.state_dict() for config in trainer.lr_scheduler_configs]
