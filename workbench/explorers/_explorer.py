@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
+from html import escape
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -76,6 +77,7 @@ class Explorer(param.Parameterized):
         self._results = _Results(_KEPT_RESULTS)
         self._callbacks: list[Callable[[], None]] = []
         self._held = False
+        self._widget: ipywidgets.VBox | None = None
         self.param.watch(self._notice, list(control_names(type(self))))
         self.set(**values)
 
@@ -219,8 +221,8 @@ class Explorer(param.Parameterized):
         ds = self.dataset()
         drawn = self.view(ds)
         layout = {"uirevision": self.slug, **drawn["layout"]}
-        note = ds.attrs.get("showing")
-        written = [item.get("text") for item in layout.get("annotations", ())]
+        note = escape(str(ds.attrs.get("showing", "")), quote=False)
+        written = " ".join(str(item.get("text")) for item in layout.get("annotations", ()))
         if note and note not in written:
             layout["annotations"] = [*layout.get("annotations", ()), _note(note)]
         return {"data": drawn["data"], "layout": layout}
@@ -299,10 +301,12 @@ class Explorer(param.Parameterized):
         return as_code(self)
 
     def widget(self) -> ipywidgets.VBox:
-        """The explorer as a widget for a notebook."""
-        from workbench.explorers._notebook import explorer_widget
+        """The explorer as a widget for a notebook: always the same one, however often it is shown."""
+        if self._widget is None or self._widget.comm is None:
+            from workbench.explorers._notebook import ExplorerWidget
 
-        return explorer_widget(self)
+            self._widget = ExplorerWidget(self)
+        return self._widget
 
     def _ipython_display_(self) -> None:
         self.widget()._ipython_display_()

@@ -309,6 +309,7 @@ class Figure {
     if (!this.model.get("accepts_image")) return [];
     const input = element("input", { type: "file", accept: "image/*", className: "wb-file", aria: { label: "Your own image" } });
     input.onchange = async () => {
+      if (!input.files.length) return;
       try {
         const bitmap = await createImageBitmap(input.files[0]);
         const scale = Math.min(1, LARGEST_SIDE / Math.max(bitmap.width, bitmap.height));
@@ -318,10 +319,18 @@ class Figure {
         const pixels = pen.getImageData(0, 0, ...size).data;
         this.model.send({ type: "image", width: size[0], height: size[1] }, undefined, [pixels.buffer]);
       } catch {
-        this.say(`${input.files[0]?.name ?? "This file"} is no image that this browser can read; choose a PNG or JPEG.`, "error");
+        this.say(`${input.files[0].name} is no image that this browser can read; choose a PNG or JPEG.`, "error");
       }
+      input.value = ""; // the same file may be chosen again
     };
-    return [element("label", { className: "wb-own", textContent: "Your image" }, input)];
+    const away = element("button", { type: "button", textContent: "Put it back", title: "Use the picture of the controls again" });
+    away.onclick = () => this.model.send({ type: "no_image" });
+    const known = () => { away.hidden = !this.model.get("has_image"); };
+    this.model.on("change:has_image", known);
+    this.gone.push(() => this.model.off("change:has_image", known));
+    known();
+    const label = element("label", { className: "wb-own", textContent: "Your image …", title: "Bring a picture of your own; it stays on this machine" }, input);
+    return [element("span", { className: "wb-group" }, label, away)];
   }
 }
 

@@ -63,6 +63,7 @@ class FigureWidget(anywidget.AnyWidget):
     label = traitlets.Unicode().tag(sync=True)  # what a screen reader says of the picture
     filename = traitlets.Unicode("explorer").tag(sync=True)
     accepts_image = traitlets.Bool(False).tag(sync=True)
+    has_image = traitlets.Bool(False).tag(sync=True)
 
     def __init__(self, **traits: Any) -> None:
         load_plotly()

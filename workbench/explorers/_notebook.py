@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import tempfile
+import threading
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ class ExplorerWidget(widgets.VBox):
 
     def __init__(self, explorer: Explorer) -> None:
         self._explorer = explorer
+        self._lock = threading.RLock()  # JupyterLab may answer widgets and cells in two threads of the kernel
         self._following = False  # true while the widgets are moved to where the explorer is
         self._sliders = {
             control.name: _widget_for(control, getattr(explorer, control.name)) for control in explorer.controls()
@@ -40,11 +42,11 @@ class ExplorerWidget(widgets.VBox):
 
     def _moved(self, name: str) -> Any:
         def move(change: dict[str, Any]) -> None:
-            if self._following:
-                return
             value = change["new"]
             tidy = float(f"{value:.10g}") if isinstance(value, float) else value  # 0.1 + 0.2 is 0.3 on a slider
-            self._try(lambda: self._explorer.set(**{name: tidy}))
+            with self._lock:
+                if not self._following:
+                    self._try(lambda: self._explorer.set(**{name: tidy}))
 
         return move
 
@@ -63,6 +65,7 @@ class ExplorerWidget(widgets.VBox):
         figure.on_page(
             "image", lambda content, buffers: self._try(lambda: explorer.set_image(pixels(content, buffers)))
         )
+        figure.on_page("no_image", lambda content, buffers: self._try(lambda: explorer.set_image(None)))
 
     def _answer(self, what: object) -> None:
         if what == "table":
@@ -86,18 +89,18 @@ class ExplorerWidget(widgets.VBox):
 
     def _changed(self) -> None:
         self._follow()
+        self._figure.has_image = "image" in self._explorer.attached
         self._runner.request()
 
     def _follow(self) -> None:
         """Move the widgets to where the explorer is: it may have been moved in Python, or have refused."""
-        self._following = True
-        try:
+        with self._lock:
+            self._following = True
             for control in self._explorer.controls():
                 widget = self._sliders[control.name]
                 for name, wanted in _traits(control, getattr(self._explorer, control.name)).items():
                     if getattr(widget, name) != wanted:
                         setattr(widget, name, wanted)
-        finally:
             self._following = False
 
     def _show(self, picture: Picture) -> None:
@@ -139,11 +142,6 @@ class ExplorerWidget(widgets.VBox):
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
         bundle = super()._repr_mimebundle_(**kwargs)
         return {**bundle, "text/plain": f"{self._explorer.title}: live where a kernel runs, a table below elsewhere"}
-
-
-def explorer_widget(explorer: Explorer) -> ExplorerWidget:
-    """The notebook face of an explorer."""
-    return ExplorerWidget(explorer)
 
 
 def pixels(content: dict[str, Any], buffers: list[memoryview]) -> np.ndarray:

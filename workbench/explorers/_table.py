@@ -69,7 +69,7 @@ def _summary_table(ds: xr.Dataset, names: list[str]) -> tuple[list[str], list[li
     rows = []
     for name in names:
         values = ds[name].values
-        size = " x ".join(f"{dim} {length}" for dim, length in ds[name].sizes.items())
+        size = " × ".join(f"{length} {dim}" for dim, length in ds[name].sizes.items())
         known = values[np.isfinite(values)] if values.dtype.kind in "fiu" else values[:0]
         figures = [_cell(f(known)) for f in (np.min, np.mean, np.max)] if known.size else ["", "", ""]
         rows.append([_title(ds, name), size, *figures])
