@@ -126,7 +126,12 @@ class Explorer(param.Parameterized):
     def on_change(self, callback: Callable[[], None]) -> Callable[[], None]:
         """Call `callback()` after a control or an attachment changed (once per `set`); returns what undoes this."""
         self._callbacks.append(callback)
-        return lambda: self._callbacks.remove(callback)
+
+        def stop() -> None:
+            if callback in self._callbacks:
+                self._callbacks.remove(callback)
+
+        return stop
 
     def at(
         self,

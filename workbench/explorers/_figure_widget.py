@@ -99,7 +99,7 @@ class FigureWidget(anywidget.AnyWidget):
         kind = content.get("type") if isinstance(content, dict) else None
         if kind == "ready":
             self._catch_up(content.get("serial"))
-        elif kind in self._answers:
+        elif isinstance(kind, str) and kind in self._answers:
             self._answers[kind](content, list(buffers or ()))
 
     def _catch_up(self, drawn: object) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import tempfile
 import threading
 from html import escape
@@ -215,11 +214,12 @@ def _traits(control: Control, value: Value) -> dict[str, Any]:
 
 
 def _format(control: Control) -> str:
-    """Enough decimals to see one step.
+    """Enough decimals to show every step.
 
-    >>> _format(Control("a", "A", "float", 0.0, "Doc.", (0.0, 1.0), 0.05))
+    >>> _format(Control("a", "A", "float", 0.0, "Doc.", (0.0, 1.0), 0.25))
     '.2f'
     """
     if control.kind == "int":
         return "d"
-    return f".{max(0, -math.floor(math.log10(control.step or 1) + 1e-9))}f"
+    decimals = f"{control.step:.6f}".rstrip("0").partition(".")[2]
+    return f".{len(decimals)}f"

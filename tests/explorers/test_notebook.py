@@ -1,0 +1,266 @@
+"""The notebook face without a browser: controls follow the explorer, mistakes become sentences, downloads are whole."""
+
+import threading
+from pathlib import Path
+
+import ipywidgets as widgets
+import numpy as np
+import param
+import pytest
+import xarray as xr
+
+from tests.explorers.test_explorer import Tied, Tiny
+from workbench.explorers._controls import Control
+from workbench.explorers._notebook import _format, pixels
+from workbench.measure.dataset import open_dataset
+
+LONG = 10.0  # s: an upper limit for a busy machine; nothing here waits for it
+
+
+class Live:
+    """A widget whose messages to the page are recorded."""
+
+    def __init__(self, explorer):
+        self.widget = explorer.widget()
+        self.explorer, self.sliders = explorer, self.widget._sliders
+        self.sent = []
+        self.widget._figure.send = lambda content, buffers=None: self.sent.append((content, buffers))
+
+    def page(self, buffers=(), **content):
+        """A message from the page."""
+        self.widget._figure._hear(None, content, buffers)
+
+    def last(self, kind):
+        """The last message of a kind to the page, once all pictures are there."""
+        assert self.widget._runner.wait(LONG)
+        return [content for content, _ in self.sent if content["type"] == kind][-1]
+
+
+@pytest.fixture
+def live():
+    opened = []
+
+    def open_one(explorer):
+        opened.append(Live(explorer))
+        return opened[-1]
+
+    yield open_one
+    for one in opened:
+        one.widget.close()
+
+
+def test_every_control_has_its_widget_with_name_limits_and_words(live):
+    sliders = live(Tiny(n=5)).sliders
+    kinds = {name: type(slider) for name, slider in sliders.items()}
+    assert kinds == {
+        "angle_deg": widgets.FloatSlider,
+        "n": widgets.IntSlider,
+        "curve": widgets.Dropdown,
+        "doubled": widgets.Checkbox,
+    }
+    angle = sliders["angle_deg"]
+    assert (angle.description, angle.tooltip, angle.min, angle.max) == ("Phase (degrees)", "Moves the wave.", -180, 180)
+    assert angle.continuous_update
+    assert sliders["n"].value == 5
+    assert not any(slider.description_allow_html for slider in sliders.values())
+
+
+def test_a_moved_slider_changes_the_explorer_and_the_picture(live):
+    one = live(Tiny())
+    one.sliders["angle_deg"].value = 30.0
+    assert one.explorer.angle_deg == 30.0
+    figure = one.last("figure")["figure"]
+    assert figure["layout"]["meta"]["state"]["angle_deg"] == 30.0
+    one.sliders["curve"].value = "sin"
+    one.sliders["doubled"].value = True
+    assert one.last("figure")["figure"]["layout"]["meta"]["state"] == one.explorer.state()
+    assert (one.explorer.curve, one.explorer.doubled) == ("sin", True)
+
+
+def test_the_last_of_many_moves_wins(live):
+    one = live(Tiny())
+    for degrees in range(1, 100):
+        one.sliders["angle_deg"].value = float(degrees)
+    assert one.last("figure")["figure"]["layout"]["meta"]["state"]["angle_deg"] == 99.0
+    serials = [content["serial"] for content, _ in one.sent if content["type"] == "figure"]
+    assert serials == sorted(serials)
+
+
+def test_rounding_of_slider_steps_does_not_reach_the_state(live):
+    one = live(Tiny())
+    one.sliders["angle_deg"].value = 0.1 + 0.2
+    assert one.explorer.angle_deg == 0.3
+
+
+def test_a_change_in_python_moves_the_sliders_and_their_options(live):
+    one = live(Tiny())
+    one.explorer.set(angle_deg=-45.0, n=64)
+    assert (one.sliders["angle_deg"].value, one.sliders["n"].value) == (-45.0, 64)
+    tied = live(Tied())
+    tied.explorer.run = "b"
+    assert (tied.sliders["layer"].options, tied.sliders["layer"].value) == ((("b1", "b1"), ("b2", "b2")), "b1")
+    tied.sliders["run"].value = "a"
+    assert (tied.explorer.layer, tied.sliders["layer"].value) == ("a1", "a1")
+
+
+def test_r21_an_exception_is_a_message_on_the_page_and_the_state_survives(live, caplog):
+    class Broken(Tiny):
+        def compute(self) -> xr.Dataset:
+            if self.n == 13:
+                raise RuntimeError("thirteen <script>alert(1)</script>")
+            return super().compute()
+
+    one = live(Broken(n=12))
+    one.sliders["n"].value = 13
+    assert one.last("error")["text"] == "RuntimeError: thirteen <script>alert(1)</script>", "set as text by the page"
+    assert len(caplog.records) == 1
+    assert one.explorer.n == 13
+    one.sliders["n"].value = 14
+    assert one.last("figure")["figure"]["layout"]["meta"]["state"]["n"] == 14
+
+
+def test_an_explorer_that_fails_at_once_still_opens_and_says_why(caplog):
+    class Failing(Tiny):
+        def compute(self) -> xr.Dataset:
+            raise FileNotFoundError("no run is stored; make one with: workbench reproduce")
+
+    widget = Failing().widget()
+    assert widget._figure._error["text"].startswith("FileNotFoundError: no run is stored")
+    widget.close()
+
+
+def test_r19_a_value_the_explorer_refuses_is_a_sentence_and_the_slider_goes_back(live):
+    class Odd(Tiny):
+        def set(self, **values) -> None:
+            if values.get("n", 0) % 2:
+                raise ValueError("n = 7 was given, but an even number was expected; use 8.")
+            super().set(**values)
+
+    one = live(Odd(n=8))
+    one.sliders["n"].value = 7
+    assert one.last("error")["text"].endswith("use 8.")
+    assert (one.explorer.n, one.sliders["n"].value) == (8, 8)
+
+
+def test_r17_titles_labels_and_words_are_shown_as_text(live):
+    nasty = "<img src=x onerror=alert(1)>"
+
+    class Nasty(Tiny):
+        title = question = explanation = nasty
+        m = param.Integer(0, bounds=(0, 1), label=nasty, doc=nasty)
+
+    one = live(Nasty())
+    pages = [child.value for child in one.widget.children if isinstance(child, widgets.HTML)]
+    assert len(pages) == 2
+    assert not any("<img" in page for page in pages)
+    assert all("&lt;img" in page for page in pages)
+
+
+def test_the_page_gets_table_code_and_link_of_the_present_state(live):
+    one = live(Tiny())
+    one.explorer.angle_deg = 30.0
+    for what, asked in (("code", one.explorer.code()), ("link", one.explorer.permalink())):
+        one.page(type="ask", what=what)
+        assert one.last("text") == {"type": "text", "what": what, "text": asked}
+    one.page(type="ask", what="table")
+    assert one.last("text")["html"] == one.explorer.table("html")
+    count = len(one.sent)
+    one.page(type="ask", what="passwords")
+    assert len(one.sent) == count
+
+
+def test_the_page_saves_the_numbers_and_an_offline_page(live, tmp_path: Path):
+    one = live(Tiny(angle_deg=30.0))
+    one.page(type="save", what="netcdf")
+    content, buffers = one.sent[-1]
+    assert (content["filename"], content["mime"]) == ("tiny.nc", "application/x-netcdf")
+    (tmp_path / "tiny.nc").write_bytes(buffers[0])
+    assert open_dataset(tmp_path / "tiny.nc").identical(one.explorer.dataset())
+    one.page(type="save", what="html")
+    content, buffers = one.sent[-1]
+    assert content["filename"] == "tiny.html"
+    assert b"plotly.js v" in buffers[0]
+    assert b"cdn.plot.ly/plotly" not in buffers[0]
+
+
+def test_an_image_of_the_reader_arrives_as_pixels(live):
+    one = live(Tiny())
+    rgba = np.full((2, 3, 4), 255, np.uint8)
+    rgba[0, 0] = (9, 9, 9, 0)
+    one.page([memoryview(rgba.tobytes())], type="image", width=3, height=2)
+    image = one.explorer.attached["image"]
+    assert (image.shape, image.dtype) == ((2, 3, 3), np.uint8)
+    np.testing.assert_array_equal(image, 255)
+    assert one.widget._figure.has_image
+    one.page(type="no_image")
+    assert "image" not in one.explorer.attached
+    assert not one.widget._figure.has_image
+
+
+@pytest.mark.parametrize(
+    ("content", "size"),
+    [
+        ({"width": 2, "height": 2}, 15),
+        ({"width": 4000, "height": 1}, 16_000),
+        ({"width": -2, "height": -2}, 16),
+        ({"width": "2", "height": 2}, 16),
+        ({"width": True, "height": None}, 0),
+        ({}, 0),
+    ],
+)
+def test_r15_pixels_that_do_not_fit_their_size_are_refused(content, size):
+    with pytest.raises(ValueError, match="were expected"):
+        pixels(content, [memoryview(bytes(size))] if size else [])
+
+
+def test_cancel_on_the_page_stops_a_refinement(live):
+    class Heavy(Tiny):
+        heavy = True
+        started = threading.Event()
+
+        def compute(self) -> xr.Dataset:
+            while not self.coarse:
+                self.started.set()
+                self.tell_progress(0.5)
+            return super().compute()
+
+    one = live(Heavy())
+    one.explorer.n = 32
+    assert one.explorer.started.wait(LONG)
+    one.page(type="cancel")
+    assert one.last("busy")["fraction"] is None
+    assert one.last("figure")["figure"]["layout"]["meta"]["coarse"]
+
+
+def test_an_explorer_has_one_widget_however_often_it_is_shown():
+    tiny = Tiny()
+    widget = tiny.widget()
+    assert tiny.widget() is widget
+    widget.close()
+    assert tiny.widget() is not widget
+    tiny.widget().close()
+
+
+def test_after_closing_moves_reach_no_picture(live):
+    one = live(Tiny())
+    one.widget.close()
+    one.explorer.n = 3
+    assert one.sent == []
+
+
+def test_n13_a_display_holds_the_widget_and_a_static_table(monkeypatch):
+    shown = []
+    monkeypatch.setattr("IPython.display.display", lambda bundle, raw: shown.append(bundle))
+    tiny = Tiny(angle_deg=30.0)
+    tiny._ipython_display_()
+    live_bundle, static = shown
+    assert "application/vnd.jupyter.widget-view+json" in live_bundle
+    assert "text/plain" in live_bundle
+    assert static["text/plain"] == tiny.table()
+    assert static["text/html"] == f'<div class="wb-static">{tiny.table("html")}</div>'
+    tiny.widget().close()
+
+
+@pytest.mark.parametrize(("step", "format_"), [(1.0, ".0f"), (0.5, ".1f"), (0.25, ".2f"), (0.05, ".2f"), (10.0, ".0f")])
+def test_a_readout_shows_enough_decimals_for_one_step(step, format_):
+    assert _format(Control("a", "A", "float", 0.0, "Doc.", (0.0, 1.0), step)) == format_
