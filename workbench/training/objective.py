@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -54,11 +53,11 @@ def arcs(model: nn.Module) -> list[Tensor]:
 
 
 class KernelNorms:
-    """Un-squared norms of the kernels that one forward pass generated, and of the biases added to their outputs.
+    """Un-squared norms of the kernels that one forward pass used, and of the biases added to their outputs.
 
     sum over layers of |generated kernel|_2 + |bias|_2: the "weight decay" of Romero & Lohit 2022 (released code).
-    A layer that generates kernels has a method `bank` whose result is the kernel tensor. Inside the block each
-    call of it is noted; the layers are left as they were found.
+    A layer that generates kernels offers `bank(elements_out, elements_in, uniform)`; the block notes on which
+    elements each was used, and takes its hooks away at the end.
 
     >>> plain = nn.Conv2d(1, 1, 1)
     >>> with KernelNorms(plain) as norms:
@@ -68,38 +67,34 @@ class KernelNorms:
     """
 
     def __init__(self, model: nn.Module) -> None:
-        self.layers = list(_kernel_layers(model))
-        self.kernels: list[Tensor] = []
+        self.layers = [m for m in model.modules() if callable(getattr(m, "bank", None)) or isinstance(m, nn.Conv2d)]
+        self.used: list[tuple[Any, Any, Any]] = []
+        self._hooks: list[Any] = []
 
     def __enter__(self) -> KernelNorms:
-        self.kernels = []
-        for layer in self.layers:
-            if hasattr(layer, "bank"):
-                object.__setattr__(layer, "bank", self._noting(layer.bank))
+        self.used = []
+        self._hooks = [layer.register_forward_hook(self._note) for layer in self.layers]
         return self
 
     def __exit__(self, *_: object) -> None:
-        for layer in self.layers:
-            layer.__dict__.pop("bank", None)
+        for hook in self._hooks:
+            hook.remove()
+
+    def _note(self, layer: nn.Module, given: tuple, returned: Any) -> None:
+        self.used.append((layer, given[0], returned))
 
     def total(self) -> Tensor:
         """The sum of norms, differentiable in everything that made the kernels."""
-        fixed = [layer.weight for layer in self.layers if not hasattr(layer, "bank")]
-        biases = [layer.bias for layer in self.layers if isinstance(getattr(layer, "bias", None), Tensor)]
-        norms = [tensor.norm() for tensor in (*self.kernels, *fixed, *biases)]
+        norms = [_kernel(*used).norm() for used in self.used]
+        norms += [layer.bias.norm() for layer, _, _ in self.used if isinstance(layer.bias, Tensor)]
         return torch.stack(norms).sum() if norms else torch.zeros(())
 
-    def _noting(self, bank: Any) -> Any:
-        def noted(*given: Any, **named: Any) -> Tensor:
-            kernel = bank(*given, **named)
-            self.kernels.append(kernel)
-            return kernel
 
-        return noted
-
-
-def _kernel_layers(model: nn.Module) -> Iterator[nn.Module]:
-    """Layers that convolve: those with a kernel bank, and torch's own convolutions."""
-    for module in model.modules():
-        if callable(getattr(module, "bank", None)) or isinstance(module, nn.Conv2d):
-            yield module
+def _kernel(layer: Any, given: Any, returned: Any) -> Tensor:
+    """The kernel tensor that led from one signal to the next."""
+    if isinstance(layer, nn.Conv2d):
+        return layer.weight
+    elements = getattr(given, "elements", None)  # an image has none
+    uniform = returned.uniform and getattr(given, "uniform", True)
+    with torch.autocast(returned.values.device.type, enabled=False):
+        return layer.bank(returned.elements, elements, uniform)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 CONFIG, WEIGHTS, HISTORY = "config.json", "weights.safetensors", "history.nc"
 CHECKPOINT, PREVIOUS = "checkpoint.pt", "checkpoint.previous.pt"
+ARCHIVE = b"PK"  # how torch's own files begin; anything else would be a bare pickle
 
 
 class Run:
@@ -87,13 +88,21 @@ class Run:
 
     def weights(self) -> dict[str, Tensor]:
         """The kept weights by name, on the CPU."""
+        from safetensors import SafetensorError
         from safetensors.torch import load
 
-        return load(self._read(WEIGHTS))
+        try:
+            return load(self._read(WEIGHTS))
+        except SafetensorError as error:
+            raise DamagedFile(f"{self.path / WEIGHTS} is damaged: it is not a safetensors file") from error
 
     def history(self) -> xr.Dataset:
         """The labelled history, in memory."""
-        return from_bytes(self._read(HISTORY))
+        content = self._read(HISTORY)
+        try:
+            return from_bytes(content)
+        except Exception as error:  # h5py and xarray raise a dozen kinds for a foreign file
+            raise DamagedFile(f"{self.path / HISTORY} is damaged: it is not a NetCDF-4 file") from error
 
     @property
     def status(self) -> str:
@@ -151,6 +160,8 @@ class Run:
     def _load_checkpoint(self, name: str) -> dict[str, Any]:
         content = self._store.read(name)
         path = self.path / name
+        if not content.startswith(ARCHIVE):
+            raise DamagedFile(f"{path} was refused: it is not a checkpoint archive, so its objects could run code")
         try:
             state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
         except pickle.UnpicklingError as error:

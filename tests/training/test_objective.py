@@ -1,0 +1,97 @@
+"""Facts about the extra terms of the loss and the two groups of parameters."""
+
+import pytest
+import torch
+from torch import nn
+
+from tests.tolerances import EXACT
+from tests.training.tiny import tiny
+from workbench.groups import SO2, MirrorGate, UniformArc
+from workbench.layers import GroupConv, LiftingConv
+from workbench.models import build_model
+from workbench.training.objective import KernelNorms, arcs, distributions, monotone_prior, parameter_groups
+
+
+def network() -> nn.Module:
+    return build_model(tiny()["model"])
+
+
+def test_distributions_are_found_in_layer_order() -> None:
+    model = network()
+    assert [type(d) for d in distributions(model)] == [UniformArc] * 3
+    assert [a is d.theta for a, d in zip(arcs(model), distributions(model), strict=True)] == [True] * 3
+
+
+def test_every_parameter_is_in_one_group_and_only_distributions_are_in_probs() -> None:
+    model = network()
+    groups = parameter_groups(model)
+    assert sum(len(chosen) for chosen in groups.values()) == len(list(model.parameters()))
+    assert {id(p) for p in groups["probs"]} == {id(p) for d in distributions(model) for p in d.parameters()}
+
+
+def test_a_gate_inside_a_product_is_listed_once() -> None:
+    model = nn.Sequential(GroupConv(2, 2, 3, group="O2", partial=True))
+    assert len(parameter_groups(model)["probs"]) == 2
+
+
+def test_a_model_may_group_its_own_parameters_but_must_name_each_once() -> None:
+    class Own(nn.Linear):
+        def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
+            return groups(self)
+
+    groups = lambda m: {"weights": [m.weight], "probs": [m.bias]}  # noqa: E731
+    assert parameter_groups(Own(1, 1))["probs"][0].shape == (1,)
+    groups = lambda m: {"weights": [m.weight]}  # noqa: E731
+    with pytest.raises(ValueError, match="exactly once"):
+        parameter_groups(Own(1, 1))
+    groups = lambda m: {"weights": [m.weight], "bias": [m.bias]}  # noqa: E731
+    with pytest.raises(ValueError, match="expected 'weights' and 'probs'"):
+        parameter_groups(Own(1, 1))
+
+
+def test_frozen_parameters_are_not_trained() -> None:
+    model = nn.Linear(1, 1)
+    model.bias.requires_grad_(False)
+    assert parameter_groups(model)["weights"] == [model.weight]
+
+
+def test_the_monotone_prior_charges_rises_only_and_pulls_them_down() -> None:
+    depth = [torch.tensor(v, requires_grad=True) for v in (0.9, 0.4, 0.7)]
+    price = monotone_prior(depth)
+    price.backward()
+    assert float(price.detach()) == pytest.approx(0.3)
+    assert [float(v.grad) for v in depth] == [0.0, -1.0, 1.0]
+    assert float(monotone_prior([depth[0]])) == 0
+
+
+def test_kernel_norms_are_those_of_the_kernels_one_forward_pass_made() -> None:
+    lift, conv = LiftingConv(1, 2, 3, n=4), GroupConv(2, 3, 3, n=4)
+    model = nn.Sequential(lift, conv).double()
+    nn.init.normal_(conv.bias)
+    with KernelNorms(model) as norms:
+        model(torch.randn(1, 1, 8, 8, dtype=torch.float64))
+    grid = SO2().grid(4, dtype=torch.float64)
+    made = [lift.bank(grid, None, True), conv.bank(grid, grid, True), lift.bias, conv.bias]
+    expected = sum(tensor.norm() for tensor in made)
+    torch.testing.assert_close(norms.total(), expected, rtol=EXACT[torch.float64], atol=0)
+    assert not lift._forward_hooks, "the layer is left as it was"
+
+
+def test_kernel_norms_teach_the_network_that_makes_the_kernels() -> None:
+    model = LiftingConv(1, 2, 3, n=4)
+    with KernelNorms(model) as norms:
+        model(torch.randn(1, 1, 8, 8))
+    norms.total().backward()
+    assert all(p.grad is not None for name, p in model.named_parameters() if "kernels" in name)
+
+
+def test_layers_are_left_as_they_were_after_an_exception() -> None:
+    model = LiftingConv(1, 2, 3, n=4)
+    with pytest.raises(ZeroDivisionError), KernelNorms(model):
+        raise ZeroDivisionError
+    assert not model._forward_hooks
+
+
+def test_a_gate_is_a_distribution_without_an_arc() -> None:
+    assert distributions(MirrorGate())
+    assert arcs(MirrorGate()) == []
