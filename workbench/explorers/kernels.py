@@ -7,6 +7,7 @@ import threading
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
 import param
 import torch
 import xarray as xr
@@ -14,12 +15,14 @@ import xarray as xr
 from workbench.explorers._explorer import Explorer
 from workbench.groups import SO2
 from workbench.kernels import KernelBank, KernelSpec
+from workbench.layers import GroupConv
 from workbench.measure.dataset import labelled
+from workbench.measure.kernels import kernels, spectrum
 from workbench.measure.provenance import provenance
 from workbench.views.kernels import film_strip
 
 HIDDEN = 32
-FINE = 41
+FINE = 33
 """Points a side at which the function behind the taps is drawn."""
 COURSE = 181
 """Relative rotations at which the centre weight is drawn."""
@@ -106,19 +109,21 @@ EXPLORER = KernelExplorer
 
 
 @lru_cache(maxsize=64)
-def _banks(spec: KernelSpec, kernel_size: int, seed: int) -> tuple[KernelBank, KernelBank, KernelBank]:
-    """One random network read at the taps, at many points, and about the centre; shared, do not train them."""
+def _layer(spec: KernelSpec, kernel_size: int, seed: int) -> tuple[GroupConv, KernelBank, KernelBank]:
+    """A one-channel layer with seeded weights, and its function read at many points and about the centre; shared."""
     with _building, torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        banks = [KernelBank(1, 1, size, SO2(), spec, lifting=False) for size in (kernel_size, FINE, CENTRE)]
-    for bank in banks:
-        bank.load_state_dict(banks[0].state_dict())
-        bank.eval().requires_grad_(False)
-    return banks[0], banks[1], banks[2]
+        layer = GroupConv(1, 1, kernel_size, group="SO2", bias=False, kernel=spec)
+        closer = [KernelBank(1, 1, size, SO2(), spec, lifting=False) for size in (FINE, CENTRE)]
+    for bank in closer:
+        bank.load_state_dict(layer.kernels.state_dict())
+    for module in (layer, *closer):
+        module.eval().requires_grad_(False)
+    return layer, closer[0], closer[1]
 
 
 def kernel_dataset(spec: KernelSpec, kernel_size: int, seed: int, n: int, follow_deg: float) -> xr.Dataset:
-    """The kernels k(h^-1 x, h^-1 h') of a one-channel layer over output rotation, input rotation and place.
+    """The kernels of a one-channel layer for every pair of orientations, and three looks at one of them.
 
     Args:
         spec: the coordinate network.
@@ -131,38 +136,40 @@ def kernel_dataset(spec: KernelSpec, kernel_size: int, seed: int, n: int, follow
         `kernel(g_out, g_in, y, x)` without the layer's mean over inputs, `copy_column(g_out)`,
         `surface(fine_y, fine_x)`, `weight(relative_angle_deg)`, `power(frequency)` and the scalar `limit`.
     """
-    taps, fine, centre = _banks(spec, kernel_size, seed)
-    group = SO2()
-    grid = group.grid(n)
-    around = torch.linspace(-math.pi, math.pi, COURSE)[:, None]
+    _, fine, _ = _layer(spec, kernel_size, seed)
+    group, grid = SO2(), SO2().grid(n)
     nearest = grid[group.distance(grid, torch.tensor([math.radians(follow_deg)])).argmin()]
-    with torch.inference_mode():
-        kernel = taps(grid, grid, uniform=True)[0, :, 0].unflatten(-1, (kernel_size, kernel_size)) * n
-        surface = fine(group.identity()[None], nearest[None])[0, 0, 0, 0].view(FINE, FINE)
-        course = centre(group.identity()[None], around)[0, 0, 0, :, CENTRE**2 // 2] * COURSE
     copies = group.distance(group.product(grid, nearest)[:, None], grid[None]).argmin(-1)
-    angles = torch.rad2deg(grid[:, 0])
-    line = torch.linspace(-1, 1, FINE)
-    ds = xr.Dataset(
-        {
-            "kernel": labelled(("g_out", "g_in", "y", "x"), kernel, "A kernel for every pair of orientations"),
-            "copy_column": labelled("g_out", copies.to(torch.int16), "column of the kernel that is followed"),
-            "surface": labelled(("fine_y", "fine_x"), surface, "The function behind the framed tile"),
-            "weight": labelled("relative_angle_deg", course, "Centre weight, once around"),
-            "limit": labelled((), _limit(float(kernel.abs().quantile(0.99))), "end of the colour scale"),
-        },
-        coords={
-            "angle_out_deg": labelled("g_out", angles, "output orientation", "degrees"),
-            "angle_in_deg": labelled("g_in", angles, "input orientation", "degrees"),
-            "fine_y": labelled("fine_y", -line, "up, in half kernel widths"),
-            "fine_x": labelled("fine_x", line, "right, in half kernel widths"),
-            "relative_angle_deg": labelled(
-                "relative_angle_deg", torch.rad2deg(around[:, 0]), "relative rotation", "degrees"
-            ),
-        },
+    with torch.inference_mode():
+        surface = fine(group.identity()[None], nearest[None])[0, 0, 0, 0].view(FINE, FINE)
+    return _every_orientation(spec, kernel_size, seed, n).assign(
+        copy_column=labelled("g_out", copies.to(torch.int16), "column of the kernel that is followed"),
+        surface=labelled(("fine_y", "fine_x"), surface, "The function behind the framed tile"),
     )
+
+
+@lru_cache(maxsize=16)
+def _every_orientation(spec: KernelSpec, kernel_size: int, seed: int, n: int) -> xr.Dataset:
+    """What does not depend on the tile that is followed; shared, do not change it."""
+    layer, _, centre = _layer(spec, kernel_size, seed)
+    measured = kernels(layer, n)
+    around = torch.linspace(-math.pi, math.pi, COURSE)[:, None]
+    with torch.inference_mode():
+        course = centre(SO2().identity()[None], around)[0, 0, 0, :, CENTRE**2 // 2] * COURSE
+    one_orientation = spectrum(measured.isel(g_out=[0]))  # the others are turned copies with the same spectrum
+    one_orientation["power"].attrs["long_name"] = "Share of power at each frequency"
+    ds = measured.isel(channel_out=0, channel_in=0, drop=True)
+    ds["kernel"].attrs["long_name"] = "A kernel for every pair of orientations"
+    line = torch.linspace(-1, 1, FINE)
     given = {f"kernel_{name}": value for name, value in spec.asdict().items()}
-    return ds.assign_attrs(provenance("kernel_dataset", seed=seed, dtype="float32", padding="none", **given))
+    return ds.assign(
+        power=one_orientation["power"],
+        weight=labelled("relative_angle_deg", course, "Centre weight, once around"),
+        limit=labelled((), _limit(float(np.quantile(np.abs(ds["kernel"].values), 0.99))), "end of the colour scale"),
+        fine_y=labelled("fine_y", -line, "up, in half kernel widths"),
+        fine_x=labelled("fine_x", line, "right, in half kernel widths"),
+        relative_angle_deg=labelled("relative_angle_deg", torch.rad2deg(around[:, 0]), "relative rotation", "degrees"),
+    ).assign_attrs(provenance("kernel_dataset", seed=seed, dtype="float32", n=n, group="SO2", **given))
 
 
 def _limit(largest: float) -> float:
