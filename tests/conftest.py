@@ -62,13 +62,13 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
 
 @pytest.fixture
 def open_chromium(request: pytest.FixtureRequest, tmp_path: Path, artefacts: Path) -> Iterator[Callable[[], object]]:
-    """A function that opens one more visitor's browser (`tests.browser.Chromium`), with its own profile."""
+    """A function that opens one more visitor's browser (`tests.chromium.Chromium`), with its own profile."""
     executable = find_browser()
     if executable is None:
         pytest.fail(REMEDY)
     from playwright.sync_api import sync_playwright
 
-    from tests.browser import Chromium
+    from tests.chromium import Chromium
 
     opened: list[Chromium] = []
     with ExitStack() as stack:
@@ -90,5 +90,5 @@ def open_chromium(request: pytest.FixtureRequest, tmp_path: Path, artefacts: Pat
 
 @pytest.fixture
 def chromium(open_chromium: Callable[[], object]) -> object:
-    """One visitor's browser (`tests.browser.Chromium`); without one installed the test fails and says the remedy."""
+    """One visitor's browser (`tests.chromium.Chromium`); without one installed the test fails and says the remedy."""
     return open_chromium()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import signal
 import socket
@@ -66,9 +67,8 @@ def jupyter_lab(notebook: Path, settings: Path) -> Iterator[str]:
 def open_first_cell(page: Page, address: str) -> None:
     """Open the notebook in the browser and run its first cell, once its kernel is there."""
     page.goto(address)
-    kernel = 'document.querySelector(".jp-Toolbar-kernelName")?.textContent.startsWith("Python")'
-    page.wait_for_function(kernel, timeout=STARTS_WITHIN * 1e3)
-    page.wait_for_selector('.jp-Notebook-ExecutionIndicator[data-status="idle"]', timeout=STARTS_WITHIN * 1e3)
+    # The status bar tells when the kernel is connected; the circle in the toolbar starts out idle.
+    page.get_by_text(re.compile(r"\| Idle")).wait_for(timeout=STARTS_WITHIN * 1e3)
     page.click(".jp-CodeCell .cm-content")
     page.keyboard.press("Control+Enter")
     page.wait_for_function("document.querySelector('.jp-InputArea-prompt').textContent !== '[ ]:'")

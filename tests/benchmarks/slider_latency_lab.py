@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.browser import Chromium
+from tests.chromium import Chromium
 from tests.lab_server import jupyter_lab, open_first_cell, write_notebook
 from workbench.commands.browser import REMEDY, find_browser
 
