@@ -160,7 +160,7 @@ def _add_work(words: argparse._SubParsersAction) -> None:
         "train one network and keep it as a run folder",
         TRAIN,
         [
-            ("workbench train partial_gcnn/NAME --out runs/first", "an experiment of a method"),
+            ("workbench train partial_gcnn/six_180_partial --out runs/first", "an experiment of a method"),
             ("workbench train runs/first/config.json --out runs/again", "the same again, from its configuration"),
             ("workbench train --out runs/first --resume", "go on after an interruption"),
         ],
