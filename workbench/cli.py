@@ -178,13 +178,17 @@ def _add_work(words: argparse._SubParsersAction) -> None:
         [
             ("workbench reproduce partial_gcnn", "five seeds, stored as data/claims/partial_gcnn.nc"),
             ("workbench reproduce partial_gcnn --stored", "print the stored results, train nothing"),
-            ("workbench reproduce partial_gcnn --fast --out try.nc", "a quick pass to try things out"),
+            ("workbench reproduce partial_gcnn --ship", "and copy a trained network each to data/runs"),
+            ("workbench reproduce partial_gcnn --fast", "a quick pass to try things out, kept under runs/"),
         ],
     )
     reproduce.add_argument("method", help="a method of `workbench list`")
     reproduce.add_argument("--seeds", type=_count, default=5, help="how many seeds (default: 5)")
     reproduce.add_argument("--out", help="the file to write (default: data/claims/METHOD.nc)")
     reproduce.add_argument("--fast", action="store_true", help="short training; the numbers are not the claims'")
+    reproduce.add_argument("--runs", metavar="FOLDER", help="where the run folders lie (default: runs/METHOD)")
+    reproduce.add_argument("--workers", type=_count, help="training processes (default: one a core)")
+    reproduce.add_argument("--ship", action="store_true", help="copy the runs of seed 0 to data/runs for the explorers")
     reproduce.add_argument("--stored", action="store_true", help="train nothing; read the stored file")
     _add(
         words,
