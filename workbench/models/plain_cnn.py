@@ -1,0 +1,64 @@
+"""The plain baseline: the demonstration network's backbone with ordinary convolutions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import Any
+
+from torch import Tensor, nn
+
+DEFAULTS: dict[str, Any] = {
+    "in_channels": 1, "classes": 10, "widths": (16, 16, 16, 32), "kernel_size": 5, "pools": (0, 1),
+}  # fmt: skip
+
+
+class PlainCNN(nn.Module):
+    """Convolutions, batch norm and ReLU, two max poolings, the maximum over pixels, a linear classifier.
+
+    It shares the depth, kernel sizes, pooling and read-out of the demonstration Partial G-CNN, and is equivariant to
+    translations only.
+    """
+
+    def __init__(
+        self, in_channels: int, classes: int, widths: tuple[int, ...], kernel_size: int, pools: tuple[int, ...]
+    ):
+        super().__init__()
+        channels = (in_channels, *widths)
+        last = len(widths) - 1
+        body: list[nn.Module] = []
+        for stage, (a, b) in enumerate(pairwise(channels)):
+            k = min(3, kernel_size) if stage == last else kernel_size
+            body += [nn.Conv2d(a, b, k, padding=k // 2), nn.BatchNorm2d(b)]
+            if stage in pools:
+                body.append(nn.MaxPool2d(2))
+            body.append(nn.ReLU())
+        self.body = nn.Sequential(*body)
+        self.classifier = nn.Linear(widths[-1], classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Images ``(B, C, H, W)`` to logits ``(B, classes)``."""
+        return self.classifier(self.body(x).amax((2, 3)))
+
+
+def build(config: Mapping[str, Any]) -> nn.Module:
+    """A plain CNN from images ``(B, C, H, W)`` to logits ``(B, classes)``.
+
+    Args:
+        config: ``in_channels``, ``classes``, ``widths``, odd ``kernel_size``, ``pools`` (stages that 2x2 pooling
+            follows), each with a default.
+
+    Raises:
+        ValueError: for another key, or an even kernel size.
+
+    >>> import torch
+    >>> tuple(build({"classes": 2})(torch.zeros(3, 1, 16, 16)).shape)
+    (3, 2)
+    """
+    given = {key: value for key, value in config.items() if key != "name"}
+    if unknown := sorted(set(given) - set(DEFAULTS)):
+        raise ValueError(f"plain_cnn: {', '.join(unknown)} was given; expected only {', '.join(DEFAULTS)}.")
+    chosen = {**DEFAULTS, **given}
+    if chosen["kernel_size"] % 2 == 0:
+        raise ValueError(f"plain_cnn: kernel_size = {chosen['kernel_size']} was given; expected an odd number.")
+    return PlainCNN(**{**chosen, "widths": tuple(chosen["widths"]), "pools": tuple(chosen["pools"])})
