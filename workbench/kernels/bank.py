@@ -8,10 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from workbench.groups import O2, Group
+from workbench.kernels.calibration import calibrate
 from workbench.kernels.geometry import Plan, disc_mask, plan, tap_offsets, turn_permutation
 from workbench.kernels.networks import KernelSpec, make_network
-
-CALIBRATION_GRID = 4  # rotations at which the gain is set, between one sample and a dense grid
 
 
 class KernelBank(nn.Module):
@@ -49,7 +48,7 @@ class KernelBank(nn.Module):
         self.register_buffer("taps", tap_offsets(kernel_size)[inside] / half, persistent=False)
         self.network = make_network(spec, self.coordinate_dim, out_channels * in_channels)
         self.register_buffer("gain", torch.ones(()))
-        self.gain.fill_(self._calibrate())
+        self.gain.fill_(calibrate(self))
 
     @property
     def coordinate_dim(self) -> int:
@@ -125,41 +124,6 @@ class KernelBank(nn.Module):
         """
         return self.read(self.features(outputs, inputs, uniform))
 
-    @torch.no_grad()
-    def _calibrate(self) -> float:
-        """The factor that makes std out / std in close to 1 at the start, whatever the number of elements.
-
-        A lifting layer is calibrated on white noise, in closed form. What reaches a group layer is smooth over
-        pixels and elements alike, so it is calibrated on white noise lifted by a layer of its own kind.
-        """
-        if self.lifting:
-            elements = self.group.grid(self._calibration_grid())
-            power = self(elements, None).square().sum((2, 3, 4)).mean()
-        else:
-            power = self._respond_to_lifted_noise().square().mean()
-        return float(power.clamp_min(1e-24) ** -0.5)
-
-    def _calibration_grid(self) -> int:
-        return self.group.order or CALIBRATION_GRID * (2 if isinstance(self.group, O2) else 1)
-
-    def _respond_to_lifted_noise(self) -> Tensor:
-        elements = self.group.grid(self._calibration_grid())
-        k = max(self.kernel_size, 3)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
-            lift = KernelBank(3, self.in_channels, k, self.group, self.spec, lifting=True)
-            noise = torch.randn(4, 3, 4 * k, 4 * k)
-        lifted = _circular(noise, lift(elements, None), k)
-        few = slice(0, 16)  # enough output channels to estimate one variance
-        return _circular(lifted / lifted.std(), self(elements, elements, True)[few], self.kernel_size)
-
     def extra_repr(self) -> str:
         """Channels, size, group and network."""
         return f"{self.in_channels}->{self.out_channels}, k={self.kernel_size}, {self.group}, {self.spec.network}"
-
-
-def _circular(x: Tensor, bank: Tensor, k: int) -> Tensor:
-    weight = bank.flatten(2, 3).flatten(0, 1).unflatten(-1, (k, k))
-    low = k // 2
-    padded = nn.functional.pad(x, (low, k - 1 - low, low, k - 1 - low), mode="circular")
-    return nn.functional.conv2d(padded, weight)

@@ -1,0 +1,82 @@
+"""The one factor per layer that makes std out / std in close to 1 at the start, for every number of elements.
+
+A lifting layer is calibrated on white noise, in closed form. What reaches a group layer is smooth over pixels
+and elements alike, so it is calibrated on white noise lifted by a layer of its own kind. How much the mean over
+input elements cancels depends on their number; the gain sits in the middle of what was seen (derived here).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from workbench.groups import O2, Group
+
+if TYPE_CHECKING:
+    from workbench.kernels.bank import KernelBank
+
+COUNTS = (1, 2, 4, 8)  # elements at which the gain is looked at; more change it by little
+LIFTS = 2  # independent liftings of the noise
+FEW = 8  # channels that estimate one variance; the others are drawn alike
+
+
+@torch.no_grad()
+def calibrate(bank: KernelBank) -> float:
+    """The gain of a new bank, measured on lifted white noise; torch's generators are left as they were."""
+    counts = element_counts(bank.group)
+    if bank.lifting:
+        kernels = bank(bank.group.grid(counts[-1]), None)
+        powers = kernels.square().sum((2, 3, 4)).mean()[None]
+    else:
+        powers = torch.stack([p for lift in range(LIFTS) for p in _powers(bank, counts, lift)])
+    logs = powers.clamp_min(1e-24).log()
+    return float((-0.25 * (logs.min() + logs.max())).exp())
+
+
+def element_counts(group: Group) -> list[int]:
+    """Which of :data:`COUNTS` the group offers, its order included.
+
+    >>> from workbench.groups import C, O2
+    >>> element_counts(O2()), element_counts(C(6))
+    ([2, 4, 8, 16], [1, 2, 6])
+    """
+    components = 2 if isinstance(group, O2) else 1
+    if group.order is None:
+        return [n for n in COUNTS if n % components == 0]
+    return [n for n in COUNTS if group.order > n and group.order % n == 0 and n % components == 0] + [group.order]
+
+
+def _powers(bank: KernelBank, counts: list[int], seed: int) -> list[Tensor]:
+    """Mean square of the response for each number of elements, for input of mean square 1."""
+    k = max(bank.kernel_size, 3)
+    channels = min(bank.in_channels, FEW)
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed would reach the accelerator as well
+        lift = type(bank)(3, channels, k, bank.group, bank.spec, lifting=True)
+        noise = torch.randn(1, 3, 2 * k + 2, 2 * k + 2)
+    powers = []
+    for n in counts:
+        elements = bank.group.grid(n)
+        lifted = _circular(noise, lift(elements, None))
+        out = _circular(lifted / lifted.std(), _few_kernels(bank, elements, channels))
+        powers.append(out.square().mean() * (bank.in_channels / channels))
+    return powers
+
+
+def _few_kernels(bank: KernelBank, elements: Tensor, channels: int) -> Tensor:
+    """The bank's kernels between its first channels, ``(few, S, channels, S, k*k)``."""
+    features = bank.features(elements, elements, True)
+    readout = bank.network.readout
+    weight = torch.cat([readout.weight, readout.bias[:, None]], 1)
+    weight = weight.view(bank.out_channels, bank.in_channels, -1)[:FEW, :channels]
+    return torch.einsum("och,stkh->osctk", weight, features)
+
+
+def _circular(x: Tensor, kernels: Tensor) -> Tensor:
+    k = round(kernels.shape[-1] ** 0.5)
+    weight = kernels.flatten(2, 3).flatten(0, 1).unflatten(-1, (k, k))
+    low = k // 2
+    padded = nn.functional.pad(x, (low, k - 1 - low, low, k - 1 - low), mode="circular")
+    return nn.functional.conv2d(padded, weight)
