@@ -15,22 +15,23 @@ from workbench.datasets.visitor import MAX_PIXELS
 
 PICTURES = {"a digit 6": "6", "a digit 2": "2", "a digit 4": "4", "a letter F": "F", "a letter R": "R"}
 """Label of the menu -> the character; digits are handwritten, letters come from a font."""
-SAMPLES = 8
 
 
-@lru_cache(maxsize=64)
 def picture(character: str, size: int = 16) -> Tensor:
     """One picture `(1, 1, size, size)`, float32 in [0, 1]; do not change it, it is shared."""
-    return pictures(character, size)[:1]
+    return pictures(character, size, 1)[0]
 
 
 @lru_cache(maxsize=64)
-def pictures(character: str, size: int = 16, count: int = SAMPLES) -> Tensor:
-    """The first `count` test pictures of that character, `(count, 1, size, size)` in [0, 1]; shared, do not change."""
+def pictures(character: str, size: int, count: int) -> tuple[Tensor, int]:
+    """The first `count` test pictures of that character, `(count, 1, size, size)` in [0, 1], and how many there are.
+
+    The pictures are shared; do not change them.
+    """
     chosen = load("digits", size=size) if character.isdigit() else load("glyphs", size=size, characters=character)
     images, labels = chosen.splits["test"]
-    named = images[labels == chosen.classes.index(character)][:count]
-    return chosen.pixels(named).clamp(0, 1)
+    named = images[labels == chosen.classes.index(character)]
+    return chosen.pixels(named[:count]).clamp(0, 1), len(named)
 
 
 def own_picture(given: object, size: int = 16) -> np.ndarray:

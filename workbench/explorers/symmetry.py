@@ -94,7 +94,8 @@ class SymmetryExplorer(Explorer):
         shown = at_moment(whole, at, self.n)
         if bool(whole["turns"].any()):
             shown |= what_if(self.what_if_percent / 100, self.n)
-            shown |= dict(published_arcs().variables) if self.published else {}
+            published = published_arcs().variables if self.published else {}
+            shown |= {str(name): variable for name, variable in published.items()}
         return whole.assign(shown).assign_attrs(run=self.run)
 
     def view(self, ds: xr.Dataset) -> dict[str, Any]:
@@ -133,18 +134,17 @@ def course(path: Path) -> xr.Dataset:
     )
     over_time = ("epoch", "layer")
     scalars = ("train_accuracy", "validation_accuracy", "error")
-    return ds.assign(
-        arc_history=labelled(over_time, _every_layer(past["arc"], ds, "turns"), ARC),
-        gate_history=labelled(over_time, _every_layer(past["gate"], ds, "mirrors"), GATE),
-        **{name: past[name] for name in scalars if bool(np.isfinite(past[name]).any())},
-    )
+    known: dict[str, Any] = {name: past[name] for name in scalars if bool(np.isfinite(past[name]).any())}
+    known["arc_history"] = labelled(over_time, _every_layer(past["arc"], ds, "turns"), ARC)
+    known["gate_history"] = labelled(over_time, _every_layer(past["gate"], ds, "mirrors"), GATE)
+    return ds.assign(known)
 
 
 def _turns(group: Group) -> bool:
     return group.order is None or group.order > group.element_dim
 
 
-def symmetric_layers(model: nn.Module) -> dict[str, nn.Module]:
+def symmetric_layers(model: nn.Module) -> dict[str, Any]:
     """Group convolutions that look beyond one pixel, by module name; pointwise shortcuts are never partial."""
     return {name: layer for name, layer in group_layers(model).items() if layer.kernel_size > 1}
 

@@ -6,11 +6,11 @@ import numpy as np
 import xarray as xr
 
 from workbench.views import palette
+from workbench.views.both_ways import both_ways
 from workbench.views.frame import (
     Figure,
     Trace,
     axis,
-    bare_axis,
     figure,
     label,
     note,
@@ -20,13 +20,12 @@ from workbench.views.frame import (
     text,
     values,
 )
-from workbench.views.mosaic import magnitude, signed
 
 LOWEST = 1e-17
 """An exact zero has no place on a logarithmic axis; it is drawn here, far below rounding error, and labelled 0."""
 CURVE = (0.0, 0.52)
-PICTURES = (0.665, 0.95)
-PICTURE_GAP = 0.03
+WIDTH = 0.86
+"""Share of the width that the panels take; the names of the curves stand to their right."""
 
 
 def orbit_error(ds: xr.Dataset, log: bool = True) -> Figure:
@@ -35,9 +34,8 @@ def orbit_error(ds: xr.Dataset, log: bool = True) -> Figure:
     Args:
         ds: with `error_mean(model, transform)`, `error_sem(model, transform)`, `angle_deg(transform)`,
             `lattice(transform)`. Optional: `input_floor_mean(transform)`, `output_floor_mean(transform)` (of the first
-            model), `sqrt_two_delta(transform)`, `delta(transform)`, the scalar `angle_shown_deg`, and the maps
-            `input_map(input_y, input_x)`, `turned_first(map_y, map_x)`, `turned_after(map_y, map_x)`,
-            `difference(map_y, map_x)` for that angle.
+            model), `sqrt_two_delta(transform)`, `delta(transform)`, the scalar `angle_shown_deg`, and what
+            `workbench.views.both_ways` draws at that angle.
         log: a logarithmic error axis.
 
     Returns:
@@ -57,16 +55,16 @@ def orbit_error(ds: xr.Dataset, log: bool = True) -> Figure:
         },
     )
     require(ds, "equivariance view", provenance=("resampler", "mask"))
-    has_pictures = "turned_first" in ds
+    has_pictures = "input_map" in ds
     top = CURVE[1] if has_pictures else 0.93
     bands, curves, notes = _models(ds, log)
     floors, floor_notes = _floors(ds, log)
-    pictures, picture_layout, picture_notes = _pictures(ds) if has_pictures else ([], {}, [])
+    pictures, picture_layout, picture_notes = both_ways(ds, (0.665, 0.95), WIDTH) if has_pictures else ([], {}, [])
     headings = [panel_title(f"Error at every angle, {text(ds.attrs['resampler'])} resampling", 0.0, top + 0.02)]
     layout = {
         "xaxis": axis(
             label(ds, "angle_deg"),
-            domain=[0.0, 0.86],
+            domain=[0.0, WIDTH],
             range=[float(values(ds, "angle_deg").min()), float(values(ds, "angle_deg").max())],
             dtick=45,
             ticksuffix="°",
@@ -183,7 +181,7 @@ def _spread(labels: list[tuple[str, float, str]], ds: xr.Dataset, log: bool) -> 
     apart = (high - low) / 15
     place = [np.log10(max(value, LOWEST)) if log else value for _, value, _ in labels]
     order = np.argsort(place)
-    heights = np.clip(np.asarray(place)[order], low, high)
+    heights = np.clip(np.asarray(place)[order], low + 0.3 * apart, high)
     for at in range(1, len(heights)):
         heights[at] = max(heights[at], heights[at - 1] + apart)
     for at in range(len(heights) - 1, -1, -1):
@@ -192,7 +190,7 @@ def _spread(labels: list[tuple[str, float, str]], ds: xr.Dataset, log: bool) -> 
     for at, y in zip(order, heights, strict=True):
         words, _, colour = labels[at]
         font = {"size": 11} if colour == palette.NEUTRAL else {"size": 11, "color": colour}
-        notes.append(note(words, 0.868, float(y), xref="paper", yref="y", xanchor="left", font=font))
+        notes.append(note(words, WIDTH + 0.008, float(y), xref="paper", yref="y", xanchor="left", font=font))
     return notes
 
 
@@ -249,31 +247,3 @@ def _cursor(ds: xr.Dataset, log: bool) -> list[Trace]:
             "name": "angle shown",
         }
     ]
-
-
-def _pictures(ds: xr.Dataset) -> tuple[list[Trace], dict, list[dict]]:
-    """Input, turn-then-network, network-then-turn and their difference at one angle, side by side."""
-    maps = {name: ("map_y", "map_x") for name in ("turned_first", "turned_after", "difference")}
-    require(ds, "equivariance view", dims={"input_map": ("input_y", "input_x"), **maps})
-    reach = max(float(np.abs(values(ds, name)).max()) for name in ("turned_first", "turned_after")) or 1.0
-    width = (0.86 - 3 * PICTURE_GAP) / 4
-    traces, layout, notes = [], {}, []
-    for at, name in enumerate(("input_map", *maps)):
-        shown = values(ds, name, *(("input_y", "input_x") if at == 0 else ("map_y", "map_x")))
-        axes = {"xaxis": f"x{at + 2}", "yaxis": f"y{at + 2}", "hovertemplate": "%{z:.3g}<extra></extra>"}
-        low, high = (float(shown.min()), float(shown.max())) if at == 0 else (0.0, 0.0)
-        traces.append(magnitude(shown, low, high, **axes) if at == 0 else signed(shown, reach, **axes))
-        left = at * (width + PICTURE_GAP)
-        layout[f"xaxis{at + 2}"] = bare_axis(
-            domain=[left, left + width], anchor=f"y{at + 2}", constrain="domain", constraintoward="left"
-        )
-        layout[f"yaxis{at + 2}"] = bare_axis(
-            domain=list(PICTURES),
-            anchor=f"x{at + 2}",
-            autorange="reversed",
-            scaleanchor=f"x{at + 2}",
-            constrain="domain",
-            constraintoward="top",
-        )
-        notes.append(panel_title(label(ds, name), left, PICTURES[1] + 0.005, font={"size": 12}))
-    return traces, layout, notes

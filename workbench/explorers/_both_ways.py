@@ -1,0 +1,144 @@
+"""One sweep for several networks side by side, and both ways of turning one picture at one angle."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+import xarray as xr
+from torch import Tensor, nn
+
+from workbench.actions import transform_image
+from workbench.explorers._networks import positions
+from workbench.groups import SO2, GroupSignal
+from workbench.measure.compare import Action
+from workbench.measure.dataset import labelled
+from workbench.measure.error import equivariance_error
+from workbench.measure.orbit import orbit
+from workbench.measure.partial import overlap_loss
+from workbench.measure.probe import OUTPUT, Output, named_layers, run
+from workbench.measure.state import undisturbed
+
+MASK = "disc"
+OUTSIDE = "border"
+
+
+def sweep(
+    models: dict[str, nn.Module],
+    images: Tensor,
+    n_angles: int,
+    *,
+    layer: int,
+    resampler: str,
+    form: str,
+    progress: Callable[[float], None] | None = None,
+    cancel: Any = None,
+) -> xr.Dataset:
+    """Mean errors of several models over one orbit of rotations, side by side.
+
+    Args:
+        models: name -> model; the first one's floors are kept.
+        images: `(B, C, H, W)`, standardised.
+        n_angles: angles from 0 to 360 degrees.
+        layer: number of the convolution after which the outputs are compared; 0 is the end.
+        resampler, form, progress, cancel: as in `workbench.measure.equivariance_error`.
+
+    Returns:
+        `error_mean(model, transform)`, `error_sem(model, transform)`, `input_floor_mean(transform)`,
+        `output_floor_mean(transform)`, with `angle_deg` and `lattice` over `transform`.
+    """
+    found = []
+    for at, model in enumerate(models.values()):
+        where = layer_name(model, layer)
+        ds = equivariance_error(
+            model,
+            images,
+            SO2(),
+            orbit(SO2(), n_angles),
+            layers=() if where == OUTPUT else (where,),
+            resampler=resampler,
+            padding=OUTSIDE,
+            mask=MASK,
+            form=form,
+            input_kind="test pictures",
+            progress=_part(progress, at, len(models)),
+            cancel=cancel,
+        )
+        found.append(ds.sel(layer=where))
+    first = found[0]
+    pair = ("model", "transform")
+    units, words = first["error_mean"].attrs["units"], f"{form} error"
+    return xr.Dataset(
+        {
+            "error_mean": labelled(pair, np.stack([ds["error_mean"].values for ds in found]), words, units),
+            "error_sem": labelled(
+                pair, np.nan_to_num([ds["error_sem"].values for ds in found]), "standard error of the mean", units
+            ),
+            "input_floor_mean": labelled("transform", first["input_floor_mean"].values, "input floor", units),
+            "output_floor_mean": labelled("transform", first["output_floor_mean"].values, "output floor", units),
+        },
+        coords={
+            "model": labelled("model", list(models), "network"),
+            "angle_deg": labelled("transform", first["angle_deg"].values, "input turned by", "degrees"),
+            "lattice": labelled("transform", first["lattice"].values, "turning moves pixels onto pixels"),
+        },
+        attrs={**first.attrs, "compared_after": layer_name(next(iter(models.values())), layer)},
+    )
+
+
+def _part(progress: Callable[[float], None] | None, at: int, count: int) -> Callable[[float], None] | None:
+    """Progress of the `at`-th of `count` sweeps as progress of all of them."""
+    return None if progress is None else lambda fraction: progress((at + fraction) / count)
+
+
+def layer_name(model: nn.Module, layer: int) -> str:
+    """The module of the `layer`-th convolution, the last one where there are fewer, or the end of the model for 0."""
+    names = positions(model)
+    return OUTPUT if layer == 0 or not names else names[min(layer, len(names)) - 1]
+
+
+def both_ways(model: nn.Module, image: Tensor, layer: int, angle_deg: float, resampler: str) -> dict[str, Any]:
+    """One picture `(1, C, H, W)` turned before and after the network, and the difference, as variables.
+
+    Maps show one channel at the first orientation: the channel that varies most. Scores of classes stay numbers.
+    """
+    angle = torch.tensor([np.deg2rad(angle_deg)], dtype=torch.float64)
+    turned = transform_image(image, angle, SO2(), resampler=resampler, padding=OUTSIDE)
+    where = layer_name(model, layer)
+    upright, moved = (_output(model, x, where) for x in (image, turned))
+    size = (image.shape[-2], image.shape[-1])
+    wanted = Action(angle[None], SO2(), resampler, OUTSIDE, MASK, size).there(upright)[0, 0]
+    got = (moved.values if isinstance(moved, GroupSignal) else moved)[0]
+    variables: dict[str, Any] = {
+        "angle_shown_deg": labelled((), float(angle_deg), "input turned by", "degrees"),
+        "input_map": labelled(("input_y", "input_x"), turned[0, 0], "The picture, turned"),
+    }
+    if got.ndim == 1:
+        scores = labelled(("order", "score"), torch.stack([got, wanted]), "score of the class")
+        return variables | {"scores": scores, "order": labelled("order", ["turned", "upright"], "input")}
+    channel = int(got.flatten(1).std(1).argmax())
+    first, after = (x[channel] if x.ndim == 3 else x[channel, 0] for x in (got, wanted))
+    dims = ("map_y", "map_x")
+    return variables | {
+        "turned_first": labelled(dims, first, "Turn, then network"),
+        "turned_after": labelled(dims, after, "Network, then turn"),
+        "difference": labelled(dims, first - after, "Difference"),
+    }
+
+
+def _output(model: nn.Module, x: Tensor, where: str) -> Output:
+    found: dict[str, Output] = {}
+    with undisturbed(model):
+        run(model, x, named_layers(model, () if where == OUTPUT else (where,)), True, found.__setitem__)
+    return found[where]
+
+
+def overlay(angles_deg: np.ndarray, theta: float) -> dict[str, Any]:
+    """What a layer that keeps the share `theta` of the circle must lose at every angle, as variables."""
+    delta = overlap_loss(np.deg2rad(angles_deg), theta)
+    return {
+        "sqrt_two_delta": labelled("transform", np.sqrt(2 * delta), "partial layer, error"),
+        "delta": labelled("transform", delta, "partial layer, lost"),
+    }

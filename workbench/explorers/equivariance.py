@@ -1,0 +1,201 @@
+"""Where is this network equivariant, and how far off elsewhere?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import param
+import torch
+import xarray as xr
+from torch import Tensor, nn
+
+from workbench.actions import smooth
+from workbench.explorers._both_ways import both_ways, overlay, sweep
+from workbench.explorers._explorer import Explorer
+from workbench.explorers._networks import (
+    UNTRAINED,
+    OwnModel,
+    image_set,
+    network,
+    own_model,
+    shuffled,
+    untrained,
+)
+from workbench.explorers._pictures import PICTURES, own_picture, pictures
+from workbench.explorers._runs import run_names
+from workbench.measure.compare import FORMS
+from workbench.measure.dataset import labelled
+from workbench.views.equivariance import orbit_error
+
+SHOWN = "the network"
+SAMPLES = 4
+DEMO_SIZE = 16
+FINE, COARSE = 73, 13
+"""Angles of the curve at rest and while a control moves; quarter turns are among both."""
+LAYERS = 6
+
+
+class EquivarianceExplorer(Explorer):
+    """The error of equivariance at every angle beside its two floors and two negative controls, for any network.
+
+    >>> ds = EquivarianceExplorer(layer=1).dataset()
+    >>> bool(ds["error_mean"].sel(model="the network").where(ds["lattice"], drop=True).max() < 1e-6)
+    True
+    """
+
+    slug = "equivariance"
+    title = "Equivariance"
+    question = "Where is this network equivariant, and how far off elsewhere?"
+    explanation = (
+        "Turn the picture and then run the network, or run the network and then turn what it says: an equivariant "
+        "network gives the same both ways. The pictures show both ways at one angle and what is left between them; the "
+        "curve shows the size of that rest at every angle. At the marked angles turning moves pixels exactly onto "
+        "pixels, so nothing but the network is measured there. Elsewhere turning must guess values between pixels; the "
+        "two grey floors say what that alone costs, for the input and for the output. An error near its floors is as "
+        "good as pixels allow. The two other curves are controls that should fail: the same network without a group, "
+        "and the same network with its kernels in disorder."
+    )
+    heavy = True
+    accepts = ("image", "model")
+
+    network = param.Selector(
+        objects={"untrained, random weights": UNTRAINED},
+        default=UNTRAINED,
+        label="Network",
+        doc="Which network is measured. A group network is equivariant by construction, trained or not.",
+    )
+    layer = param.Selector(
+        objects={"the whole network": 0, **{f"layer {at}": at for at in range(1, LAYERS + 1)}},
+        default=2,
+        label="Looked at after",
+        doc="After which layer the two ways are compared. Layers turn along with the picture; the scores of the whole "
+        "network should not change at all. A network with fewer layers shows its last one.",
+    )
+    angle_deg = param.Number(
+        30.0,
+        bounds=(0, 360),
+        step=1,
+        label="Turn the picture (degrees)",
+        doc="The angle at which both ways are shown as pictures; the dotted line in the curve.",
+    )
+    n = param.Integer(
+        8,
+        bounds=(1, 16),
+        step=1,
+        label="Orientations",
+        doc="How many rotations each layer works with; free to change after training. Exact at quarter turns where 4 "
+        "divides it.",
+    )
+    sigma_px = param.Number(
+        1.0,
+        bounds=(0, 3),
+        step=0.1,
+        label="Smoothness of the picture (pixels)",
+        doc="Blurs the picture first. The smoother it is, the less turning it costs, and both floors fall.",
+    )
+    resampler = param.Selector(
+        objects=["nearest", "bilinear", "bicubic", "fourier"],
+        default="bicubic",
+        label="Resampler",
+        doc="How values between pixels are guessed when something is turned.",
+    )
+    form = param.Selector(
+        objects=list(FORMS),
+        default="relative",
+        label="Error",
+        doc="Relative: the difference over the size of the turned output. Symmetric: over the mean size of both. "
+        "Absolute: the root mean square difference.",
+    )
+    log = param.Boolean(
+        True, label="Logarithmic axis", doc="Shows powers of ten, so that exact angles are seen as what they are."
+    )
+    arc_percent = param.Number(
+        100.0,
+        bounds=(1, 100),
+        step=1,
+        label="Overlay: a partial layer (percent of the circle)",
+        doc="Below 100: the error that a layer must have which keeps only this share of the circle, and the share of "
+        "its range that is lost.",
+    )
+    picture = param.Selector(
+        objects=PICTURES, default="6", label="Picture", doc="What is turned: eight handwritten digits or letters."
+    )
+
+    def __init__(self, **values: Any) -> None:
+        super().__init__()
+        self.param.network.objects = {**{name: name for name in run_names()}, "untrained, random weights": UNTRAINED}
+        self.set(**values)
+
+    def set_image(self, image: object) -> None:
+        """Turn your own picture: an array (H, W), or the bytes or path of an image file; None takes it away."""
+        self.attach("image", None if image is None else own_picture(image, 64))
+
+    def set_model(self, model: object) -> None:
+        """Measure your own torch module on images (B, C, H, W); None takes it away. It is left exactly as found."""
+        self.attach("model", None if model is None else own_model(model))
+
+    def compute(self) -> xr.Dataset:
+        """The curves of the network and its controls, and both ways of turning at the present angle."""
+        own: OwnModel | None = self.attached.get("model")
+        model = own.module if own else network(self.network, self.n)
+        images, shown = self._images(own)
+        curves = self._curves(model, own, images)
+        ds = curves.assign(both_ways(model, images[:1], self.layer, self.angle_deg, self.resampler))
+        if "scores" in ds:
+            classes = image_set(self.network).classes
+            known = not own and len(classes) == ds.sizes["score"]
+            names = classes if known else [str(at) for at in range(ds.sizes["score"])]
+            ds = ds.assign_coords(score=labelled("score", list(names), "class"))
+        if self.arc_percent < 100:
+            ds = ds.assign(overlay(ds["angle_deg"].values, self.arc_percent / 100))
+        return ds.assign_attrs(showing=shown, network="your own model" if own else self.network)
+
+    def view(self, ds: xr.Dataset) -> dict[str, Any]:
+        """Draw it."""
+        return orbit_error(ds, log=self.log)
+
+    def _images(self, own: OwnModel | None) -> tuple[Tensor, str]:
+        """Standardised, blurred pictures `(B, C, H, W)`, and how many of how many they are."""
+        given = self.attached.get("image")
+        data = image_set(UNTRAINED if own else self.network)
+        channels, size = (own.channels, own.size) if own else (data.image_shape[0], data.image_shape[-1])
+        if given is None:
+            chosen, of = pictures(self.picture, size, SAMPLES)
+            shown = f"showing {len(chosen)} of {of} test pictures"
+        else:
+            chosen, shown = torch.from_numpy(own_picture(given, size))[None, None], ""
+        if data.image_shape[0] == 1:
+            chosen = data.standardise(chosen)
+        return smooth(chosen.expand(-1, channels, -1, -1), self.sigma_px), shown
+
+    def _curves(self, model: nn.Module, own: OwnModel | None, images: Tensor) -> xr.Dataset:
+        """The sweep at rest where it is kept, otherwise a coarse one of the network alone while a control moves."""
+        names = ("network", "layer", "n", "sigma_px", "resampler", "form", "picture")
+        key = (self._revision, *(getattr(self, name) for name in names))
+        kept = self._results.get(("curves", False, *key))
+        if kept is None and self.coarse:
+            kept = self._results.get(("curves", True, *key))
+        if kept is not None:
+            return kept
+        models = {SHOWN: model} if self.coarse else {SHOWN: model, **controls(model, own)}
+        curves = sweep(
+            models,
+            images[:1] if self.coarse else images,
+            COARSE if self.coarse else FINE,
+            layer=self.layer,
+            resampler=self.resampler,
+            form=self.form,
+            progress=self.tell_progress,
+            cancel=self.cancel,
+        )
+        self._results.put(("curves", self.coarse, *key), curves)
+        return curves
+
+
+EXPLORER = EquivarianceExplorer
+
+
+def controls(model: nn.Module, own: OwnModel | None) -> dict[str, nn.Module]:
+    """What should fail beside a network: the demonstration backbone without a group, and the network in disorder."""
+    plain = {} if own and (own.channels, own.size) != (1, DEMO_SIZE) else {"plain network": untrained(plain=True)}
+    return {**plain, "kernels in disorder": shuffled(model)}
