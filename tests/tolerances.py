@@ -21,3 +21,16 @@ SPLIT = 1e-6
 INTERVAL_COVERAGE = 0.03
 # Measures: CPU seconds in which the checker must find a broken three-layer network.
 CHECK_SECONDS = 1.0
+# Measures: overlap of arcs counted on 200,000 angles against its formula.
+ARC_BRUTE_FORCE = 3e-4
+# Measures: a partial layer's relative error against sqrt(2 delta); random kernels weigh the angles unevenly.
+PARTIAL_LAYER = 0.1
+# Studies: eight elements beat four at least so many times at generic angles, measured 6-10.
+GRID_GAIN = 5.0
+# Studies: the periodic encoding's noise is at least so many times lower from n = 8 on, measured 60 at omega0 = 3.
+NOISE_GAIN = 10.0
+# Studies: relative error of the arc's slope, and the most of it that the released rule may show at five angles.
+ARC_GRADIENT = 0.05
+REFERENCE_RULE = 0.1
+# Layers: the least relative error that a deliberately broken layer must show (measured 0.1 to 1.6).
+BROKEN = 0.05

@@ -1,23 +1,38 @@
 """Measures: a model, data and a group go in, a labelled Dataset comes out; the model is left exactly as found."""
 
 from workbench.measure.check import check_equivariance, lattice_elements
+from workbench.measure.cost import cost
 from workbench.measure.dataset import labelled, open_dataset, save, validate
+from workbench.measure.distribution import learned_distribution
 from workbench.measure.error import equivariance_error
+from workbench.measure.kernels import kernels, spectrum
 from workbench.measure.orbit import orbit
+from workbench.measure.partial import overlap_loss, partial_layer_error, predicted_loss
+from workbench.measure.probability import class_probability
 from workbench.measure.probe import Cancelled
 from workbench.measure.provenance import provenance
+from workbench.measure.report import will_it_be_equivariant
 from workbench.measure.state import undisturbed
 
 __all__ = [
     "Cancelled",
     "check_equivariance",
+    "class_probability",
+    "cost",
     "equivariance_error",
+    "kernels",
     "labelled",
     "lattice_elements",
+    "learned_distribution",
     "open_dataset",
     "orbit",
+    "overlap_loss",
+    "partial_layer_error",
+    "predicted_loss",
     "provenance",
     "save",
+    "spectrum",
     "undisturbed",
     "validate",
+    "will_it_be_equivariant",
 ]

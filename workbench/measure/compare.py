@@ -7,10 +7,10 @@ from torch import Tensor
 
 from workbench.actions import named_mask, transform_signals
 from workbench.actions.images import act
-from workbench.actions.lattice import TOLERANCE, affine, on_lattice
+from workbench.actions.lattice import TOLERANCE, affine, angle_and_mirror, on_lattice
 from workbench.actions.signals import permutations
 from workbench.groups import Group, GroupSignal
-from workbench.measure.probe import Output
+from workbench.measure.probe import Output, PartialSignal
 
 FORMS = ("relative", "symmetric", "absolute")
 
@@ -30,18 +30,6 @@ class Action:
     mask: str
     input_size: tuple[int, int]
     dtype: torch.dtype | None = None  # of the transforms, when another one than the output's
-
-    def part(self, start: int, stop: int) -> "Action":
-        """The same for some of the elements."""
-        return Action(
-            self.elements[start:stop],
-            self.group,
-            self.resampler,
-            self.padding,
-            self.mask,
-            self.input_size,
-            self.dtype,
-        )
 
     def there(self, value: Output) -> Tensor:
         """``g f(x)`` for every element: ``(E, B, ...)``."""
@@ -69,6 +57,14 @@ class Action:
         folded = tensor.reshape(count if each else 1, -1, *tensor.shape[-2:])
         moved = act(folded, elements, self.group, self.resampler, self.padding)
         return moved.view(count, batch, *tensor.shape[1:])
+
+    def windows(self, value: Output) -> tuple[Tensor | float, Tensor | float]:
+        """Factors of f(gx) and of g f(x): the density p(u), p(g^-1 u) of a partial layer, otherwise 1."""
+        if not isinstance(value, PartialSignal):
+            return 1.0, 1.0
+        angle, mirror = angle_and_mirror(affine(self.elements, self.group)[0])
+        elements = torch.stack([angle, mirror], -1)[:, : value.group.element_dim]
+        return value.window(value.group.identity()[None]), value.window(elements)
 
     def _in_pixels_of(self, tensor: Tensor, elements: Tensor) -> Tensor:
         pitch = max(1, round(self.input_size[0] / tensor.shape[-2]))

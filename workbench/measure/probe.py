@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor, nn
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 from workbench.groups import GroupSignal
 from workbench.measure.state import module_of
 
+FINER = 4  # elements of the grid on which a partial layer is compared, per element of the layer
 OUTPUT = "output"
 """The name of the end-to-end result among the layers."""
 
@@ -141,8 +143,24 @@ def why_not(value: Any, batch: int) -> str | None:
     return None
 
 
+@dataclass(frozen=True)
+class PartialSignal(GroupSignal):
+    """The full convolution F on a whole grid, and the learned density p: the layer's output is p(u) F(u).
+
+    L_g (p F)(u) = p(g^-1 u) (L_g F)(u): the density is known everywhere, so only F is ever interpolated.
+    """
+
+    density: Callable[[Tensor], Tensor] | None = None
+
+    def window(self, elements: Tensor) -> Tensor:
+        """p(g^-1 u) for every g in ``elements (E, element_dim)`` of the signal's group, ``(E, 1, 1, G, 1, 1)``."""
+        assert self.density is not None  # the default only follows the rules of dataclasses
+        back = self.group.inverse(elements.to(self.elements))
+        return self.density(self.group.product(back[:, None], self.elements[None]))[:, None, None, :, None, None]
+
+
 def whole_group(module: nn.Module, inputs: tuple, output: Any) -> Any:
-    """The output of a partial group layer as p(u) F(u) on a whole grid of the group; any other output as it is.
+    """The output of a partial group layer as a function p(u) F(u) on the whole group; any other output as it is.
 
     A partial layer answers at elements drawn from its learned distribution p. Where they do not cover the group,
     its output is compared as a function on the group: the full convolution F, asked for on a Haar grid, times
@@ -152,12 +170,16 @@ def whole_group(module: nn.Module, inputs: tuple, output: Any) -> Any:
     if not isinstance(output, GroupSignal) or output.uniform or distribution is None:
         return output
     group: Any = output.group
-    count = group.order or 2 * max(int(getattr(module, "n", 8)), 8)
-    elements = group.grid(count, dtype=output.elements.dtype, device=output.elements.device)
-    with module.requested(elements):  # type: ignore[operator]
-        full = module(*inputs)
-    density = distribution.density(elements).to(full.values)
-    return GroupSignal(full.values * density[:, None, None], elements, group)
+    count = group.order or FINER * int(getattr(module, "n", 8))
+    return requested_on_grid(module, inputs, group.grid(count))
+
+
+def requested_on_grid(layer: nn.Module, inputs: tuple, grid: Tensor) -> PartialSignal:
+    """The layer's output at every element of ``grid``, a whole Haar grid, with the density it learned."""
+    owner: Any = layer
+    with owner.requested(grid):
+        full = owner(*inputs)
+    return PartialSignal(full.values, full.elements, full.group, density=owner.distribution.density)
 
 
 def copied(value: Output) -> Output:

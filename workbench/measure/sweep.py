@@ -1,6 +1,7 @@
 """The run behind the equivariance error: samples and elements in chunks, of which only norms are kept."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -48,7 +49,7 @@ class Sweep:
             found: dict[str, list[dict[str, Tensor]]] = {name: [] for name in reference}
             step = max(1, self.batch_size // len(batch))
             for start in range(0, count, step):
-                part = self.action.part(start, start + step)
+                part = replace(self.action, elements=self.action.elements[start : start + step])
                 floors.append(self._chunk(batch, part, reference, found))
                 report(progress, cancel, (place + min(1.0, (start + step) / count)) / len(batches))
             self._keep(found, reference, floors)
@@ -87,8 +88,9 @@ class Sweep:
                 raise ValueError(f"{name}: {error}") from error
             self.refused[name] = str(error)
             return
+        here, there = part.windows(reference)
         got = part.cast(tensor_of(value)).view(wanted.shape)
-        norms = part.distance(got, wanted, reference)
+        norms = part.distance(got * here, wanted * there, reference)
         entries = part.entries(reference)
         found[name].append(
             {
@@ -105,9 +107,10 @@ class Sweep:
         if bool(exact.all()):
             return floor
         rest = (~exact).nonzero().flatten()
-        some = Action(part.elements[rest], *list(vars(part).values())[1:])
+        some = replace(part, elements=part.elements[rest])
         still = part.cast(tensor_of(value)).expand(len(rest), *tensor_of(value).shape)
-        norms = some.distance(some.back(moved[rest], value), still, value)
+        here, _ = part.windows(value)
+        norms = some.distance(some.back(moved[rest], value) * here, still * here, value)
         floor[rest] = error_of(self.form, norms, part.entries(value), self.eps)
         return floor
 

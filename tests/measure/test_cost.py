@@ -1,0 +1,100 @@
+"""Parameters, multiply-adds and memory, counted by hand."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from tests.measure.toys import Nosy, c4_net
+from workbench.layers import GroupConv, GroupPool, GroupProjection, LiftingConv
+from workbench.measure import cost, open_dataset, save
+
+
+def test_plain_layers_counted_by_hand() -> None:
+    model = nn.Sequential(
+        nn.Conv2d(3, 8, 5, stride=2, padding=2, groups=1),
+        nn.Conv2d(8, 8, 3, padding=1, groups=4, bias=False),
+        nn.ConvTranspose2d(8, 4, 2, stride=2),
+        nn.Flatten(),
+        nn.Linear(4 * 8 * 8, 10),
+    )
+    ds = cost(model, (2, 3, 8, 8))
+    assert ds.multiply_adds.values.tolist() == [
+        2 * 8 * 4 * 4 * 3 * 25,
+        2 * 8 * 4 * 4 * 2 * 9,
+        2 * 8 * 4 * 4 * 4 * 4,
+        0,
+        2 * 10 * 256,
+    ]
+    assert int(ds.parameters.sum()) == sum(p.numel() for p in model.parameters())
+    assert ds.activation_bytes.values[0] == 2 * 8 * 4 * 4 * 4
+    assert np.array_equal(ds.multiply_adds, ds.multiply_adds_disc)
+
+
+@pytest.mark.parametrize("n", [4, 8])
+def test_group_layers_cost_a_plain_convolution_of_as_many_channels(n: int) -> None:
+    model = nn.Sequential(LiftingConv(1, 3, 5, n=n), GroupPool(2), GroupConv(3, 4, 5, n=n), GroupProjection())
+    ds = cost(model, (2, 1, 8, 8))
+    plain = cost(nn.Conv2d(3 * n, 4 * n, 5, padding=2), (2, 3 * n, 4, 4))
+    assert int(ds.multiply_adds.sel(layer="2")) == int(plain.multiply_adds.item())
+    assert int(ds.multiply_adds_disc.sel(layer="2")) * 25 == int(plain.multiply_adds.item()) * 13
+    assert int(ds.multiply_adds.sel(layer="0")) == 2 * 3 * n * 64 * 25
+    assert int(ds.activation_bytes.sel(layer="2")) == 2 * 4 * n * 16 * 4
+    assert int(ds.parameters.sum()) == sum(p.numel() for p in model.parameters())
+
+
+def test_a_narrow_arc_costs_less() -> None:
+    model = nn.Sequential(LiftingConv(1, 2, 3), GroupConv(2, 2, 3, partial=True))
+    whole = cost(model, (1, 1, 8, 8))
+    with torch.no_grad():
+        model[1].distribution.theta.fill_(0.5)
+    half = cost(model, (1, 1, 8, 8))
+    assert int(half.multiply_adds.sel(layer="1")) * 2 == int(whole.multiply_adds.sel(layer="1"))
+
+
+def test_shared_layers_and_unused_parameters() -> None:
+    conv = nn.Conv2d(1, 1, 3, padding=1)
+    model = nn.ModuleDict({"body": nn.Sequential(conv, nn.ReLU(), conv), "unused": nn.Linear(3, 3)})
+    model.forward = lambda x: model["body"](x)
+    ds = cost(model, (1, 1, 4, 4))
+    assert int(ds.calls.sel(layer="body.0")) == 2
+    assert int(ds.multiply_adds.sel(layer="body.0")) == 2 * 16 * 9
+    assert int(ds.parameters.sum()) == 10 + 12
+    assert int(ds.calls.sel(layer="unused")) == 0
+
+
+def test_a_module_with_parameters_and_children_counts_its_own() -> None:
+    class Scaled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.scale = nn.Parameter(torch.ones(5))
+            self.conv = nn.Conv2d(1, 1, 1)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.conv(x) * self.scale.mean()
+
+    ds = cost(nn.Sequential(Scaled()), (1, 1, 4, 4))
+    assert ds.parameters.to_series().to_dict() == {"0.conv": 2, "0": 5}
+
+
+def test_the_model_is_left_as_found_and_the_file_says_the_same(tmp_path) -> None:
+    model = Nosy().train()
+    ds = cost(model, (2, 1, 6, 6))
+    assert model.training
+    assert float(model.calls) == 0
+    assert not model.conv._forward_hooks
+    assert open_dataset(save(ds, tmp_path / "cost.nc")).identical(ds)
+    assert ds.identical(cost(model, (2, 1, 6, 6)))
+
+
+def test_twice_the_batch_costs_twice() -> None:
+    one, two = (cost(c4_net(), (b, 1, 8, 8)) for b in (1, 2))
+    assert np.array_equal(2 * one.activation_bytes, two.activation_bytes)
+    assert np.array_equal(2 * one.multiply_adds, two.multiply_adds)
+
+
+def test_bad_input_gets_a_sentence() -> None:
+    with pytest.raises(ValueError, match="torch module"):
+        cost(torch.relu, (1, 1, 4, 4))
+    with pytest.raises(ValueError, match="four positive"):
+        cost(c4_net(), (1, 4, 4))

@@ -1,0 +1,133 @@
+"""What a network costs: parameters, multiply-adds and activation memory, layer by layer."""
+
+from collections.abc import Iterator, Sequence
+from math import prod
+from typing import Any
+
+import numpy as np
+import torch
+import xarray as xr
+from torch import Tensor, nn
+
+from workbench.groups import GroupSignal
+from workbench.measure.dataset import labelled
+from workbench.measure.probe import first_tensor, watching
+from workbench.measure.provenance import provenance
+from workbench.measure.state import undisturbed
+
+
+def cost(model: nn.Module, input_shape: Sequence[int]) -> xr.Dataset:
+    """Parameters, multiply-adds and activation memory of one evaluation pass.
+
+    Args:
+        model: a module; convolutions, linear layers and group convolutions are counted, all others cost
+            no multiply-adds here.
+        input_shape: ``(B, C, H, W)``.
+
+    Returns:
+        Over ``layer`` in order of first use: ``parameters`` (its own, shared ones counted once),
+        ``multiply_adds`` of the whole kernel squares, as a plain convolution of that shape does,
+        ``multiply_adds_disc`` of the taps inside the disc that group convolutions need, ``activation_bytes`` of its
+        output, and ``calls``. Making the kernels is not counted: evaluation does it once. Sums over ``layer`` are
+        those of the network.
+
+    Raises:
+        ValueError: for a bad shape, or a callable that is no module.
+
+    >>> ds = cost(nn.Conv2d(1, 2, 3, padding=1), (1, 1, 8, 8))
+    >>> int(ds.parameters.sum()), int(ds.multiply_adds.sum()), int(ds.activation_bytes.sum())
+    (20, 1152, 512)
+    """
+    if not isinstance(model, nn.Module):
+        raise ValueError(f"a {type(model).__name__} was given; expected a torch module, whose layers can be seen.")
+    shape = tuple(input_shape)
+    if len(shape) != 4 or not all(isinstance(side, int) and side > 0 for side in shape):
+        raise ValueError(f"input_shape = {input_shape} was given; expected four positive numbers (B, C, H, W).")
+    reference = first_tensor(model)
+    options: Any = {} if reference is None else {"dtype": reference.dtype, "device": reference.device}
+    layers = dict(_counted(model))
+    own = _own_parameters(layers)
+    rows: dict[str, np.ndarray] = {}
+
+    def receive(name: str, module: nn.Module, inputs: tuple, output: Any) -> None:
+        base = name.split(" (call ")[0]
+        dense, disc = _multiply_adds(module, inputs, output)
+        row = rows.setdefault(base, np.zeros(4, dtype=np.int64))
+        row += np.array([dense, disc, _bytes(output), 1])
+
+    with undisturbed(model), watching(layers, receive):
+        model(torch.zeros(shape, **options))
+    rows |= {name: np.zeros(4, dtype=np.int64) for name in layers if name not in rows and own[name]}
+    counted = np.array([[own[name], *rows[name]] for name in rows]).reshape(-1, 5).T
+    return xr.Dataset(
+        {
+            "parameters": labelled("layer", counted[0], "parameters"),
+            "multiply_adds": labelled("layer", counted[1], "multiply-adds of the whole kernel"),
+            "multiply_adds_disc": labelled("layer", counted[2], "multiply-adds inside the disc"),
+            "activation_bytes": labelled("layer", counted[3], "activation memory", "bytes"),
+            "calls": labelled("layer", counted[4], "calls in one pass"),
+        },
+        coords={
+            "layer": labelled("layer", list(rows), "layer"),
+            "kind": labelled("layer", [type(layers[name]).__name__ for name in rows], "kind of layer"),
+        },
+        attrs=provenance(
+            "cost",
+            seed="not used",
+            dtype="float32" if reference is None else reference.dtype,
+            reduction="sum over calls",
+            input_kind="zeros",
+            input_shape=shape,
+            model=type(model).__name__,
+        ),
+    )
+
+
+def _counted(module: nn.Module, name: str = "") -> Iterator[tuple[str, nn.Module]]:
+    """Modules whose cost is their own: leaves, whole group layers, and any other with parameters of its own."""
+    whole = hasattr(module, "requested") or next(module.children(), None) is None
+    if whole or module._parameters:
+        yield name or "model", module
+    if not whole:
+        for child_name, child in module.named_children():
+            yield from _counted(child, f"{name}.{child_name}" if name else child_name)
+
+
+def _own_parameters(layers: dict[str, nn.Module]) -> dict[str, int]:
+    seen: set[int] = set()
+    result = {}
+    for name, module in layers.items():
+        fresh = [p for p in module.parameters(recurse=hasattr(module, "requested")) if id(p) not in seen]
+        seen |= {id(p) for p in fresh}
+        result[name] = sum(p.numel() for p in fresh)
+    return result
+
+
+def _multiply_adds(module: nn.Module, inputs: tuple, output: Any) -> tuple[int, int]:
+    """Whole kernels, and taps inside the disc."""
+    if isinstance(output, GroupSignal) and hasattr(module, "requested"):
+        layer: Any = module
+        signal = inputs[0]
+        incoming = layer.in_channels * (signal.values.shape[2] if isinstance(signal, GroupSignal) else 1)
+        pairs = output.values.numel() * incoming
+        return pairs * layer.kernel_size**2, pairs * _taps(layer)
+    if isinstance(module, nn.Linear):
+        count = output.numel() * module.in_features
+    elif isinstance(module, nn.ConvTranspose2d):
+        count = inputs[0].numel() * module.out_channels // module.groups * prod(module.kernel_size)
+    elif isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d):
+        count = output.numel() * module.in_channels // module.groups * prod(module.kernel_size)
+    else:
+        count = 0
+    return count, count
+
+
+def _taps(layer: Any) -> int:
+    taps = getattr(getattr(layer, "kernels", None), "taps", None)
+    return layer.kernel_size**2 if taps is None else len(taps)
+
+
+def _bytes(output: Any) -> int:
+    if isinstance(output, GroupSignal):
+        output = output.values
+    return output.numel() * output.element_size() if isinstance(output, Tensor) else 0

@@ -1,0 +1,157 @@
+"""Will this be equivariant? A look at a network's geometry before it is trained.
+
+A layer commutes with quarter turns and flips only if it visits the pixels symmetrically: stride s divides
+H + 2 p - w, padding is the same on every side, kernels are square, and no layer weighs places differently.
+"""
+
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+import xarray as xr
+from torch import Tensor, nn
+
+from workbench.groups import GroupSignal
+from workbench.measure.compare import tensor_of
+from workbench.measure.dataset import labelled
+from workbench.measure.geometry import Finding, Size, findings
+from workbench.measure.probe import first_tensor
+from workbench.measure.provenance import provenance
+from workbench.measure.state import undisturbed
+
+
+def will_it_be_equivariant(model: nn.Module, input_size: int | tuple[int, ...]) -> xr.Dataset:
+    """Name every layer whose size, stride, window or padding breaks exactness at quarter turns and flips.
+
+    Looks at torch's convolutions, pooling, padding, up-sampling, flattening and position-wise norms, and at any layer
+    with ``check_size``. One pass of zeros finds each layer's input size; nothing is trained or changed. Whether
+    the filters themselves respect the group is not seen here: use :func:`check_equivariance` for that.
+
+    Args:
+        model: a module on images ``(B, C, H, W)``.
+        input_size: H = W, ``(H, W)`` or ``(C, H, W)``; C is that of the first convolution where not given.
+
+    Returns:
+        Over ``finding``, in order of the layers: ``module``, ``kind``, ``reason``, ``fix`` and ``input_size``. No
+        finding is a Dataset of length 0. The attribute ``summary`` says it in a sentence, ``scope`` what was looked at.
+
+    Raises:
+        ValueError: for a callable that is no module, or a bad size.
+
+    >>> net = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.MaxPool2d(2))
+    >>> will_it_be_equivariant(net, 16).sizes["finding"]
+    0
+    >>> str(will_it_be_equivariant(net, 17).fix.values[0])
+    'use a window of 3, or an input of 16 or 18 pixels'
+    """
+    if not isinstance(model, nn.Module):
+        raise ValueError(f"a {type(model).__name__} was given; expected a torch module, whose layers can be seen.")
+    shape = _input_shape(model, input_size)
+    rows: list[tuple[str, str, Finding, str]] = []
+
+    def record(name: str, module: nn.Module, size: Size | None, finding: Finding) -> None:
+        rows.append((name or "model", type(module).__name__, finding, f"{size[0]} x {size[1]}" if size else "none"))
+
+    if shape[-1] != shape[-2]:
+        fix = f"pad or crop to {max(shape[-2:])} x {max(shape[-2:])}"
+        record("", model, shape[-2:], Finding("a quarter turn of an image that is not square changes its frame", fix))
+    with undisturbed(model), _inspecting(model, record):
+        _run_zeros(model, shape, record)
+    plain = sum(isinstance(m, nn.Conv2d) for m in model.modules())
+    scope = "size, stride, window, padding and position-wise layers, at quarter turns and flips"
+    if plain:
+        scope += f"; {plain} plain convolution(s): their filters turn with nothing, only their geometry was looked at"
+    names, kinds, found, sizes = zip(*rows, strict=True) if rows else ((), (), (), ())
+    columns = {
+        "module": (names, "layer"),
+        "kind": (kinds, "kind of layer"),
+        "reason": ([f.reason for f in found], "what breaks"),
+        "fix": ([f.fix for f in found], "nearest fix"),
+        "input_size": (sizes, "input of the layer"),
+    }
+    return xr.Dataset(
+        {name: labelled("finding", np.array(values, dtype=str), words) for name, (values, words) in columns.items()},
+        coords={"finding": labelled("finding", np.arange(len(rows)), "number of the finding")},
+        attrs=provenance(
+            "will_it_be_equivariant",
+            seed="not used",
+            dtype="none",
+            input_kind="zeros",
+            input_shape=shape,
+            model=type(model).__name__,
+            scope=scope,
+            summary=_summary(names),
+        ),
+    )
+
+
+def _summary(names: tuple[str, ...]) -> str:
+    if not names:
+        return "nothing in the geometry breaks quarter turns or flips"
+    return f"{len(names)} finding(s) break quarter turns or flips, first in {names[0]}"
+
+
+def _input_shape(model: nn.Module, input_size: int | tuple[int, ...]) -> tuple[int, int, int, int]:
+    sides = (input_size, input_size) if isinstance(input_size, int) else tuple(input_size)
+    good = len(sides) in (2, 3) and all(isinstance(s, int) and not isinstance(s, bool) and s > 0 for s in sides)
+    if not good:
+        raise ValueError(f"input_size = {input_size!r} was given; expected H, (H, W) or (C, H, W), all positive.")
+    if len(sides) == 3:
+        return 1, sides[0], sides[1], sides[2]
+    channels = next((int(m.in_channels) for m in model.modules() if hasattr(m, "in_channels")), 1)  # type: ignore[arg-type]
+    return 1, channels, sides[0], sides[1]
+
+
+def _run_zeros(model: nn.Module, shape: tuple[int, ...], record: Callable) -> None:
+    reference = first_tensor(model)
+    options: Any = {} if reference is None else {"dtype": reference.dtype, "device": reference.device}
+    try:
+        with warnings.catch_warnings():  # torch warns about the padding that is named here
+            warnings.simplefilter("ignore")
+            model(torch.zeros(shape, **options))
+    except (RuntimeError, ValueError) as error:
+        reason = f"the network cannot take this input: {str(error).splitlines()[0]}"
+        record("", model, shape[-2:], Finding(reason, "use a larger input, fewer poolings, or other channels"))
+
+
+@contextmanager
+def _inspecting(model: nn.Module, record: Callable) -> Iterator[None]:
+    """Look at every module's input just before it runs, and let refused sizes pass so that the rest is seen, too."""
+    handles: list[Any] = []
+    opened: list[Any] = []
+    seen: set[tuple[str, str]] = set()
+
+    def look(name: str) -> Callable:
+        def hook(module: nn.Module, inputs: tuple) -> None:
+            value = inputs[0] if inputs else None
+            size = _size(value)
+            for finding in findings(module, size):
+                if (name, finding.reason) not in seen:
+                    seen.add((name, finding.reason))
+                    record(name, module, size, finding)
+
+        return hook
+
+    try:
+        for name, module in model.named_modules():
+            handles.append(module.register_forward_pre_hook(look(name)))
+            if hasattr(module, "check_size") and getattr(module, "exact", False) is True:
+                opened.append(module)
+        for module in opened:
+            module.exact = False
+        yield
+    finally:
+        for module in opened:
+            module.exact = True
+        for handle in handles:
+            handle.remove()
+
+
+def _size(value: Any) -> Size | None:
+    if isinstance(value, GroupSignal) or (isinstance(value, Tensor) and value.ndim >= 4):
+        tensor = tensor_of(value)
+        return tensor.shape[-2], tensor.shape[-1]
+    return None
