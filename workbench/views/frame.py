@@ -135,7 +135,7 @@ def showing(ds: xr.Dataset) -> list[dict[str, Any]]:
     if not ds.attrs.get("showing"):
         return []
     words = text(ds.attrs["showing"])
-    return [note(f"<i>{words}</i>", 1.0, 0.0, xref="paper", yref="paper", xanchor="right", yanchor="top", yshift=-44)]
+    return [note(words, 1.0, 0.0, xref="paper", yref="paper", xanchor="right", yanchor="top", yshift=-44)]
 
 
 def figure(traces: list[Trace], ds: xr.Dataset | None = None, **layout: Any) -> Figure:

@@ -1,0 +1,146 @@
+"""Small Datasets with the dims that measures return, built from formulas so that tests know every number."""
+
+import numpy as np
+import xarray as xr
+
+from workbench.measure.dataset import labelled
+
+ATTRS = {
+    "created_by": "made",
+    "seed": 0,
+    "dtype": "float64",
+    "workbench_version": "0",
+    "resampler": "bicubic",
+    "mask": "disc",
+}
+
+
+def symmetry_dataset(markup: str = "") -> xr.Dataset:
+    """A lifting layer and three learned ones over eleven epochs; the second layer's name may hold markup."""
+    arc = np.array([1.0, 0.75, 0.5, 1.0])
+    epochs = np.arange(1, 12)
+    course = 1 - (1 - arc) * np.linspace(0, 1, 11)[:, None]
+    angles = np.tile(np.linspace(-150, 150, 6), (4, 1))
+    return xr.Dataset(
+        {
+            "arc": labelled("layer", arc, "share of the circle kept"),
+            "learned": labelled("layer", [False, True, True, True], "learns"),
+            "relative_depth": labelled("layer", np.linspace(0, 1, 4), "relative depth"),
+            "gate_probability": labelled("layer", [np.nan, 0.25, 0.5, 1.0], "probability that the mirror is kept"),
+            "element_angle_deg": labelled(("layer", "element"), angles, "sampled element", "degrees"),
+            "element_used": labelled(("layer", "element"), np.ones((4, 6), bool), "drawn"),
+            "arc_history": labelled(("epoch", "layer"), course, "share of the circle kept"),
+            "gate_history": labelled(("epoch", "layer"), np.where(arc < 1, course, np.nan), "mirror"),
+            "validation_accuracy": labelled("epoch", np.linspace(0.5, 1, 11), "validation accuracy"),
+            "train_accuracy": labelled("epoch", np.linspace(0.4, 1, 11), "training accuracy"),
+            "error": labelled("epoch", np.where(epochs % 2, np.linspace(0, 2.2, 11), np.nan), "equivariance error"),
+            "epoch_shown": labelled((), 7, "epoch shown"),
+            "what_if_arc": labelled((), 0.5, "share"),
+            "what_if_angle_deg": labelled("what_if_element", [-45.0, 45.0, 0.0], "element", "degrees"),
+            "what_if_used": labelled("what_if_element", [True, True, False], "drawn"),
+            "published_arc": labelled(("published", "stage"), [[1.0, 0.3, 1.0], [1.0, 1.0, 0.9]], "published share"),
+            "published_depth": labelled("stage", [0.0, 0.5, 1.0], "relative depth"),
+        },
+        coords={
+            "layer": labelled("layer", ["lifting", f"layer 2{markup}", "layer 3", "layer 4"], "layer"),
+            "epoch": labelled("epoch", epochs, "epoch"),
+            "published": labelled("published", ["CIFAR-10", "rotMNIST"], "data"),
+        },
+        attrs=ATTRS,
+    )
+
+
+def kernel_dataset(n: int = 4, size: int = 5) -> xr.Dataset:
+    """Kernels that hold the number of their tile: row + 10 column."""
+    tile = np.arange(n)[:, None] + 10.0 * np.arange(n)
+    kernel = np.broadcast_to(tile[:, :, None, None], (n, n, size, size)).astype(np.float32).copy()
+    angles = 360 / n * np.arange(n)
+    line = np.linspace(-1, 1, 9)
+    return xr.Dataset(
+        {
+            "kernel": labelled(("g_out", "g_in", "y", "x"), kernel, "kernels"),
+            "limit": labelled((), 40.0, "end of the scale"),
+            "copy_column": labelled("g_out", (np.arange(n) + 1) % n, "copy"),
+            "surface": labelled(("fine_y", "fine_x"), np.outer(line, line), "the function"),
+            "power": labelled("frequency", [0.5, 0.3, 0.2], "share of power"),
+            "weight": labelled("relative_angle_deg", np.cos(np.linspace(-np.pi, np.pi, 7)), "one weight"),
+        },
+        coords={
+            "angle_out_deg": labelled("g_out", angles, "output orientation", "degrees"),
+            "angle_in_deg": labelled("g_in", angles, "input orientation", "degrees"),
+            "fine_y": labelled("fine_y", line, "up"),
+            "fine_x": labelled("fine_x", line, "right"),
+            "frequency": labelled("frequency", [0.1, 0.3, 0.5], "frequency", "cycles per pixel"),
+            "relative_angle_deg": labelled(
+                "relative_angle_deg", np.linspace(-180, 180, 7), "relative rotation", "degrees"
+            ),
+        },
+        attrs=ATTRS,
+    )
+
+
+def error_dataset(maps: bool = True, scores: bool = False, markup: str = "") -> xr.Dataset:
+    """Three models over nine angles; exactly zero at quarter turns for the first one."""
+    angles = np.arange(0, 361, 45.0)
+    exact = angles % 90 == 0
+    error = np.stack([np.where(exact, 2e-7, 0.1), np.full(9, 0.5), np.full(9, 0.9)])
+    floor = np.where(exact, 0.0, 0.03)
+    ds = xr.Dataset(
+        {
+            "error_mean": labelled(("model", "transform"), error, "relative error"),
+            "error_sem": labelled(("model", "transform"), error * 0.1, "standard error"),
+            "input_floor_mean": labelled("transform", floor, "input floor"),
+            "output_floor_mean": labelled("transform", 2 * floor, "output floor"),
+            "sqrt_two_delta": labelled("transform", np.full(9, 0.7), "partial layer, error"),
+            "delta": labelled("transform", np.full(9, 0.25), "partial layer, lost"),
+            "angle_shown_deg": labelled((), 30.0, "turn", "degrees"),
+        },
+        coords={
+            "model": labelled("model", [f"the network{markup}", "plain network", "kernels in disorder"], "network"),
+            "angle_deg": labelled("transform", angles, "input turned by", "degrees"),
+            "lattice": labelled("transform", exact, "exact"),
+        },
+        attrs={**ATTRS, "showing": "showing 4 of 55 test pictures"},
+    )
+    if maps or scores:
+        ds["input_map"] = labelled(("input_y", "input_x"), np.arange(16.0).reshape(4, 4), "The picture, turned")
+    if maps:
+        for at, name in enumerate(("turned_first", "turned_after", "difference")):
+            ds[name] = labelled(("map_y", "map_x"), np.full((3, 3), at - 2.0), name)
+    if scores:
+        ds["scores"] = labelled(("order", "score"), [[1.0, 2.0], [2.0, 1.0]], "score of the class")
+        ds = ds.assign_coords(
+            order=labelled("order", ["turned", "upright"], "input"), score=labelled("score", ["6", "9"], "class")
+        )
+    return ds
+
+
+def group_dataset(mirrors: bool = False) -> xr.Dataset:
+    """C(4), or the four elements of D(2), with maps that hold the number of their element."""
+    n = 4
+    angle = np.array([0.0, 180, 0, 180]) if mirrors else 90.0 * np.arange(n)
+    mirror = np.array([1, 1, -1, -1]) if mirrors else np.ones(n, dtype=int)
+    product = np.array([[0, 1, 2, 3], [1, 0, 3, 2], [2, 3, 0, 1], [3, 2, 1, 0]])
+    product = product if mirrors else (np.arange(n)[:, None] + np.arange(n)) % n
+    tile = np.broadcast_to(np.arange(n)[:, None, None] / n, (n, 6, 6)).copy()
+    ds = xr.Dataset(
+        {
+            "element_angle_deg": labelled("element", angle, "rotation", "degrees"),
+            "element_mirror": labelled("element", mirror, "mirror"),
+            "product_index": labelled(("first", "second"), product, "product"),
+            "image": labelled(("y", "x"), np.eye(6), "the input"),
+            "filter": labelled(("filter_y", "filter_x"), np.ones((3, 3)), "The filter"),
+            "orbit": labelled(("element", "y", "x"), tile, "The orbit"),
+            "response": labelled(("row", "element", "map_y", "map_x"), np.stack([tile, tile, 0 * tile]), "Maps"),
+            "angle_shown_deg": labelled((), 90.0, "turn", "degrees"),
+        },
+        coords={
+            "element": labelled(
+                "element", [f"{a:g}°{'' if m > 0 else ' m'}" for a, m in zip(angle, mirror, strict=True)], "element"
+            ),
+            "row": labelled("row", ["turn, then filter", "filter, then turn", "difference"], "order"),
+        },
+        attrs={**ATTRS, "group": "D(2)" if mirrors else "C(4)"},
+    )
+    ds["orbit"].attrs["valid_range"] = [0.0, 1.0]
+    return ds
