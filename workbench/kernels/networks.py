@@ -87,11 +87,12 @@ class Siren(nn.Module):
         super().__init__()
         widths = [in_features] + [spec.hidden] * (spec.layers - 1)
         self.omega0 = spec.frequency
-        self.sines = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
+        sines = [nn.Linear(a, b) for a, b in pairwise(widths)]
+        self.sines = nn.ModuleList(sines)
         self.readout = nn.Linear(spec.hidden, out_features)
         inner = math.sqrt(6 / spec.hidden) / self.omega0
         with torch.no_grad():
-            for i, layer in enumerate(self.sines):
+            for i, layer in enumerate(sines):
                 bound = 1 / in_features if i == 0 else inner
                 layer.weight.uniform_(-bound, bound)
                 reach = (math.pi if i == 0 else 1.0) if spec.bias == "random" else 0.0
@@ -122,8 +123,9 @@ class MultiplicativeNetwork(nn.Module):
         filters = spec.layers + 1
         scale = spec.frequency / math.sqrt(filters)
         self.kind = spec.network
-        self.filters = nn.ModuleList(nn.Linear(in_features, spec.hidden) for _ in range(filters))
-        self.mixers = nn.ModuleList(nn.Linear(spec.hidden, spec.hidden) for _ in range(spec.layers))
+        windows = [nn.Linear(in_features, spec.hidden) for _ in range(filters)]
+        mixers = [nn.Linear(spec.hidden, spec.hidden) for _ in range(spec.layers)]
+        self.filters, self.mixers = nn.ModuleList(windows), nn.ModuleList(mixers)
         self.readout = nn.Linear(spec.hidden, out_features)
         self.gamma = nn.ParameterList()
         self.mu = nn.ParameterList()
@@ -135,10 +137,10 @@ class MultiplicativeNetwork(nn.Module):
             self.mu.append(nn.Parameter(torch.rand(spec.hidden, in_features) * 2 - 1))
         bound = 1 / math.sqrt(spec.hidden)
         with torch.no_grad():
-            for layer in self.filters:
+            for layer in windows:
                 layer.weight.mul_(scale)
                 layer.bias.uniform_(-math.pi, math.pi)
-            for layer in self.mixers:
+            for layer in mixers:
                 layer.weight.uniform_(-bound, bound)
 
     def _filter(self, i: int, x: Tensor) -> Tensor:
