@@ -1,5 +1,6 @@
 """Facts about one optimiser step and the schedules that move with it."""
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +71,7 @@ def test_gates_cool_linearly_over_the_steps_and_only_training_moves_them() -> No
     values = [s.pop() for s in seen]
     assert values[0] == 0.5
     assert values[-1] == pytest.approx(1e-4)
-    steps = [a - b for a, b in zip(values, values[1:], strict=False)]
+    steps = [a - b for a, b in itertools.pairwise(values)]
     assert steps == pytest.approx([steps[0]] * 5)
     before = values[-1]
     given.model.eval()(torch.zeros(1, 1, 16, 16))

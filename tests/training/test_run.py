@@ -81,8 +81,7 @@ def test_r5_damage_is_named_in_every_file(run: Run, name: str, damage: str) -> N
     flipped = content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
     path.write_bytes({"cut": content[:-7], "flip": flipped, "empty": b""}[damage])
     with pytest.raises(DamagedFile, match=rf"{name} is damaged"):
-        opened = Run(run.path)
-        opened.verify()
+        Run(run.path).verify()
 
 
 def test_r5_a_damaged_checkpoint_offers_the_previous_one(run: Run) -> None:

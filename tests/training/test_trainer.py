@@ -65,7 +65,9 @@ def test_every_variable_of_a_history_has_units_and_the_history_its_provenance(tm
 
 
 def test_r23_the_same_seed_gives_the_same_run_and_another_seed_another(tmp_path: Path) -> None:
-    runs = [fit({**tiny(epochs=1), "seed": seed}, tmp_path / str(k), progress=False) for k, seed in enumerate((3, 3, 4))]
+    runs = [
+        fit({**tiny(epochs=1), "seed": seed}, tmp_path / str(k), progress=False) for k, seed in enumerate((3, 3, 4))
+    ]
     same, again, other = (run.checkpoint() for run in runs)
     assert differences(same, again) == []
     assert differences(same["model"], other["model"]) != []
@@ -194,16 +196,19 @@ def _data(images: torch.Tensor, validation: int = 4) -> ImageSet:
     ],
 )
 def test_data_that_cannot_be_trained_on_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, images: torch.Tensor, validation: int, settings: dict, sentence: str
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    images: torch.Tensor,
+    validation: int,
+    settings: dict,
+    sentence: str,
 ) -> None:
     monkeypatch.setattr("workbench.datasets.load", lambda name: _data(images, validation))
     with pytest.raises(ValueError, match=sentence):
         fit(tiny(**settings), tmp_path / "run", progress=False)
 
 
-def test_without_validation_images_the_last_weights_are_kept(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_validation_images_the_last_weights_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("workbench.datasets.load", lambda name: _data(torch.randn(20, 1, 16, 16), 0))
     run = fit(tiny(epochs=3), tmp_path / "run", progress=False)
     assert int(run.history().best_epoch) == 3

@@ -23,7 +23,9 @@ def differences(one: Any, other: Any, where: str = "", but: tuple[str, ...] = ("
     if type(one) is not type(other):
         return [f"{where}: {type(one).__name__} and {type(other).__name__}"]
     if isinstance(one, torch.Tensor):
-        same = one.dtype == other.dtype and one.shape == other.shape and one.numpy().tobytes() == other.numpy().tobytes()
+        same = (
+            one.dtype == other.dtype and one.shape == other.shape and one.numpy().tobytes() == other.numpy().tobytes()
+        )
         return [] if same else [where]
     if isinstance(one, dict):
         if one.keys() != other.keys():

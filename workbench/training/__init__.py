@@ -1,8 +1,22 @@
 """Training runs: one network on one data set, kept in a folder that resumes exactly and never runs code."""
 
+from workbench.training.reproduction import load_claims, reproduce
 from workbench.training.run import Run
 from workbench.training.settings import Settings
+from workbench.training.shipping import ship
 from workbench.training.store import DamagedFile
 from workbench.training.trainer import fit
+from workbench.training.verdicts import Verdict, verdict_table, verdicts
 
-__all__ = ["DamagedFile", "Run", "Settings", "fit"]
+__all__ = [
+    "DamagedFile",
+    "Run",
+    "Settings",
+    "Verdict",
+    "fit",
+    "load_claims",
+    "reproduce",
+    "ship",
+    "verdict_table",
+    "verdicts",
+]

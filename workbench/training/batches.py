@@ -22,9 +22,7 @@ class Batches:
     (3, [2, 2, 1])
     """
 
-    def __init__(
-        self, images: Tensor, labels: Tensor, *, batch_size: int, seed: int, drop_last: bool = False
-    ) -> None:
+    def __init__(self, images: Tensor, labels: Tensor, *, batch_size: int, seed: int, drop_last: bool = False) -> None:
         if len(images) == 0:
             raise ValueError("the training split is empty; expected at least one image")
         if drop_last and len(images) < batch_size:

@@ -107,16 +107,20 @@ def parameter_count(model: nn.Module) -> int:
 
 def as_bytes(dataset: xr.Dataset) -> bytes:
     """The dataset as a NetCDF-4 file in memory."""
-    return bytes(dataset.to_netcdf(engine="h5netcdf"))
+    import dask
+
+    with dask.config.set(scheduler="synchronous"):  # in a Dask worker xarray would ask the cluster for a lock
+        return bytes(dataset.to_netcdf(engine="h5netcdf"))
 
 
 def from_bytes(content: bytes) -> xr.Dataset:
     """The dataset of a NetCDF-4 file in memory, fully loaded."""
     import io
 
+    import dask
     import xarray as xr
 
-    with xr.open_dataset(io.BytesIO(content), engine="h5netcdf") as opened:
+    with dask.config.set(scheduler="synchronous"), xr.open_dataset(io.BytesIO(content), engine="h5netcdf") as opened:
         return opened.load()
 
 

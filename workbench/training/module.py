@@ -76,7 +76,7 @@ class TrainingModule(pl.LightningModule):
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Cool the gates."""
         for distribution in distributions(self.model):
-            distribution.temperature = self.temperature  # type: ignore[assignment]
+            distribution.temperature = self.temperature
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         """Loss of one batch: images (B, C, H, W), labels (B,)."""
@@ -98,7 +98,7 @@ class TrainingModule(pl.LightningModule):
         """One step, then every distribution back into its range."""
         super().optimizer_step(*given, **named)
         for distribution in distributions(self.model):
-            distribution.project_()  # type: ignore[operator]
+            distribution.project_()
         self.step += 1
         self.batches.step = self.step
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 
-def distributions(model: nn.Module) -> list[nn.Module]:
+def distributions(model: nn.Module) -> list[Any]:
     """The learned distributions of a model, in its own order: modules with `project_` and `temperature`."""
     return [module for module in model.modules() if hasattr(module, "project_") and hasattr(module, "temperature")]
 
@@ -19,8 +19,9 @@ def parameter_groups(model: nn.Module) -> dict[str, list[nn.Parameter]]:
     A model may decide itself by a method `parameter_groups()` that returns such a mapping.
     Raises ValueError where a group has another name or a parameter is left out or named twice.
     """
-    if hasattr(model, "parameter_groups"):
-        groups = {name: list(chosen) for name, chosen in model.parameter_groups().items()}
+    own: Any = getattr(model, "parameter_groups", None)
+    if own is not None:
+        groups = {name: list(chosen) for name, chosen in own().items()}
     else:
         probs = {id(p): p for module in distributions(model) for p in module.parameters()}
         groups = {"weights": [p for p in model.parameters() if id(p) not in probs], "probs": list(probs.values())}

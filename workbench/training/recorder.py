@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from workbench.datasets import ImageSet
+    from workbench.training.trainer import Event
 
 PAUSE_S = 5.0  # at least so long between two checkpoints at ends of epochs
 CANCELLED, STOPPED, FINISHED, RUNNING, DIVERGED = "cancelled", "stopped early", "finished", "running", "diverged"
@@ -37,7 +38,7 @@ class Recorder(Checkpoint):
     """
 
     def __init__(
-        self, run: Run, data: ImageSet, resumed: dict[str, Any] | None = None, cancel: threading.Event | None = None
+        self, run: Run, data: ImageSet, resumed: dict[str, Any] | None = None, cancel: Event | None = None
     ) -> None:
         self.run, self.data, self.resumed = run, data, resumed
         self.cancel = cancel or threading.Event()
@@ -134,8 +135,8 @@ class Recorder(Checkpoint):
             **ERROR_CHOICES,
         )
         model = config["model"]
-        told = {"title": "training history", "status": status, "model": model["name"], "classes": len(self.data.classes)}
-        return self.history.dataset({**attrs, **told, "preset": str(model.get("preset", "none"))})
+        told = {"status": status, "model": model["name"], "preset": str(model.get("preset", "none"))}
+        return self.history.dataset({**attrs, **told, "classes": len(self.data.classes)})
 
     def _state(self, trainer: pl.Trainer, module: TrainingModule) -> dict[str, Any]:
         schedules = [config.scheduler.state_dict() for config in trainer.lr_scheduler_configs]

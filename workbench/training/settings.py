@@ -137,7 +137,12 @@ def read_config(config: Mapping[str, Any]) -> tuple[dict[str, Any], Settings]:
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
         raise ValueError(f"the configuration's seed is {seed!r}; expected a whole number from 0 to 2**32 - 1")
     settings = Settings.read(training)
-    complete = {"model": dict(config["model"]), "data": dict(config["data"]), "training": settings.plain(), "seed": seed}
+    complete = {
+        "model": dict(config["model"]),
+        "data": dict(config["data"]),
+        "training": settings.plain(),
+        "seed": seed,
+    }
     try:
         return json.loads(json.dumps(complete, allow_nan=False)), settings
     except (TypeError, ValueError) as error:

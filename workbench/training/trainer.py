@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 
@@ -27,6 +27,16 @@ if TYPE_CHECKING:
 DONE = ("finished", "stopped early")
 
 
+class Event(Protocol):
+    """What tells a training to stop: a threading.Event, or anything that answers alike."""
+
+    def is_set(self) -> bool:
+        """Whether to stop."""
+
+    def set(self) -> None:
+        """Ask to stop."""
+
+
 def fit(
     config: Mapping[str, Any] | None,
     path: str | Path,
@@ -34,7 +44,7 @@ def fit(
     progress: bool | Callable[[float], None] = True,
     resume: bool | str = False,
     callbacks: Sequence[pl.Callback] = (),
-    cancel: threading.Event | None = None,
+    cancel: Event | None = None,
 ) -> Run:
     """Train a classifier and return its run folder.
 
@@ -72,7 +82,7 @@ def _train(
     state: dict[str, Any] | None,
     progress: bool | Callable[[float], None],
     callbacks: Sequence[pl.Callback],
-    stop: threading.Event,
+    stop: Event,
 ) -> None:
     import lightning.pytorch as pl
 
@@ -179,7 +189,7 @@ def _quiet_lightning() -> Iterator[None]:
 
 
 @contextmanager
-def _stop_gently(cancel: threading.Event | None) -> Iterator[threading.Event]:
+def _stop_gently(cancel: Event | None) -> Iterator[Event]:
     """An event that the first Ctrl-C sets; the second one interrupts at once. Lightning alone would end the process."""
     stop = cancel or threading.Event()
     if threading.current_thread() is not threading.main_thread():

@@ -1,0 +1,66 @@
+"""Facts about verdicts: computed from the stored Dataset, printed side by side, a failure is said."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from workbench.models import Claim, Method
+from workbench.training import verdict_table, verdicts
+
+DATASET = xr.Dataset(
+    {"test_accuracy": (("experiment", "seed"), [[1.0, 0.98, 0.99], [0.5, 0.5, 0.5]])},
+    {"experiment": ["partial", "full"], "seed": [0, 1, 2]},
+    {"fast": "false"},
+)
+
+
+def claim(identifier: str, experiment: str, says: Any, band: tuple[float, float], holds: bool) -> Claim:
+    def percent(dataset: xr.Dataset) -> np.ndarray:
+        return 100 * dataset.test_accuracy.sel(experiment=experiment).values
+
+    return Claim(identifier, f"{experiment} works", "table 1", says, "%", percent, band, lambda dataset: holds)
+
+
+def method(*claims: Claim) -> Method:
+    return Method("toy", "Toy", "A. Author", 2020, "0000.00000", "", "", claims=claims)
+
+
+TOY = method(claim("good", "partial", 100.0, (98, 100), True), claim("bad", "full", None, (90, 100), False))
+
+
+def test_a_verdict_holds_the_statistics_over_seeds() -> None:
+    good, bad = verdicts(DATASET, TOY)
+    assert good.values == (100.0, 98.0, 99.0)
+    assert (good.mean, good.sd, good.low, good.high) == (99.0, 1.0, 98.0, 100.0)
+    assert (good.in_band, good.reproduced) == (True, True)
+    assert (bad.in_band, bad.reproduced) == (False, False)
+
+
+def test_one_seed_has_no_spread() -> None:
+    (one,) = verdicts(DATASET.isel(seed=[0]), method(TOY.claims[0]))
+    assert np.isnan(one.sd)
+    assert "±" not in one.measured
+
+
+def test_the_table_says_paper_and_measurement_side_by_side() -> None:
+    table = verdict_table(TOY, DATASET)
+    good = next(line for line in table.splitlines() if line.startswith("good "))
+    assert "100 %" in good
+    assert "99 ± 1 [98, 100] %" in good
+    bad = next(line for line in table.splitlines() if line.startswith("bad "))
+    assert "no number" in bad
+    assert "not reproduced" in bad
+    assert "partial works (table 1)" in table
+    assert "3 seeds" in table
+
+
+def test_numbers_of_the_fast_mode_are_marked() -> None:
+    assert "short training" in verdict_table(TOY, DATASET.assign_attrs(fast="true"))
+    assert "short training" not in verdict_table(TOY, DATASET)
+
+
+def test_a_dataset_without_what_a_claim_reads_is_refused() -> None:
+    with pytest.raises(ValueError, match="the claim 'good' reads"):
+        verdicts(DATASET.sel(experiment=["full"]), TOY)

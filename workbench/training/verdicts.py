@@ -1,0 +1,120 @@
+"""The verdict on each claim: what the paper says, what we measured, and whether the sentence holds here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from workbench.models.method import Claim, Method
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+COLUMNS = ("claim", "paper says", "we measured", "our band", "in band", "reproduced")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One claim beside its measurement over seeds.
+
+    values      one number per seed, in `unit`; mean, sd (sample standard deviation; NaN for one seed), low and high
+                are theirs.
+    in_band     the mean lies in the band that our tests assert.
+    reproduced  the paper's sentence holds; it may be False, and that is a result.
+    """
+
+    claim: str
+    sentence: str
+    source: str
+    paper_says: float | str | None
+    unit: str
+    values: tuple[float, ...]
+    mean: float
+    sd: float
+    low: float
+    high: float
+    band: tuple[float, float]
+    in_band: bool
+    reproduced: bool
+
+    @property
+    def measured(self) -> str:
+        """Mean, spread and range in words.
+
+        >>> Verdict("c", "", "", None, "%", (98.0, 100.0), 99.0, 1.41, 98.0, 100.0, (98, 100), True, True).measured
+        '99 ± 1.4 [98, 100] %'
+        """
+        spread = f" ± {self.sd:.2g}" if self.sd == self.sd else ""
+        unit = "" if self.unit == "1" else f" {self.unit}"
+        return f"{self.mean:.4g}{spread} [{self.low:.4g}, {self.high:.4g}]{unit}"
+
+
+def verdicts(dataset: xr.Dataset, method: Method) -> list[Verdict]:
+    """One verdict per claim of the method, from a stored or a fresh claims Dataset.
+
+    Raises ValueError where the Dataset lacks what a claim reads.
+    """
+    return [_verdict(dataset, claim) for claim in method.claims]
+
+
+def verdict_table(method: Method, dataset: xr.Dataset) -> str:
+    """The verdicts as text: a table of claims and, below it, their sentences.
+
+    A measured band that was missed and a sentence that was not reproduced are said in words.
+    """
+    rows = verdicts(dataset, method)
+    cells = [COLUMNS] + [
+        (
+            row.claim,
+            _says(row),
+            row.measured,
+            f"[{row.band[0]:g}, {row.band[1]:g}]",
+            "yes" if row.in_band else "NO",
+            "yes" if row.reproduced else "not reproduced",
+        )
+        for row in rows
+    ]
+    widths = [max(len(line[column]) for line in cells) for column in range(len(COLUMNS))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in cells]
+    lines.insert(1, "  ".join("-" * width for width in widths))
+    seeds = dataset.sizes.get("seed", 0)
+    short = "short training: these numbers are not the claims'" if dataset.attrs.get("fast") == "true" else ""
+    told = [f"{method.title} ({method.authors}, {method.year}, arXiv {method.arxiv}); {seeds} seeds", short]
+    sentences = [f"{row.claim}: {row.sentence} ({row.source})" for row in rows]
+    return "\n".join([*filter(None, told), "", *lines, "", *sentences])
+
+
+def _says(row: Verdict) -> str:
+    if row.paper_says is None:
+        return "no number"
+    if isinstance(row.paper_says, str):
+        return f"{row.paper_says} {row.unit}"
+    return f"{row.paper_says:.4g}" + ("" if row.unit == "1" else f" {row.unit}")
+
+
+def _verdict(dataset: xr.Dataset, claim: Claim) -> Verdict:
+    import numpy as np
+
+    try:
+        values = np.atleast_1d(np.asarray(claim.measured(dataset), dtype=np.float64)).ravel()
+        reproduced = bool(claim.reproduced(dataset))
+    except KeyError as error:
+        raise ValueError(
+            f"the claim {claim.id!r} reads {error}, which the Dataset does not have; reproduce the method again"
+        ) from error
+    mean = float(values.mean())
+    return Verdict(
+        claim=claim.id,
+        sentence=claim.sentence,
+        source=claim.source,
+        paper_says=claim.paper_says,
+        unit=claim.unit,
+        values=tuple(values.tolist()),
+        mean=mean,
+        sd=float(values.std(ddof=1)) if len(values) > 1 else float("nan"),
+        low=float(values.min()),
+        high=float(values.max()),
+        band=claim.band,
+        in_band=bool(claim.band[0] <= mean <= claim.band[1]),
+        reproduced=reproduced,
+    )
