@@ -21,6 +21,9 @@ SPLIT = 1e-6
 INTERVAL_COVERAGE = 0.03
 # Measures: CPU seconds in which the checker must find a broken three-layer network.
 CHECK_SECONDS = 1.0
+# Measures: error over output floor of a strict C8 network with band-limited kernels; measured 0.9-1.3, and 3-4.6
+# with kernels that alias (45 degrees, bicubic, centre disc, inputs smooth to 2 px and more).
+BAND_LIMITED = 1.7
 # Measures: overlap of arcs counted on 200,000 angles against its formula.
 ARC_BRUTE_FORCE = 3e-4
 # Measures: a partial layer's relative error against sqrt(2 delta); random kernels weigh the angles unevenly.

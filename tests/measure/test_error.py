@@ -9,9 +9,11 @@ import torch
 from torch import nn
 
 from tests.measure.toys import ConvC4, LiftC4, Mean, Nosy, Pointwise, c4_net
-from tests.tolerances import EXACT, INTERVAL_COVERAGE, SEPARATION, SPLIT
+from tests.tolerances import BAND_LIMITED, EXACT, INTERVAL_COVERAGE, SEPARATION, SPLIT
 from workbench.actions import disc_mask, smooth, transform_image, transform_signal
 from workbench.groups import O2, SO2, C, D, GroupSignal, Plane, Translation
+from workbench.kernels import KernelSpec
+from workbench.layers import GroupConv, GroupReLU, LiftingConv
 from workbench.measure import Cancelled, equivariance_error, orbit
 from workbench.measure.dataset import validate
 from workbench.measure.sweep import statistics
@@ -96,6 +98,24 @@ def test_the_error_of_a_pointwise_relu_falls_as_the_input_gets_smoother() -> Non
         for s in (0.0, 1.0, 2.0, 3.0)
     ]
     assert errors == sorted(errors, reverse=True)
+
+
+def strict_c8(omega0: float) -> nn.Sequential:
+    torch.manual_seed(0)
+    options = {"group": "C(8)", "kernel": KernelSpec(omega0=omega0)}
+    layers = LiftingConv(1, 4, 7, **options), GroupReLU(), GroupConv(4, 4, 5, **options)
+    return nn.Sequential(*layers).double()
+
+
+@pytest.mark.parametrize("sigma", [2.0, 3.0])
+def test_n2_band_limited_strict_layers_stay_near_the_output_floor_and_aliasing_ones_do_not(sigma: float) -> None:
+    noise = torch.randn(4, 1, 33, 33, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    elements = torch.tensor([[math.pi / 4]], dtype=torch.float64)
+    ratio = {}
+    for omega0 in (3.0, 10.0):
+        ds = equivariance_error(strict_c8(omega0), smooth(noise, sigma), "SO2", elements, mask="centre")
+        ratio[omega0] = ds.error_mean.item() / ds.output_floor_mean.item()
+    assert ratio[3.0] <= BAND_LIMITED < ratio[10.0]
 
 
 def test_the_absolute_error_of_an_added_constant_pattern_is_known() -> None:

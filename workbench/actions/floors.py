@@ -37,7 +37,7 @@ def round_trip_floor(
     rows = rows if rows.ndim == 2 else rows.unsqueeze(0)
     there = act(x.reshape(1, -1, *x.shape[-2:]), rows, group, resampler, padding)
     back = act(there, group.inverse(rows), group, resampler, padding).view(len(rows), *x.shape)
-    weight = named_mask(mask, x.shape[-2], x.shape[-1], x.dtype)
+    weight = named_mask(mask, x.shape[-2], x.shape[-1], x.dtype).to(x.device)
     change = torch.linalg.vector_norm(((back - x) * weight).flatten(2), dim=-1)
     size = torch.linalg.vector_norm((x * weight).flatten(1), dim=-1)
     floor = change / (size + torch.finfo(x.dtype).tiny)

@@ -41,7 +41,7 @@ def rotate_fourier(x: Tensor, matrix: Tensor, shift: Tensor, padding: str) -> Te
         [move(wide[e if len(wide) > 1 else 0], _quarter(turns[e]), still, padding) for e in range(len(matrix))]
     )
     turned = _shears(quarter, rest)
-    flipped = torch.where((mirror < 0).view(-1, 1, 1, 1), turned.flip(-1), turned)
+    flipped = torch.where((mirror < 0).view(-1, 1, 1, 1).to(x.device), turned.flip(-1), turned)
     if bool((shift != 0).any()):
         flipped = _translate(flipped, shift.to(x))
     return flipped[..., margin : margin + size, margin : margin + size]

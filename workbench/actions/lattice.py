@@ -11,7 +11,7 @@ TOLERANCE = 1e-6  # radians or pixels: 2 pi in float32 is off by 2e-7, and movin
 
 
 def affine(elements: Tensor, group: Group) -> tuple[Tensor, Tensor]:
-    """Linear part ``(E, 2, 2)`` and shift ``(E, 2)`` in pixels of ``elements (E, element_dim)``, in float64.
+    """Linear part ``(E, 2, 2)`` and shift ``(E, 2)`` in pixels of ``elements (E, element_dim)``, float64 on the CPU.
 
     Both act on ``(x, y)`` with x to the right, y up and the origin at the centre of the image.
 
@@ -29,7 +29,7 @@ def affine(elements: Tensor, group: Group) -> tuple[Tensor, Tensor]:
             f"elements of {group.name} with NaN or infinite numbers were given; expected finite ones; "
             "remove the rows that are not finite."
         )
-    elements = elements.detach().double()
+    elements = elements.detach().double().cpu()
     matrix = group.matrix(elements)
     shift = group.act(elements, elements.new_zeros(len(elements), 2))
     return matrix, shift

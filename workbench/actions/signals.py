@@ -60,7 +60,9 @@ def transform_signal(
             "a signal with gate weights was given with an element that does not map its elements onto "
             "themselves; expected one that permutes them; open every gate, or use a lattice angle."
         )
-    return GroupSignal(values, signal.elements, signal.group, signal.weights[source[0]], signal.uniform)
+    return GroupSignal(
+        values, signal.elements, signal.group, signal.weights[source[0].to(signal.weights.device)], signal.uniform
+    )
 
 
 def transform_signals(
@@ -88,7 +90,7 @@ def transform_signals(
 def _move_group_axis(values: Tensor, signal: GroupSignal, matrix: Tensor) -> Tensor:
     """Values at h taken from g^-1 h along the group axis of ``(E, B, C, G, H, W)``, g in ``matrix (E, 2, 2)``."""
     source, exact = permutations(signal, matrix)
-    still = source == torch.arange(source.shape[1], device=source.device)
+    still = source == torch.arange(source.shape[1])
     if bool((exact & still.all(1)).all()):
         return values
     moved = torch.empty_like(values)
@@ -101,7 +103,7 @@ def _move_group_axis(values: Tensor, signal: GroupSignal, matrix: Tensor) -> Ten
             return mixed
         moved[rest] = mixed
     for e in exact.nonzero().flatten().tolist():
-        moved[e] = values[e].index_select(2, source[e])
+        moved[e] = values[e].index_select(2, source[e].to(values.device))
     return moved
 
 
@@ -110,7 +112,7 @@ def permutations(signal: GroupSignal, matrix: Tensor) -> tuple[Tensor, Tensor]:
     angle, mirror, wanted_angle, wanted_mirror = _wanted(signal, matrix)
     gap = (torch.remainder(wanted_angle[..., None] - angle + math.pi, 2 * math.pi) - math.pi).abs()
     distance, source = torch.where(wanted_mirror[..., None] == mirror, gap, torch.inf).min(-1)
-    return source.to(signal.values.device), (distance < _MATCH).all(-1)
+    return source, (distance < _MATCH).all(-1)
 
 
 def interpolation(signal: GroupSignal, matrix: Tensor) -> Tensor:
@@ -138,8 +140,8 @@ def interpolation(signal: GroupSignal, matrix: Tensor) -> Tensor:
 
 def _wanted(signal: GroupSignal, matrix: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Angle and mirror of each element h ``(G,)``, and of each g^-1 h ``(E, G)``, in float64."""
-    own = signal.group.matrix(signal.elements.detach().double())
-    wanted = torch.linalg.inv(matrix).to(own).unsqueeze(1) @ own
+    own = signal.group.matrix(signal.elements.detach().double().cpu())
+    wanted = torch.linalg.inv(matrix.cpu()).unsqueeze(1) @ own
     return *angle_and_mirror(own), *angle_and_mirror(wanted)
 
 

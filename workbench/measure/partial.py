@@ -76,7 +76,9 @@ def predicted_loss(distribution: Any, elements: Tensor) -> tuple[np.ndarray, np.
     if distribution is None:
         return np.zeros(len(elements)), np.zeros(len(elements))
     group: Group = distribution.group
-    grid = group.grid(group.order or _QUADRATURE, offset=0.0 if group.order else 0.5, dtype=torch.float64)
+    device = next(distribution.parameters()).device
+    elements = elements.to(device)
+    grid = group.grid(group.order or _QUADRATURE, 0.0 if group.order else 0.5, torch.float64, device)
     with torch.no_grad():
         density = distribution.density(grid).double()
         back = group.inverse(elements.double())[:, None]
@@ -84,7 +86,7 @@ def predicted_loss(distribution: Any, elements: Tensor) -> tuple[np.ndarray, np.
     difference = density - moved
     lost = difference.abs().mean(-1) / 2
     error = (difference.square().mean(-1) / density.square().mean()).sqrt()
-    return lost.numpy(), error.numpy()
+    return lost.cpu().numpy(), error.cpu().numpy()
 
 
 def partial_layer_error(
