@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from workbench.actions import transform_image
 from workbench.explorers._networks import positions
-from workbench.groups import SO2, GroupSignal
-from workbench.measure.compare import Action
+from workbench.groups import SO2
+from workbench.measure.compare import Action, tensor_of
 from workbench.measure.dataset import labelled
 from workbench.measure.error import equivariance_error
 from workbench.measure.orbit import orbit
@@ -109,8 +109,10 @@ def both_ways(model: nn.Module, image: Tensor, layer: int, angle_deg: float, res
     where = layer_name(model, layer)
     upright, moved = (_output(model, x, where) for x in (image, turned))
     size = (image.shape[-2], image.shape[-1])
-    wanted = Action(angle[None], SO2(), resampler, OUTSIDE, MASK, size).there(upright)[0, 0]
-    got = (moved.values if isinstance(moved, GroupSignal) else moved)[0]
+    action = Action(angle[None], SO2(), resampler, OUTSIDE, MASK, size)
+    here, there = action.windows(upright)  # a partial layer answers on its arc only
+    wanted = (action.there(upright) * there)[0, 0]
+    got = (tensor_of(moved)[None] * here)[0, 0]
     variables: dict[str, Any] = {
         "angle_shown_deg": labelled((), float(angle_deg), "input turned by", "degrees"),
         "input_map": labelled(("input_y", "input_x"), turned[0, 0], "The picture, turned"),

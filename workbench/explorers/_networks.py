@@ -3,29 +3,24 @@
 from __future__ import annotations
 
 import copy
-import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from workbench.datasets import ImageSet, load
-from workbench.explorers._runs import run_path, trained_model
+from workbench.explorers._runs import config, image_set, run_names, run_path, seeded, trained_model
 from workbench.groups import GroupSignal
 from workbench.layers import group_layers, set_n
 from workbench.measure.probe import named_layers, why_not
-from workbench.models import build_model
 
-UNTRAINED = "untrained"
-"""The name of the demonstration network with seeded random weights: equivariance does not come from training."""
-DEMO = {"name": "partial_gcnn", "preset": "demo_strict"}
-PLAIN = {**DEMO, "group": "C(1)", "n": 1}
+PLAIN = {"name": "plain_cnn"}
 SIZES = (16, 28, 32, 64, 96, 224)
 """Image sizes tried on a reader's own model, in pixels."""
-_building = threading.Lock()  # weights are drawn from torch's global generator
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,33 +71,27 @@ def own_model(given: object) -> OwnModel:
 
 
 @lru_cache(maxsize=32)
-def network(name: str, n: int) -> nn.Module:
-    """A stored run's network or the untrained one, with `n` elements where its group allows it; do not train it."""
-    model = copy.deepcopy(untrained() if name == UNTRAINED else trained_model(run_path(name)))
-    try:
+def network(path: Path | None, n: int) -> nn.Module:
+    """A run's network, or the untrained one, with `n` elements where its group allows it; shared, do not train it."""
+    model = copy.deepcopy(trained_model(path))
+    with suppress(ValueError):  # a finite group, or learned gates, have their own number of elements
         set_n(model, n)
-    except ValueError:  # a finite group has its own number of elements
-        return model
     return model
 
 
+def plain_beside(path: Path | None) -> tuple[str, nn.Module]:
+    """The plain network to show beside a run: one trained on the same data where it is stored, and its name."""
+    data = config(path)["data"]
+    for name in run_names():
+        other = config(run_path(name))
+        if other["model"]["name"] == PLAIN["name"] and other["data"] == data:
+            return "plain network", trained_model(run_path(name))
+    return "plain, untrained", _plain_untrained(image_set(path).image_shape[0])
+
+
 @lru_cache(maxsize=4)
-def untrained(plain: bool = False) -> nn.Module:
-    """The demonstration network, or the same backbone without a group, with seeded random weights."""
-    with _building, torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        return build_model(PLAIN if plain else DEMO).eval().requires_grad_(False)
-
-
-@lru_cache(maxsize=16)
-def image_set(name: str) -> ImageSet:
-    """The data that a network was trained on: its pictures are standardised alike."""
-    if name == UNTRAINED:
-        return load("digits")
-    from workbench.training import Run
-
-    config = dict(Run(run_path(name)).config["data"])
-    return load(config.pop("name"), **config)
+def _plain_untrained(channels: int) -> nn.Module:
+    return seeded({**PLAIN, "in_channels": channels})
 
 
 def shuffled(model: nn.Module, seed: int = 0) -> nn.Module:
@@ -125,7 +114,7 @@ def shuffled(model: nn.Module, seed: int = 0) -> nn.Module:
 
 
 class _Disorder(nn.Module):
-    """A group layer whose kernels, generated once, have their taps permuted for every output element."""
+    """A group layer on its whole grid whose kernels, generated once, have their taps permuted for every element."""
 
     def __init__(self, layer: Any, seed: int) -> None:
         super().__init__()
@@ -135,14 +124,14 @@ class _Disorder(nn.Module):
     def forward(self, x: Tensor | GroupSignal) -> GroupSignal:
         layer = self.layer
         inputs = x.elements if isinstance(x, GroupSignal) else None
-        drawn = layer.draw()
-        if self._kept is None or self._kept[0] is not inputs:
-            self._kept = inputs, self._weight(layer.bank(drawn.elements, inputs))
+        elements = layer.group.grid(layer.group.order or layer.n)
+        if self._kept is None or not _alike(self._kept[0], inputs):
+            self._kept = inputs, self._weight(layer.bank(elements, inputs))
         values = x.folded() if isinstance(x, GroupSignal) else x
         out = functional.conv2d(values, self._kept[1], stride=layer.stride, padding=layer.padding)
-        values = out.unflatten(1, (layer.out_channels, len(drawn.elements)))
+        values = out.unflatten(1, (layer.out_channels, len(elements)))
         bias = 0 if layer.bias is None else layer.bias[:, None, None, None]
-        return GroupSignal(values + bias, drawn.elements, layer.group, drawn.weights, drawn.uniform)
+        return GroupSignal(values + bias, elements, layer.group)
 
     def _weight(self, bank: Tensor) -> Tensor:
         """`(C_out, S_out, C_in, S_in, k*k)` in disorder, as one convolution's weight."""
@@ -150,6 +139,10 @@ class _Disorder(nn.Module):
         order = torch.stack([torch.randperm(bank.shape[-1], generator=generator) for _ in range(bank.shape[1])])
         mixed = bank.gather(-1, order[None, :, None, None].expand_as(bank)).flatten(2, 3).flatten(0, 1)
         return mixed.unflatten(-1, (self.layer.kernel_size, self.layer.kernel_size))
+
+
+def _alike(one: Tensor | None, other: Tensor | None) -> bool:
+    return one is other if one is None or other is None else torch.equal(one, other)
 
 
 def positions(model: nn.Module) -> list[str]:

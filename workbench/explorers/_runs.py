@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import threading
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from workbench.datasets import checked_path, data_folder
+import torch
+
+from workbench.datasets import ImageSet, checked_path, data_folder, load
+from workbench.measure.provenance import provenance
+from workbench.models import build_model
+from workbench.training import Run
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -14,35 +20,64 @@ if TYPE_CHECKING:
 
 RUNS = "runs"
 DEEPEST = 3
+UNTRAINED = "untrained"
+"""Name of the demonstration network with seeded random weights; it is always there."""
+DEMO = {"name": "partial_gcnn", "preset": "demo"}
+_building = threading.Lock()  # weights are drawn from torch's global generator
 
 
 def run_names() -> list[str]:
     """Names of the stored runs relative to data/runs, in order; empty where none was trained yet."""
     folder = data_folder() / RUNS
-    found = (
-        path.parent
-        for depth in range(1, DEEPEST + 1)
-        for path in folder.glob("/".join(["*"] * depth + ["config.json"]))
-    )
-    return sorted(path.relative_to(folder).as_posix() for path in found)
+    levels = ("/".join(["*"] * depth + ["config.json"]) for depth in range(1, DEEPEST + 1))
+    return sorted(path.parent.relative_to(folder).as_posix() for level in levels for path in folder.glob(level))
 
 
-def run_path(name: str) -> Path:
-    """The folder of a stored run; a name that leads out of data/runs is refused."""
-    return checked_path(data_folder() / RUNS, name)
+def run_choices() -> dict[str, str]:
+    """Labels and names for a menu: every stored run, and last the untrained network."""
+    return {**{name.replace("/", ", "): name for name in run_names()}, "untrained, random weights": UNTRAINED}
+
+
+def run_path(name: str) -> Path | None:
+    """The folder of a stored run, `None` for the untrained network; a name that leads out of data/runs is refused."""
+    return None if name == UNTRAINED else checked_path(data_folder() / RUNS, name)
 
 
 @lru_cache(maxsize=64)
-def trained_model(path: Path) -> nn.Module:
-    """The network of a run, in evaluation mode; shared, do not train it."""
-    from workbench.training import Run
+def config(path: Path | None) -> dict[str, Any]:
+    """The configuration of a run: model, data, training, seed; do not change it."""
+    return {"model": DEMO, "data": {"name": "digits"}, "seed": 0} if path is None else Run(path).config
 
+
+@lru_cache(maxsize=64)
+def trained_model(path: Path | None) -> nn.Module:
+    """The network of a run, in evaluation mode; shared, do not train it."""
+    if path is None:
+        return seeded(DEMO)
     return Run(path).model().requires_grad_(False)
 
 
-@lru_cache(maxsize=64)
-def history(path: Path) -> xr.Dataset:
-    """The labelled history of a run; shared, do not change it."""
-    from workbench.training import Run
+def seeded(model: dict[str, Any], seed: int = 0) -> nn.Module:
+    """A network with random weights from a seed, in evaluation mode; the global generator is left as it was."""
+    with _building, torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return build_model(model).eval().requires_grad_(False)
 
-    return Run(path).history()
+
+@lru_cache(maxsize=64)
+def history(path: Path | None) -> xr.Dataset:
+    """The labelled history of a run; shared, do not change it. The untrained network has the epoch 0 only."""
+    if path is not None:
+        return Run(path).history()
+    from workbench.training.history import History, learned_symmetry
+
+    start = History()
+    start.add(epoch=0, layers=learned_symmetry(trained_model(None)))
+    return start.dataset(provenance("learned_symmetry", seed=0, dtype="float32", preset="demo", status="untrained"))
+
+
+@lru_cache(maxsize=16)
+def image_set(path: Path | None) -> ImageSet:
+    """The data that a network was trained on, with which its pictures are standardised; do not change it."""
+    options = dict(config(path)["data"])
+    return load(options.pop("name"), **options)

@@ -12,17 +12,9 @@ from torch import Tensor, nn
 from workbench.actions import smooth
 from workbench.explorers._both_ways import both_ways, overlay, sweep
 from workbench.explorers._explorer import Explorer
-from workbench.explorers._networks import (
-    UNTRAINED,
-    OwnModel,
-    image_set,
-    network,
-    own_model,
-    shuffled,
-    untrained,
-)
+from workbench.explorers._networks import OwnModel, network, own_model, plain_beside, shuffled
 from workbench.explorers._pictures import PICTURES, own_picture, pictures
-from workbench.explorers._runs import run_names
+from workbench.explorers._runs import UNTRAINED, image_set, run_choices, run_path
 from workbench.measure.compare import FORMS
 from workbench.measure.dataset import labelled
 from workbench.views.equivariance import orbit_error
@@ -123,7 +115,7 @@ class EquivarianceExplorer(Explorer):
 
     def __init__(self, **values: Any) -> None:
         super().__init__()
-        self.param.network.objects = {**{name: name for name in run_names()}, "untrained, random weights": UNTRAINED}
+        self.param.network.objects = run_choices()
         self.set(**values)
 
     def set_image(self, image: object) -> None:
@@ -137,12 +129,12 @@ class EquivarianceExplorer(Explorer):
     def compute(self) -> xr.Dataset:
         """The curves of the network and its controls, and both ways of turning at the present angle."""
         own: OwnModel | None = self.attached.get("model")
-        model = own.module if own else network(self.network, self.n)
+        model = own.module if own else network(run_path(self.network), self.n)
         images, shown = self._images(own)
         curves = self._curves(model, own, images)
         ds = curves.assign(both_ways(model, images[:1], self.layer, self.angle_deg, self.resampler))
         if "scores" in ds:
-            classes = image_set(self.network).classes
+            classes = image_set(run_path(self.network)).classes
             known = not own and len(classes) == ds.sizes["score"]
             names = classes if known else [str(at) for at in range(ds.sizes["score"])]
             ds = ds.assign_coords(score=labelled("score", list(names), "class"))
@@ -157,16 +149,17 @@ class EquivarianceExplorer(Explorer):
     def _images(self, own: OwnModel | None) -> tuple[Tensor, str]:
         """Standardised, blurred pictures `(B, C, H, W)`, and how many of how many they are."""
         given = self.attached.get("image")
-        data = image_set(UNTRAINED if own else self.network)
+        data = image_set(None if own else run_path(self.network))
         channels, size = (own.channels, own.size) if own else (data.image_shape[0], data.image_shape[-1])
         if given is None:
             chosen, of = pictures(self.picture, size, SAMPLES)
             shown = f"showing {len(chosen)} of {of} test pictures"
         else:
             chosen, shown = torch.from_numpy(own_picture(given, size))[None, None], ""
-        if data.image_shape[0] == 1:
+        chosen = chosen.expand(-1, channels, -1, -1)
+        if channels == data.image_shape[0]:
             chosen = data.standardise(chosen)
-        return smooth(chosen.expand(-1, channels, -1, -1), self.sigma_px), shown
+        return smooth(chosen, self.sigma_px), shown
 
     def _curves(self, model: nn.Module, own: OwnModel | None, images: Tensor) -> xr.Dataset:
         """The sweep at rest where it is kept, otherwise a coarse one of the network alone while a control moves."""
@@ -177,7 +170,7 @@ class EquivarianceExplorer(Explorer):
             kept = self._results.get(("curves", True, *key))
         if kept is not None:
             return kept
-        models = {SHOWN: model} if self.coarse else {SHOWN: model, **controls(model, own)}
+        models = {SHOWN: model} if self.coarse else {SHOWN: model, **self._controls(model, own)}
         curves = sweep(
             models,
             images[:1] if self.coarse else images,
@@ -191,11 +184,11 @@ class EquivarianceExplorer(Explorer):
         self._results.put(("curves", self.coarse, *key), curves)
         return curves
 
+    def _controls(self, model: nn.Module, own: OwnModel | None) -> dict[str, nn.Module]:
+        """What should fail beside a network: one without a group, and the network itself in disorder."""
+        fits = own is None or (own.channels, own.size) == (1, DEMO_SIZE)
+        plain = dict([plain_beside(None if own else run_path(self.network))]) if fits else {}
+        return {**plain, "kernels in disorder": shuffled(model)}
+
 
 EXPLORER = EquivarianceExplorer
-
-
-def controls(model: nn.Module, own: OwnModel | None) -> dict[str, nn.Module]:
-    """What should fail beside a network: the demonstration backbone without a group, and the network in disorder."""
-    plain = {} if own and (own.channels, own.size) != (1, DEMO_SIZE) else {"plain network": untrained(plain=True)}
-    return {**plain, "kernels in disorder": shuffled(model)}

@@ -14,7 +14,7 @@ from torch import nn
 
 from workbench.explorers._explorer import Explorer
 from workbench.explorers._published import published_arcs
-from workbench.explorers._runs import history, run_names, run_path, trained_model
+from workbench.explorers._runs import UNTRAINED, history, run_choices, run_path, trained_model
 from workbench.groups import Group, UniformArc
 from workbench.layers import group_layers
 from workbench.measure.dataset import labelled
@@ -44,8 +44,8 @@ class SymmetryExplorer(Explorer):
     )
 
     run = param.Selector(
-        objects=[""],
-        default="",
+        objects={"untrained, random weights": UNTRAINED},
+        default=UNTRAINED,
         label="Trained network",
         doc="Which trained network is shown: the data it saw, whether it could give up symmetry, and its seed.",
     )
@@ -77,18 +77,13 @@ class SymmetryExplorer(Explorer):
 
     def __init__(self, **values: Any) -> None:
         super().__init__()
-        names = run_names()
-        self.param.run.objects = names or [""]
-        self.run = next((name for name in names if PREFERRED in name and "full" not in name), (names or [""])[0])
+        self.param.run.objects = run_choices()
+        names = list(run_choices().values())
+        self.run = next((name for name in names if PREFERRED in name and "full" not in name), names[0])
         self.set(**values)
 
     def compute(self) -> xr.Dataset:
         """Read the run at the chosen moment; nothing is computed but positions."""
-        if not self.run:
-            raise FileNotFoundError(
-                "no trained run is stored under data/runs; expected the runs that ship with the workbench; "
-                "remake them with: workbench reproduce partial_gcnn"
-            )
         whole = course(run_path(self.run))
         at = round(self.moment_percent / 100 * (whole.sizes["epoch"] - 1))
         shown = at_moment(whole, at, self.n)
@@ -107,7 +102,7 @@ EXPLORER = SymmetryExplorer
 
 
 @lru_cache(maxsize=64)
-def course(path: Path) -> xr.Dataset:
+def course(path: Path | None) -> xr.Dataset:
     """The whole training of a run, layer by layer, lifting included; shared, do not change it.
 
     Returns:
