@@ -12,6 +12,8 @@ from workbench.kernels.calibration import calibrate
 from workbench.kernels.geometry import Plan, disc_mask, plan, tap_offsets, turn_permutation
 from workbench.kernels.networks import KernelSpec, make_network
 
+ROUNDING = 1e-5  # radians: more than float32 loses in a product of elements, less than any grid step
+
 
 class KernelBank(nn.Module):
     r"""Kernels k(h^{-1} x, h^{-1} \tilde h) for all output elements h and input elements \tilde h.
@@ -78,7 +80,8 @@ class KernelBank(nn.Module):
         if self.spec.encoding == "periodic":
             encoded = torch.cat([torch.cos(angle), torch.sin(angle)], -1)
         else:
-            encoded = torch.remainder(angle, 2 * math.pi) / math.pi - 1
+            # An angle of 0 that rounding made -1e-7 belongs to this side of the jump, not to 2 pi.
+            encoded = (torch.remainder(angle + ROUNDING, 2 * math.pi) - ROUNDING) / math.pi - 1
         return torch.cat([encoded, relative[..., 1:]], -1)
 
     def _plan(self, n_out: int, n_in: int, uniform: bool) -> Plan:
