@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from workbench.training.snapshots import as_variables
+
 if TYPE_CHECKING:
     import xarray as xr
 
@@ -69,7 +71,7 @@ class History:
         self.results = results or {}
 
     def add(self, **row: Any) -> None:
-        """Append one epoch: scalars by name and `layers`, the result of `learned_symmetry`."""
+        """Append one epoch: scalars by name, `layers` from `learned_symmetry`, maybe `kernels` from a snapshot."""
         self.rows.append(row)
 
     def state(self) -> dict[str, Any]:
@@ -77,7 +79,10 @@ class History:
         return {"rows": [dict(row) for row in self.rows], "results": dict(self.results)}
 
     def dataset(self, attrs: Mapping[str, Any]) -> xr.Dataset:
-        """Dims: epoch (1, 2, ...) and layer; epochs where the error was not measured hold NaN there."""
+        """Dims: epoch (1, 2, ...), layer and those of the kernels' snapshots.
+
+        Epochs where the error was not measured hold NaN there.
+        """
         import xarray as xr
 
         epochs = np.asarray([row["epoch"] for row in self.rows], dtype=np.int64)
@@ -97,7 +102,8 @@ class History:
         for name, (words, units) in RESULTS.items():
             value = np.float64(self.results.get(name, NAN))
             variables[name] = ((), value, {"long_name": words, "units": units})
-        return xr.Dataset(variables, coords, dict(attrs))
+        kernels, kernel_coords = as_variables(self.rows)
+        return xr.Dataset({**variables, **kernels}, {**coords, **kernel_coords}, dict(attrs))
 
 
 def parameter_count(model: nn.Module) -> int:

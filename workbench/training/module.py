@@ -81,12 +81,13 @@ class TrainingModule(pl.LightningModule):
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         """Loss of one batch: images (B, C, H, W), labels (B,)."""
         images, labels = batch
+        penalty: Tensor | float = 0.0
         if self.settings.weight_decay:
             with KernelNorms(self.model) as norms:
                 logits = self.model(images)
             penalty = self.settings.weight_decay * norms.total()
         else:
-            logits, penalty = self.model(images), 0.0
+            logits = self.model(images)
         check_logits(logits, len(labels))
         cross_entropy = nn.functional.cross_entropy(logits, labels)
         if self.settings.monotone:

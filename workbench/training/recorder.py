@@ -7,7 +7,6 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import lightning.pytorch as pl
-import numpy as np
 import torch
 from lightning.pytorch.callbacks import Checkpoint
 
@@ -17,6 +16,7 @@ from workbench.training.module import TrainingModule
 from workbench.training.probe import ERROR_CHOICES, orbit_error
 from workbench.training.randomness import random_state, set_random_state
 from workbench.training.run import Run
+from workbench.training.snapshots import kernel_snapshot, snapshot_epochs
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -171,7 +171,10 @@ class Recorder(Checkpoint):
         images, labels = self.data.splits["validation"]
         if len(images):
             row["validation_loss"], row["validation_accuracy"] = evaluate(module.model, images, labels)
-        if epoch in error_epochs(self.run.settings.epochs, self.run.settings.error_points):
+        settings = self.run.settings
+        if epoch in snapshot_epochs(settings.epochs, settings.snapshots):
+            row["kernels"] = kernel_snapshot(module.model)
+        if epoch in snapshot_epochs(settings.epochs, settings.error_points):
             with evaluation_mode(module.model):
                 row["error"], row["error_sem"] = orbit_error(module.model, self.data)
         row["seconds"] = self._seconds()
@@ -193,15 +196,6 @@ class Recorder(Checkpoint):
         if len(self.data.splits["test"][0]):
             results["test_loss"], results["test_accuracy"] = evaluate(module.model, *self.data.splits["test"])
         return results
-
-
-def error_epochs(epochs: int, points: int) -> set[int]:
-    """At most `points` epochs, evenly spread, the first and the last among them.
-
-    >>> sorted(error_epochs(40, 4))
-    [1, 14, 27, 40]
-    """
-    return {int(epoch) for epoch in np.linspace(1, epochs, min(points, epochs)).round()}
 
 
 def _ours(module: pl.LightningModule) -> TrainingModule:

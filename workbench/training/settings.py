@@ -67,6 +67,7 @@ class Settings:
     device            "auto", "cpu" or "gpu".
     checkpoint_steps  write a checkpoint each so many steps; without it at ends of epochs, a few seconds apart.
     error_points      measure the equivariance error at so many epochs (0: never), evenly spread.
+    snapshots         keep a few kernels of every layer at so many epochs (0: never), evenly spread.
 
     Defaults follow Romero & Lohit 2022 (arXiv 2110.10211) where the released code has the setting.
 
@@ -91,6 +92,7 @@ class Settings:
     device: str = _setting("auto", _one_of(*DEVICES))
     checkpoint_steps: int | None = _setting(None, _whole(1), optional=True)
     error_points: int = _setting(10, _whole(0))
+    snapshots: int = _setting(50, _whole(0))
 
     @classmethod
     def read(cls, given: Mapping[str, Any]) -> Settings:
