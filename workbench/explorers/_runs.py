@@ -26,16 +26,38 @@ DEMO = {"name": "partial_gcnn", "preset": "demo"}
 _building = threading.Lock()  # weights are drawn from torch's global generator
 
 
-def run_names() -> list[str]:
+def run_names() -> tuple[str, ...]:
     """Names of the stored runs relative to data/runs, in order; empty where none was trained yet."""
     folder = data_folder() / RUNS
+    return _found(folder, folder.stat().st_mtime_ns) if folder.is_dir() else ()
+
+
+@lru_cache(maxsize=8)
+def _found(folder: Path, changed: int) -> tuple[str, ...]:
+    """Looked up once for each state of the folder: a copy of an explorer is made at every move of a slider."""
     levels = ("/".join(["*"] * depth + ["config.json"]) for depth in range(1, DEEPEST + 1))
-    return sorted(path.parent.relative_to(folder).as_posix() for level in levels for path in folder.glob(level))
+    return tuple(sorted(path.parent.relative_to(folder).as_posix() for level in levels for path in folder.glob(level)))
 
 
-def run_choices() -> dict[str, str]:
-    """Labels and names for a menu: every stored run, and last the untrained network."""
-    return {**{name.replace("/", ", "): name for name in run_names()}, "untrained, random weights": UNTRAINED}
+def run_choices(but: tuple[str, ...] = ()) -> dict[str, str]:
+    """Labels and names for a menu: every stored run whose model is not one of `but`, and last the untrained network."""
+    fitting = [name for name in run_names() if config(run_path(name))["model"]["name"] not in but]
+    return {**{in_words(name): name for name in fitting}, "untrained, random weights": UNTRAINED}
+
+
+def in_words(name: str) -> str:
+    """The name of a run for a menu.
+
+    >>> in_words("six_180_partial/seed-0")
+    'six 180 partial, seed 0'
+    """
+    return name.replace("/", ", ").replace("_", " ").replace("-", " ")
+
+
+def preferred(choices: dict[str, str], *parts: str) -> str:
+    """The first run whose name holds all parts, otherwise the last choice, which is always there."""
+    names = list(choices.values())
+    return next((name for name in names if all(part in name for part in parts)), names[-1])
 
 
 def run_path(name: str) -> Path | None:

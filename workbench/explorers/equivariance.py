@@ -14,11 +14,12 @@ from workbench.explorers._both_ways import both_ways, overlay, sweep
 from workbench.explorers._explorer import Explorer
 from workbench.explorers._networks import OwnModel, network, own_model, plain_beside, shuffled
 from workbench.explorers._pictures import PICTURES, own_picture, pictures
-from workbench.explorers._runs import UNTRAINED, image_set, run_choices, run_path
+from workbench.explorers._runs import UNTRAINED, image_set, preferred, run_choices, run_path
 from workbench.measure.compare import FORMS
 from workbench.measure.dataset import labelled
 from workbench.views.equivariance import orbit_error
 
+PREFERRED = ("rotated", "strict")
 SHOWN = "the network"
 SAMPLES = 4
 DEMO_SIZE = 16
@@ -115,7 +116,9 @@ class EquivarianceExplorer(Explorer):
 
     def __init__(self, **values: Any) -> None:
         super().__init__()
-        self.param.network.objects = run_choices()
+        choices = run_choices()
+        self.param.network.objects = choices
+        self.network = preferred(choices, *PREFERRED)
         self.set(**values)
 
     def set_image(self, image: object) -> None:

@@ -14,16 +14,16 @@ from torch import nn
 
 from workbench.explorers._explorer import Explorer
 from workbench.explorers._published import published_arcs
-from workbench.explorers._runs import UNTRAINED, history, run_choices, run_path, trained_model
+from workbench.explorers._runs import UNTRAINED, history, preferred, run_choices, run_path, trained_model
 from workbench.groups import Group, UniformArc
 from workbench.layers import group_layers
 from workbench.measure.dataset import labelled
 from workbench.views.symmetry import symmetry
 
-PREFERRED = "6-180"
-"""The run shown first is the first whose name holds this; a whole turn of 180 degrees changes its label."""
-
-
+PREFERRED = ("180", "partial")
+"""The run shown first: a turn by 180 degrees changes the label there, so something had to be given up."""
+WITHOUT_LAYERS = ("plain_cnn", "augmented_cnn")
+"""Networks without group layers have nothing to show on circles."""
 ARC = "share of the circle kept"
 GATE = "probability that the mirror is kept"
 
@@ -77,9 +77,9 @@ class SymmetryExplorer(Explorer):
 
     def __init__(self, **values: Any) -> None:
         super().__init__()
-        self.param.run.objects = run_choices()
-        names = list(run_choices().values())
-        self.run = next((name for name in names if PREFERRED in name and "full" not in name), names[0])
+        choices = run_choices(but=WITHOUT_LAYERS)
+        self.param.run.objects = choices
+        self.run = preferred(choices, *PREFERRED)
         self.set(**values)
 
     def compute(self) -> xr.Dataset:

@@ -77,7 +77,7 @@ def orbit_error(ds: xr.Dataset, log: bool = True) -> Figure:
         [*bands, *floors, *curves, *_lattice(ds, log), *_cursor(ds, log), *pictures],
         ds,
         height=640 if has_pictures else 460,
-        margin={"l": 72, "r": 24, "t": 36, "b": 58},
+        margin={"l": 72, "r": 24, "t": 36, "b": 64},
         annotations=[*headings, *_spread(notes + floor_notes, ds, log), *picture_notes],
         shapes=_lattice_lines(ds, top),
         **layout,

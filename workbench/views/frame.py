@@ -135,7 +135,7 @@ def showing(ds: xr.Dataset) -> list[dict[str, Any]]:
     if not ds.attrs.get("showing"):
         return []
     words = text(ds.attrs["showing"])
-    return [note(words, 1.0, 0.0, xref="paper", yref="paper", xanchor="right", yanchor="top", yshift=-44)]
+    return [note(words, 1.0, 0.0, xref="paper", yref="paper", xanchor="right", yanchor="top", yshift=-40)]
 
 
 def figure(traces: list[Trace], ds: xr.Dataset | None = None, **layout: Any) -> Figure:
@@ -145,7 +145,7 @@ def figure(traces: list[Trace], ds: xr.Dataset | None = None, **layout: Any) -> 
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",
         "font": {"family": FONT, "size": 13, "color": palette.TEXT},
-        "margin": {"l": 58, "r": 24, "t": 40, "b": 52},
+        "margin": {"l": 58, "r": 24, "t": 40, "b": 64},
         "hoverlabel": {"font": {"family": FONT, "size": 12}, "align": "left"},
         "showlegend": False,
         "uirevision": "constant",
