@@ -6,6 +6,10 @@ import argparse
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from workbench.models.method import Method
 
 BEGIN = "<!-- methods: written by `workbench list --readme README.md` -->"
 END = "<!-- end of methods -->"
@@ -74,14 +78,28 @@ def readme_table() -> str:
     """The methods as a table for the README."""
     from workbench.models.method import methods
 
-    rows = ["| method | paper | notebook | what it is about |", "| --- | --- | --- | --- |"]
+    rows = ["| method | paper | notebook | what it is about | reproduced here |", "| --- | --- | --- | --- | --- |"]
     for name, method in sorted(methods().items()):
         paper = (
             f"{method.title} ({method.authors}, {method.year}, [{method.arxiv}](https://arxiv.org/abs/{method.arxiv}))"
         )
         notebook = f"[{Path(method.notebook).name}]({_notebook_path(method.notebook)})"
-        rows.append(f"| `{name}` | {paper} | {notebook} | {' '.join(method.summary.split())} |")
+        rows.append(f"| `{name}` | {paper} | {notebook} | {' '.join(method.summary.split())} | {_reproduced(method)} |")
     return "\n".join(rows)
+
+
+def _reproduced(method: Method) -> str:
+    """How many claims hold on our data, and by name those that do not; from the stored results."""
+    from workbench.training import load_claims, verdicts
+
+    try:
+        found = verdicts(load_claims(method), method)
+    except FileNotFoundError:
+        return "no stored results"
+    missed = [verdict.claim for verdict in found if not verdict.reproduced]
+    seeds = len(found[0].values) if found else 0
+    held = f"{len(found) - len(missed)} of {len(found)} claims, {seeds} seeds"
+    return held + (f"; not: {', '.join(missed)}" if missed else "")
 
 
 def update_readme(path: Path) -> bool:
