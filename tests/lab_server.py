@@ -54,7 +54,7 @@ def jupyter_lab(notebook: Path, settings: Path) -> Iterator[str]:
         server = subprocess.Popen(line, env=environment, stdout=log, stderr=log, cwd=ROOT, start_new_session=True)
     try:
         _wait_for(f"http://127.0.0.1:{port}/api?token={token}", server, settings / "lab.log")
-        yield f"http://127.0.0.1:{port}/lab/tree/{notebook.name}?token={token}"
+        yield f"http://127.0.0.1:{port}/lab/tree/{notebook.name}?reset&token={token}"
     finally:
         os.killpg(server.pid, signal.SIGTERM)
         try:

@@ -90,6 +90,7 @@ def test_rounding_of_slider_steps_does_not_reach_the_state(live):
     one = live(Tiny())
     one.sliders["angle_deg"].value = 0.1 + 0.2
     assert one.explorer.angle_deg == 0.3
+    assert one.sliders["angle_deg"].value == 0.1 + 0.2, "nothing is sent back: that would undo the next move"
 
 
 def test_a_change_in_python_moves_the_sliders_and_their_options(live):

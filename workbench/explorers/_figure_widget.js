@@ -144,6 +144,7 @@ class Figure {
       const now = Math.round(entry.contentRect.width);
       if (now && now !== width && this.plot._fullLayout) globalThis.Plotly.Plots.resize(this.plot);
       width = now;
+      this.nameSliders();
     });
     sized.observe(this.plot);
     this.gone.push(() => themed.disconnect(), () => sized.disconnect());

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 import threading
 from html import escape
@@ -98,7 +99,7 @@ class ExplorerWidget(widgets.VBox):
             for control in self._explorer.controls():
                 widget = self._sliders[control.name]
                 for name, wanted in _traits(control, getattr(self._explorer, control.name)).items():
-                    if getattr(widget, name) != wanted:
+                    if not _same(getattr(widget, name), wanted):
                         setattr(widget, name, wanted)
             self._following = False
 
@@ -165,6 +166,13 @@ def pixels(content: dict[str, Any], buffers: list[memoryview]) -> np.ndarray:
     rgba = raw.reshape(height, width, 4).astype(np.float32)  # type: ignore[arg-type]
     alpha = rgba[..., 3:] / 255
     return np.round(rgba[..., :3] * alpha + 255 * (1 - alpha)).astype(np.uint8)
+
+
+def _same(shown: object, wanted: object) -> bool:
+    """Whether a widget need not be moved: sending back 25.0 for its own 25.00000000000003 would undo its next move."""
+    if isinstance(shown, float) and isinstance(wanted, float):
+        return math.isclose(shown, wanted, rel_tol=1e-9, abs_tol=1e-9)
+    return shown == wanted
 
 
 def _head(explorer: Explorer) -> widgets.HTML:
