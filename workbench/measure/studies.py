@@ -284,8 +284,5 @@ def _slope(theta: float, n: int, rule: str, offsets: Tensor) -> float:
     arc = UniformArc(theta, gradient=rule).double()
     with torch.no_grad():
         arc.theta.fill_(theta)  # the constructor rounds it to float32
-    total = torch.zeros((), dtype=torch.float64)
-    for offset in offsets:
-        total = total + arc.rsample(n, offset).elements.square().mean()
-    (slope,) = torch.autograd.grad(total / len(offsets), arc.theta)
-    return float(slope)
+    angles = arc.rsample(n, offsets[:, None]).elements
+    return float(torch.autograd.grad(angles.square().mean(), arc.theta)[0])
