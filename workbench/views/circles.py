@@ -28,15 +28,15 @@ def colours(ds: xr.Dataset) -> list[str]:
     ]
 
 
-def _on_circle(angle_rad: np.ndarray, radius: float, centre: float) -> tuple[np.ndarray, np.ndarray]:
+def on_circle(angle_rad: np.ndarray, radius: float, centre: float) -> tuple[np.ndarray, np.ndarray]:
     """Zero is at the top and angles grow counter-clockwise, as the picture itself turns."""
     return centre - radius * np.sin(angle_rad), radius * np.cos(angle_rad)
 
 
-def _ring(share: float, centre: float, radii: tuple[float, float], colour: str, opacity: float, hover: str) -> Trace:
+def ring(share: float, centre: float, radii: tuple[float, float], colour: str, opacity: float, hover: str) -> Trace:
     sweep = np.pi * share * np.linspace(-1, 1, STEPS)
-    outer_x, outer_y = _on_circle(sweep, radii[0], centre)
-    inner_x, inner_y = _on_circle(sweep[::-1], radii[1], centre)
+    outer_x, outer_y = on_circle(sweep, radii[0], centre)
+    inner_x, inner_y = on_circle(sweep[::-1], radii[1], centre)
     return {
         "type": "scatter",
         "mode": "lines",
@@ -53,7 +53,7 @@ def _ring(share: float, centre: float, radii: tuple[float, float], colour: str, 
 
 def _elements(angles_deg: np.ndarray, used: np.ndarray, centre: float, colour: str) -> Trace:
     """Dots where the sampled elements sit; those that were not drawn are hidden, so the arrays keep their length."""
-    x, y = _on_circle(np.deg2rad(angles_deg), OUTER + 0.14, centre)
+    x, y = on_circle(np.deg2rad(angles_deg), OUTER + 0.14, centre)
     return {
         "type": "scatter",
         "mode": "markers",
@@ -117,6 +117,6 @@ def _rings(
 ) -> list[Trace]:
     """The whole circle in faint grey under the arc, whose strength is the probability that it is kept."""
     return [
-        _ring(1.0, centre, radii, palette.NEUTRAL, 0.18, words),
-        _ring(share, centre, radii, colour, 0.92 * kept, words),
+        ring(1.0, centre, radii, palette.NEUTRAL, 0.18, words),
+        ring(share, centre, radii, colour, 0.92 * kept, words),
     ]
