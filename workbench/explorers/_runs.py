@@ -65,6 +65,24 @@ def run_path(name: str) -> Path | None:
     return None if name == UNTRAINED else checked_path(data_folder() / RUNS, name)
 
 
+def own_run(given: object) -> Path:
+    """The folder of a run that the reader trained, once its weights and its history were read and found whole.
+
+    Args:
+        given: a `workbench.training.Run`, or the folder of one.
+
+    Raises:
+        TypeError: something else.
+        FileNotFoundError, DamagedFile, ValueError: no run, or a broken one; the sentence says which file.
+    """
+    if not isinstance(given, Run | Path | str):
+        raise TypeError(f"a {type(given).__name__} was given; expected a workbench.training.Run or its folder.")
+    run = given if isinstance(given, Run) else Run(given)
+    run.verify()
+    run.weights()
+    return run.path.resolve()
+
+
 @lru_cache(maxsize=64)
 def config(path: Path | None) -> dict[str, Any]:
     """The configuration of a run: model, data, training, seed; do not change it."""

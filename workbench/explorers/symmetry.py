@@ -14,13 +14,13 @@ from torch import nn
 
 from workbench.explorers._explorer import Explorer
 from workbench.explorers._published import published_arcs
-from workbench.explorers._runs import UNTRAINED, history, preferred, run_choices, run_path, trained_model
+from workbench.explorers._runs import UNTRAINED, history, own_run, preferred, run_choices, run_path, trained_model
 from workbench.groups import Group, UniformArc
 from workbench.layers import group_layers
 from workbench.measure.dataset import labelled
 from workbench.views.symmetry import symmetry
 
-PREFERRED = ("180", "partial")
+PREFERRED = ("180_partial",)
 """The run shown first: a turn by 180 degrees changes the label there, so something had to be given up."""
 WITHOUT_LAYERS = ("plain_cnn", "augmented_cnn")
 """Networks without group layers have nothing to show on circles."""
@@ -42,6 +42,7 @@ class SymmetryExplorer(Explorer):
         "larger networks on other data: a comparison of shape, not of numbers. The last ring is yours: widen and "
         "narrow it to see which turns a layer of that width would still answer."
     )
+    accepts = ("run",)
 
     run = param.Selector(
         objects={"untrained, random weights": UNTRAINED},
@@ -82,16 +83,21 @@ class SymmetryExplorer(Explorer):
         self.run = preferred(choices, *PREFERRED)
         self.set(**values)
 
+    def set_run(self, run: object) -> None:
+        """Show a network you trained: a `Run` or its folder, in place of the menu's; None takes it away."""
+        self.attach("run", None if run is None else own_run(run))
+
     def compute(self) -> xr.Dataset:
         """Read the run at the chosen moment; nothing is computed but positions."""
-        whole = course(run_path(self.run))
+        own = self.attached.get("run")
+        whole = course(own or run_path(self.run))
         at = round(self.moment_percent / 100 * (whole.sizes["epoch"] - 1))
         shown = at_moment(whole, at, self.n)
         if bool(whole["turns"].any()):
             shown |= what_if(self.what_if_percent / 100, self.n)
             published = published_arcs().variables if self.published else {}
             shown |= {str(name): variable for name, variable in published.items()}
-        return whole.assign(shown).assign_attrs(run=self.run)
+        return whole.assign(shown).assign_attrs(run="your own run" if own else self.run)
 
     def view(self, ds: xr.Dataset) -> dict[str, Any]:
         """Draw it."""

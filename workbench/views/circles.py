@@ -28,7 +28,7 @@ def colours(ds: xr.Dataset) -> list[str]:
     ]
 
 
-def on_circle(angle_rad: np.ndarray, radius: float, centre: float) -> tuple[np.ndarray, np.ndarray]:
+def on_circle(angle_rad: np.ndarray, radius: float | np.ndarray, centre: float) -> tuple[np.ndarray, np.ndarray]:
     """Zero is at the top and angles grow counter-clockwise, as the picture itself turns."""
     return centre - radius * np.sin(angle_rad), radius * np.cos(angle_rad)
 
