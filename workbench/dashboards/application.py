@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from tornado.web import RequestHandler, StaticFileHandler, authenticated
+from tornado.web import HTTPError, RequestHandler, StaticFileHandler, authenticated
 
 from workbench import __version__
 from workbench.dashboards.front import front_page
@@ -19,27 +19,35 @@ from workbench.models.method import methods
 logger = logging.getLogger(__name__)
 
 
-def application() -> dict[str, Any]:
+Served = Mapping[str, type[Explorer]]
+
+
+def application(served: Served | None = None) -> dict[str, Any]:
     """The Panel applications by path: one page per explorer, each visit with an explorer of its own.
+
+    Args:
+        served: explorers by slug; every explorer of the workbench unless given.
 
     >>> sorted(application()) == sorted(f"/{slug}" for slug in explorers())
     True
     """
-    return {f"/{slug}": _page(cls) for slug, cls in explorers().items()}
+    served = explorers() if served is None else served
+    return {f"/{slug}": _page(cls, served) for slug, cls in served.items()}
 
 
-def routes() -> list[tuple[str, type[RequestHandler], dict[str, Any]]]:
+def routes(served: Served | None = None) -> list[tuple[str, type[RequestHandler], dict[str, Any]]]:
     """Everything that is served without a session."""
+    shown = {"served": explorers() if served is None else served}
     return [
-        (r"/", FrontPage, {}),
+        (r"/", FrontPage, shown),
         (r"/health", Health, {}),
-        (r"/pictures/(method-)?([a-z0-9_-]+)\.svg", Picture, {}),
+        (r"/pictures/(method-)?([a-z0-9_-]+)\.svg", Picture, shown),
         (r"/assets/(plotly\.min\.js)", Asset, {"path": str(plotly_script().parent)}),
         (r"/assets/(.*)", Asset, {"path": str(ASSETS)}),
     ]
 
 
-def _page(cls: type[Explorer]) -> Callable[[], Any]:
+def _page(cls: type[Explorer], served: Served) -> Callable[[], Any]:
     def page() -> Any:
         """One visit of the explorer's page."""
         import panel as pn
@@ -51,13 +59,12 @@ def _page(cls: type[Explorer]) -> Callable[[], Any]:
         face = ExplorerFace(explorer, notice=notice)
         document.template = template("explorer.html")
         document.template_variables.update(
-            pages=list(explorers().values()),
+            pages=list(served.values()),
             here=cls.slug,
             description=cls.question,
             question=cls.question,
             nonce=secrets.token_urlsafe(18),
         )
-        document.title = cls.title
         pn.state.on_session_destroyed(lambda _: face.close())
         return face
 
@@ -78,6 +85,9 @@ def open_at(cls: type[Explorer], arguments: dict[str, list[bytes]]) -> tuple[Exp
 class _Guarded(RequestHandler):
     """A page that asks for the password where one is set."""
 
+    def initialize(self, served: Served) -> None:
+        self._served = served
+
     def get_current_user(self) -> Any:
         provider = self.application.auth_provider  # type: ignore[attr-defined]
         return provider.get_user(self) if provider.get_user else "visitor"
@@ -91,7 +101,7 @@ class FrontPage(_Guarded):
 
     @authenticated
     def get(self) -> None:
-        self.finish(front_page(explorers(), methods()))
+        self.finish(front_page(self._served, methods()))
 
 
 class Picture(_Guarded):
@@ -100,10 +110,10 @@ class Picture(_Guarded):
     @authenticated
     async def get(self, method: str | None, name: str) -> None:
         dark = self.get_query_argument("theme", "light") == "dark"
-        if name not in (methods() if method else explorers()):
+        if name not in (methods() if method else self._served):
             self.send_error(404)
             return
-        picture = await (method_picture(methods()[name], dark) if method else explorer_picture(explorers()[name]))
+        picture = await (method_picture(methods()[name], dark) if method else explorer_picture(self._served[name]))
         self.set_header("Content-Type", "image/svg+xml; charset=utf-8")
         self.set_header("Cache-Control", "private, max-age=600")
         self.finish(picture)
@@ -111,6 +121,11 @@ class Picture(_Guarded):
 
 class Asset(StaticFileHandler):
     """Style sheets and scripts; they hold nothing of the visitor, so the login page may use them too."""
+
+    def validate_absolute_path(self, root: str, absolute_path: str) -> str | None:
+        if "\0" in absolute_path:
+            raise HTTPError(404)
+        return super().validate_absolute_path(root, absolute_path)
 
 
 class Health(RequestHandler):

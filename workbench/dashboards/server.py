@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from workbench.dashboards.application import application, routes
@@ -19,9 +19,11 @@ from workbench.dashboards.protection import (
     is_loopback,
 )
 from workbench.dashboards.uploads import LARGEST_MESSAGE
+from workbench.explorers import Explorer, explorers
 
 if TYPE_CHECKING:
     from panel.io.server import Server
+
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +41,7 @@ def serve(
     *,
     unsafe_any_origin: bool = False,
     unsafe_no_authentication: bool = False,
+    served: Mapping[str, type[Explorer]] | None = None,
 ) -> None:
     """Serve the explorers as web pages until stopped.
 
@@ -50,6 +53,7 @@ def serve(
         show: whether to open the front page in a browser.
         unsafe_any_origin: accept the origin '*', so that any web page may drive this server.
         unsafe_no_authentication: listen to other machines without asking for a password.
+        served: explorers by slug, for instance some of your own; all of the workbench's unless given.
 
     Raises:
         ValueError: an address others can reach without a password, an origin pattern without its flag, or a weak
@@ -63,6 +67,7 @@ def serve(
         auth,
         unsafe_any_origin=unsafe_any_origin,
         unsafe_no_authentication=unsafe_no_authentication,
+        served=served,
     )
     logger.warning("Serving on %s (stop with Ctrl-C)", url(server))
     if show:
@@ -78,6 +83,7 @@ def make_server(
     *,
     unsafe_any_origin: bool = False,
     unsafe_no_authentication: bool = False,
+    served: Mapping[str, type[Explorer]] | None = None,
     session_lifetime: float = SESSION_LIFETIME,
 ) -> Server:
     """The server, listening but not yet answering: `start()` it on a running loop, or `run_until_shutdown()`."""
@@ -92,11 +98,12 @@ def make_server(
     lifetime = int(session_lifetime * 1000)
     secret = secrets.token_bytes(32)
     server = get_server(
-        application(),
+        application(served),
+        title={f"/{slug}": cls.title for slug, cls in (explorers() if served is None else served).items()},
         port=port,
         address=address,
         websocket_origin=hosts,
-        extra_patterns=routes(),
+        extra_patterns=routes(served),
         location=False,
         use_index=False,
         websocket_max_message_size=LARGEST_MESSAGE,
