@@ -75,6 +75,7 @@ class Method:
 
     studies  name -> "package.module:function"; the function takes (runs, fast) and returns an xarray.Dataset whose
              variables join the claims Dataset. `runs` maps (experiment, seed) to the folder of that run.
+    published  the paper's own runs at their full scale: trained by name, not part of a reproduction.
     """
 
     name: str
@@ -87,10 +88,11 @@ class Method:
     experiments: tuple[Experiment, ...] = ()
     claims: tuple[Claim, ...] = ()
     studies: Mapping[str, str] = field(default_factory=dict)
+    published: tuple[Experiment, ...] = ()
 
     def __post_init__(self) -> None:
         for kind, names in (
-            ("experiments", [experiment.name for experiment in self.experiments]),
+            ("experiments", [experiment.name for experiment in (*self.experiments, *self.published)]),
             ("claims", [claim.id for claim in self.claims]),
         ):
             repeated = sorted({name for name in names if names.count(name) > 1})
@@ -99,7 +101,7 @@ class Method:
 
     def experiment(self, name: str) -> Experiment:
         """The experiment of that name."""
-        named = {experiment.name: experiment for experiment in self.experiments}
+        named = {experiment.name: experiment for experiment in (*self.experiments, *self.published)}
         if name not in named:
             raise ValueError(f"method {self.name!r} has no experiment {name!r}; {_nearest(name, named)}")
         return named[name]

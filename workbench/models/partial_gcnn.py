@@ -27,6 +27,7 @@ from workbench.layers import (
     GroupReLU,
     LiftingConv,
 )
+from workbench.models._partial_gcnn_settings import CONFIGS, published_experiments
 from workbench.models.method import Claim, Experiment, Method
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Config:
-    """Every choice of a Partial G-CNN; the presets of :data:`CONFIGS` fill it in.
+    """Every choice of a Partial G-CNN; the presets of ``CONFIGS`` fill it in.
 
     Attributes:
         architecture: "ckresnet", "gcnn" or "demo".
@@ -77,51 +78,6 @@ class Config:
         """What lifting and group convolutions take alike."""
         finite = parse_group(self.group).order is not None
         return {"group": self.group, "n": self.n, "sampling": "grid" if finite else self.sampling}
-
-
-PAPER_KERNEL = {"encoding": "raw", "bias": "zero"}
-_RESNET: dict[str, Any] = {
-    "architecture": "ckresnet", "widths": (32, 32, 64), "pools": (0, 1), "kernel_size": 7, "hidden": 32,
-    "input_size": 28, **PAPER_KERNEL,
-}  # fmt: skip
-_GCNN: dict[str, Any] = {
-    "architecture": "gcnn", "widths": (128, 128, *(256,) * 7), "pools": (2, 5), "kernel_size": 3, "hidden": 8,
-    "dropout": 0.3, **PAPER_KERNEL,
-}  # fmt: skip
-_TOY: dict[str, Any] = {**_RESNET, "widths": (10, 10, 10), "classes": 2, "pools": (1, 2), "network": "magnet"}
-_DATA: dict[str, dict[str, Any]] = {
-    "rotmnist": {"in_channels": 1, "classes": 10, "input_size": 28},
-    "cifar10": {"in_channels": 3, "classes": 10, "input_size": 32},
-    "cifar100": {"in_channels": 3, "classes": 100, "input_size": 32},
-}
-_SYMMETRY: dict[str, dict[str, Any]] = {
-    "t2": {"group": "C(1)", "n": 1, "partial": False},
-    "se2_full": {"group": "SO2", "partial": False},
-    "se2_partial": {"group": "SO2", "partial": True},
-    "e2_partial": {"group": "O2", "partial": True},
-}
-
-
-def _pools(network: str, data: str) -> dict[str, Any]:
-    return {"pools": (1, 2)} if network == "ckresnet" and data != "rotmnist" else {}
-
-
-CONFIGS: dict[str, dict[str, Any]] = {
-    "demo": {},
-    "demo_full": {"partial": False},
-    "demo_strict": {"partial": False, "sampling": "grid"},
-    "demo_mirror": {"group": "D(1)", "n": 2},
-    "demo_mirror_full": {"group": "D(1)", "n": 2, "partial": False},
-    "paper_6_180_partial": _TOY,
-    "paper_6_180_full": {**_TOY, "widths": (20, 20, 20), "network": "fourier", "norm": "layer", "partial": False},
-    "paper_6_mirror_partial": {**_TOY, "group": "O2"},
-    **{
-        f"paper_{network}_{data}_{symmetry}": {**base, **_DATA[data], **choice, **_pools(network, data)}
-        for network, base in (("ckresnet", _RESNET), ("gcnn", _GCNN))
-        for data in _DATA
-        for symmetry, choice in _SYMMETRY.items()
-    },
-}  # fmt: skip
 
 
 class _Classifier(nn.Module):
@@ -330,6 +286,7 @@ METHOD = Method(
     summary="Each group convolution learns where its output elements lie, and so how much symmetry it keeps.",
     notebook="01_partial_gcnn.ipynb",
     experiments=_experiments(),
+    published=published_experiments(),
     claims=(
         _accuracy(
             "six-180-full", "six_180_full", "A fully equivariant network cannot tell a six from one turned by 180.",
