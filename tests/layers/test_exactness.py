@@ -49,10 +49,10 @@ def test_groups_without_quarter_turns_still_keep_their_own_flips(group, n, flip)
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("network", NETWORKS)
-@pytest.mark.parametrize(("group", "n"), [("SO2", 8), ("O2", 8)])
+@pytest.mark.parametrize(("group", "n"), [("SO2", 8), ("C(8)", 8), ("O2", 8), ("D(4)", 8)])
 def test_every_kernel_network_and_encoding_is_exact(group, n, network, dtype):
     g = parse_group(group)
-    elements = [TURN[g.element_dim], *([FLIPS["left-right"]] if group == "O2" else [])]
+    elements = [TURN[g.element_dim], *([FLIPS["up-down"]] if g.element_dim == 2 else [])]
     for spec in (KernelSpec(network, 8), KernelSpec(network, 8, encoding="raw", bias="zero")):
         net, x = pair(group, n, spec).to(dtype), torch.randn(1, 2, 9, 9, dtype=dtype)
         assert max(defect(net, x, element, g) for element in elements) <= EXACT[dtype]

@@ -1,7 +1,14 @@
 """Torch modules whose signals carry their group elements."""
 
 from workbench.layers.convolution import GroupConv, LiftingConv, group_layers, set_n, set_sampling
-from workbench.layers.pointwise import GroupBatchNorm, GroupDropout, GroupInstanceNorm, GroupLayerNorm, GroupReLU
+from workbench.layers.pointwise import (
+    GroupBatchNorm,
+    GroupDropout,
+    GroupInstanceNorm,
+    GroupLayerNorm,
+    GroupPointwise,
+    GroupReLU,
+)
 from workbench.layers.pooling import GroupPool, GroupProjection
 
 __all__ = [
@@ -10,6 +17,7 @@ __all__ = [
     "GroupDropout",
     "GroupInstanceNorm",
     "GroupLayerNorm",
+    "GroupPointwise",
     "GroupPool",
     "GroupProjection",
     "GroupReLU",

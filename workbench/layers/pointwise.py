@@ -15,7 +15,17 @@ class _OnValues(nn.Module):
         raise NotImplementedError
 
     def forward(self, signal: GroupSignal) -> GroupSignal:
-        return signal.map(self.on_values)
+        return expect_signal(self, signal).map(self.on_values)
+
+
+def expect_signal(layer: nn.Module, given: object) -> GroupSignal:
+    """``given``, or a sentence where it is no signal."""
+    if not isinstance(given, GroupSignal):
+        raise ValueError(
+            f"{type(layer).__name__}: {type(given).__name__} was given; expected a GroupSignal; put a LiftingConv "
+            "before the first group layer."
+        )
+    return given
 
 
 class GroupBatchNorm(_OnValues):
@@ -56,6 +66,30 @@ class GroupReLU(_OnValues):
 
     def on_values(self, values: Tensor) -> Tensor:
         return torch.relu(values)
+
+
+class GroupPointwise(_OnValues):
+    """Any module that treats every number alike, on the values of a signal; a plain tensor passes through it too.
+
+    Args:
+        module: for example ``nn.GELU()``; it must keep the shape and know nothing of positions.
+
+    >>> import torch
+    >>> from workbench.groups import SO2
+    >>> signal = GroupSignal(-torch.ones(1, 1, 4, 2, 2), SO2().grid(4), SO2())
+    >>> GroupPointwise(nn.ELU())(signal).values.amax()
+    tensor(-0.6321)
+    """
+
+    def __init__(self, module: nn.Module):
+        super().__init__()
+        self.module = module
+
+    def on_values(self, values: Tensor) -> Tensor:
+        return self.module(values)
+
+    def forward(self, signal):
+        return self.module(signal) if isinstance(signal, Tensor) else super().forward(signal)
 
 
 class GroupDropout(_OnValues):

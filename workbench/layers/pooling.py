@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from workbench.groups import GroupSignal
 from workbench.layers.lattice import as_size, check_size, check_window
+from workbench.layers.pointwise import expect_signal
 
 
 class GroupPool(nn.Module):
@@ -34,6 +35,10 @@ class GroupPool(nn.Module):
         check_window("GroupPool", window=window, stride=self.stride, padding=padding)
         if kind not in ("max", "mean"):
             raise ValueError(f"GroupPool: kind = {kind!r} was given; expected 'max' or 'mean'.")
+        if 2 * padding > window:
+            raise ValueError(
+                f"GroupPool: padding = {padding} was given; expected at most half of the window of {window}."
+            )
         self.kind, self.exact = kind, exact
         if input_size is not None:
             self.check_size(as_size(input_size))
@@ -43,7 +48,7 @@ class GroupPool(nn.Module):
         check_size(str(self), size, self.window, self.stride, self.padding, self.exact)
 
     def forward(self, signal: GroupSignal) -> GroupSignal:
-        values = signal.values
+        values = expect_signal(self, signal).values
         self.check_size((values.shape[-2], values.shape[-1]))
         pool = nn.functional.max_pool2d if self.kind == "max" else nn.functional.avg_pool2d
         pooled = pool(values.flatten(1, 2), self.window, self.stride, self.padding)
@@ -75,9 +80,7 @@ class GroupProjection(nn.Module):
         self.reduce, self.over = reduce, over
 
     def forward(self, signal: GroupSignal) -> Tensor:
-        if not isinstance(signal, GroupSignal):
-            raise ValueError(f"GroupProjection: {type(signal).__name__} was given; expected a GroupSignal.")
-        values = signal.values
+        values = expect_signal(self, signal).values
         if self.reduce == "max":
             return values.amax((2, 3, 4) if self.over == "all" else 2)
         if signal.weights is not None:
