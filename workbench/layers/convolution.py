@@ -164,6 +164,8 @@ class _GroupLayer(nn.Module):
     def _bank(self, drawn: Draw, signal: GroupSignal | None, size: tuple[int, int]) -> tuple[Tensor, ...]:
         inputs, weights = (None, None) if signal is None else (signal.elements, signal.weights)
         uniform = drawn.uniform and (signal is None or signal.uniform)
+        if drawn.elements.requires_grad or (inputs is not None and inputs.requires_grad):
+            uniform = False  # a looked-up quarter turn would move with its source's angle: a wrong slope of the arc
         parameters = list(self.kernels.network.parameters())
         frozen = not self.training and not (torch.is_grad_enabled() and any(p.requires_grad for p in parameters))
         n_in = 1 if inputs is None else len(inputs)
