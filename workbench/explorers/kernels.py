@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import threading
 from functools import lru_cache
@@ -14,7 +15,7 @@ import xarray as xr
 
 from workbench.explorers._explorer import Explorer
 from workbench.groups import SO2
-from workbench.kernels import KernelBank, KernelSpec
+from workbench.kernels import KernelBank, KernelSpec, disc_mask, make_network, tap_offsets
 from workbench.layers import GroupConv
 from workbench.measure.dataset import labelled
 from workbench.measure.kernels import kernels, spectrum
@@ -108,18 +109,30 @@ class KernelExplorer(Explorer):
 EXPLORER = KernelExplorer
 
 
+@lru_cache(maxsize=8)
+def _template(kernel_size: int, encoding: str) -> GroupConv:
+    """A one-channel layer to put networks into; building one anew would calibrate its gain for 20 ms."""
+    return GroupConv(1, 1, kernel_size, group="SO2", bias=False, kernel=KernelSpec(hidden=4, encoding=encoding))
+
+
 @lru_cache(maxsize=64)
 def _layer(spec: KernelSpec, kernel_size: int, seed: int) -> tuple[GroupConv, KernelBank, KernelBank]:
     """A one-channel layer with seeded weights, and its function read at many points and about the centre; shared."""
     with _building, torch.random.fork_rng(devices=[]):
+        layer = copy.deepcopy(_template(kernel_size, spec.encoding))
         torch.manual_seed(seed)
-        layer = GroupConv(1, 1, kernel_size, group="SO2", bias=False, kernel=spec)
-        closer = [KernelBank(1, 1, size, SO2(), spec, lifting=False) for size in (FINE, CENTRE)]
-    for bank in closer:
-        bank.load_state_dict(layer.kernels.state_dict())
-    for module in (layer, *closer):
-        module.eval().requires_grad_(False)
-    return layer, closer[0], closer[1]
+        layer.kernels.network = make_network(spec, layer.kernels.coordinate_dim, 1)
+    layer.kernels.spec = spec
+    layer.eval().requires_grad_(False)
+    return layer, _read_at(layer.kernels, FINE), _read_at(layer.kernels, CENTRE)
+
+
+def _read_at(bank: KernelBank, kernel_size: int) -> KernelBank:
+    """The same network read at other taps across the same disc."""
+    other = copy.deepcopy(bank)
+    other.kernel_size = kernel_size
+    other.taps = tap_offsets(kernel_size)[disc_mask(kernel_size)] / ((kernel_size - 1) / 2)
+    return other
 
 
 def kernel_dataset(spec: KernelSpec, kernel_size: int, seed: int, n: int, follow_deg: float) -> xr.Dataset:
@@ -133,18 +146,21 @@ def kernel_dataset(spec: KernelSpec, kernel_size: int, seed: int, n: int, follow
         follow_deg: the relative rotation, taken to the nearest on the grid, whose tiles are pointed out.
 
     Returns:
-        `kernel(g_out, g_in, y, x)` without the layer's mean over inputs, `copy_column(g_out)`,
+        `kernel(g_out, g_in, y, x)` as shares of the largest weight, `copy_column(g_out)`,
         `surface(fine_y, fine_x)`, `weight(relative_angle_deg)`, `power(frequency)` and the scalar `limit`.
     """
     _, fine, _ = _layer(spec, kernel_size, seed)
     group, grid = SO2(), SO2().grid(n)
     nearest = grid[group.distance(grid, torch.tensor([math.radians(follow_deg)])).argmin()]
+    ds = _every_orientation(spec, kernel_size, seed, n)
     copies = group.distance(group.product(grid, nearest)[:, None], grid[None]).argmin(-1)
     with torch.inference_mode():
         surface = fine(group.identity()[None], nearest[None])[0, 0, 0, 0].view(FINE, FINE)
-    return _every_orientation(spec, kernel_size, seed, n).assign(
+    return ds.assign(
         copy_column=labelled("g_out", copies.to(torch.int16), "column of the kernel that is followed"),
-        surface=labelled(("fine_y", "fine_x"), surface, "The function behind the framed tile"),
+        surface=labelled(
+            ("fine_y", "fine_x"), surface / ds.attrs["largest_weight"], "The function behind the framed tile"
+        ),
     )
 
 
@@ -159,20 +175,21 @@ def _every_orientation(spec: KernelSpec, kernel_size: int, seed: int, n: int) ->
     one_orientation = spectrum(measured.isel(g_out=[0]))  # the others are turned copies with the same spectrum
     one_orientation["power"].attrs["long_name"] = "Share of power at each frequency"
     ds = measured.isel(channel_out=0, channel_in=0, drop=True)
+    largest = float(np.abs(ds["kernel"].values).max()) or 1.0
+    ds["kernel"] = (ds["kernel"] / largest).assign_attrs(ds["kernel"].attrs)
     ds["kernel"].attrs["long_name"] = "A kernel for every pair of orientations"
     line = torch.linspace(-1, 1, FINE)
     given = {f"kernel_{name}": value for name, value in spec.asdict().items()}
     return ds.assign(
         power=one_orientation["power"],
-        weight=labelled("relative_angle_deg", course, "Centre weight, once around"),
-        limit=labelled((), _limit(float(np.quantile(np.abs(ds["kernel"].values), 0.99))), "end of the colour scale"),
+        weight=labelled("relative_angle_deg", course / largest, "Centre weight, once around"),
+        limit=labelled((), 1.0, "end of the colour scale, a share of the largest weight"),
         fine_y=labelled("fine_y", -line, "up, in half kernel widths"),
         fine_x=labelled("fine_x", line, "right, in half kernel widths"),
         relative_angle_deg=labelled("relative_angle_deg", torch.rad2deg(around[:, 0]), "relative rotation", "degrees"),
-    ).assign_attrs(provenance("kernel_dataset", seed=seed, dtype="float32", n=n, group="SO2", **given))
-
-
-def _limit(largest: float) -> float:
-    """The next round number above the largest weight: the scale stays put while a slider moves a little."""
-    power = 10.0 ** math.floor(math.log10(max(largest, 1e-12)))
-    return next(step * power for step in (1, 1.5, 2, 3, 4, 5, 6, 8, 10) if step * power >= largest)
+    ).assign_attrs(
+        provenance(
+            "kernel_dataset", seed=seed, dtype="float32", reduction="weights as a share of the largest",
+            largest_weight=largest, n=n, group="SO2", **given,
+        )
+    )  # fmt: skip

@@ -80,7 +80,7 @@ def _strip(ds: xr.Dataset) -> tuple[Trace, dict, list[dict]]:
     trace = signed(
         tiles(kernel),
         limit,
-        hovertemplate="weight %{z:.4f}<extra></extra>",
+        hovertemplate="weight %{z:.3f} of the largest<extra></extra>",
         showscale=True,
         colorbar=colour_bar("", STRIP[1] + 0.012, 0.52, 0.5),
     )
