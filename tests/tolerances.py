@@ -39,3 +39,10 @@ REFERENCE_RULE = 0.1
 BROKEN = 0.05
 # Layers: what eight bits of mantissa cost two layers (measured 4e-3); kernels made in bf16 would cost 6e-2.
 BF16 = 0.02
+# Served pages: seconds within which Stop is heard and another visitor's page answers while one computes.
+SERVED_SOON = 1.0
+# Served pages: contrast of text on its ground, and of what marks a control, in both themes (WCAG 2.2, level AA).
+CONTRAST_TEXT = 4.5
+CONTRAST_MARK = 3.0
+# Layers: bounds of std out / std in at the start.
+STD_RATIO = (0.5, 2.0)
