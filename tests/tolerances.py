@@ -34,6 +34,8 @@ GRID_GAIN = 5.0
 NOISE_GAIN = 10.0
 # Studies: relative error of the arc's slope, and the most of it that the released rule may show at five angles.
 ARC_GRADIENT = 0.05
+# Measures: degrees between where a derivative sends a sample and its difference quotient over 1e-6 of the circle.
+FINITE_DIFFERENCE = 1e-4
 REFERENCE_RULE = 0.1
 # Layers: the least relative error that a deliberately broken layer must show (measured 0.1 to 1.6).
 BROKEN = 0.05
