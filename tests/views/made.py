@@ -144,3 +144,45 @@ def group_dataset(mirrors: bool = False) -> xr.Dataset:
     )
     ds["orbit"].attrs["valid_range"] = [0.0, 1.0]
     return ds
+
+
+def answer_dataset(markup: str = "") -> xr.Dataset:
+    """A network that changes its mind at 90 degrees beside one of three classes that never does."""
+    angles = np.linspace(-180, 180, 37)
+    course = np.stack([np.where(np.abs(angles) < 90, 1.0, 0.0), np.full(37, 0.5)])
+    return xr.Dataset(
+        {
+            "probability": labelled(("model", "angle"), course, "Probability of '6'"),
+            "followed": labelled("model", ["6", "6"], "class that is followed"),
+            "answer": labelled(("model", "class"), [[0.75, 0.25, 0.0], [0.2, 0.3, 0.5]], "probability of the class"),
+            "class_name": labelled(("model", "class"), [["6", f"9{markup}", ""], ["6", "9", "0"]], "class"),
+            "picture": labelled(("y", "x"), np.eye(6), "the picture, turned"),
+            "angle_shown_deg": labelled((), -30.0, "input turned by", "degrees"),
+        },
+        coords={
+            "model": labelled("model", [f"partial{markup}", "full"], "network"),
+            "angle_deg": labelled("angle", angles, "input turned by", "degrees"),
+        },
+        attrs=ATTRS,
+    )
+
+
+def arc_dataset() -> xr.Dataset:
+    """Three samples on half the circle, sent outwards by one rule and all the same way by the other."""
+    angles = np.array([-60.0, 0.0, 60.0])
+    widths = np.linspace(0.1, 1, 10)
+    return xr.Dataset(
+        {
+            "angle_deg": labelled("sample", angles, "sampled angle", "degrees"),
+            "moved_deg": labelled(("rule", "sample"), [1.2 * angles, angles + 10], "where it goes", "degrees"),
+            "slope": labelled(("rule", "width"), np.stack([6 * widths, 0 * widths]), "slope", "rad²"),
+            "analytic_slope": labelled("width", 6 * widths, "analytic slope", "rad²"),
+            "slope_here": labelled("rule", [3.0, 0.25], "slope", "rad²"),
+            "theta": labelled((), 0.5, "share of the circle"),
+        },
+        coords={
+            "rule": labelled("rule", ["full", "reference"], "gradient rule"),
+            "width": labelled("width", widths, "share of the circle"),
+        },
+        attrs=ATTRS,
+    )
