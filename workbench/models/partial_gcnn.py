@@ -205,7 +205,7 @@ def build(config: Mapping[str, Any]) -> nn.Module:
 _RECIPE = {"lr": 5e-3, "schedule": "one-cycle"}
 _TOY_RECIPE = {**_RECIPE, "batch_size": 32, "epochs": 40}
 _MIRROR_RECIPE = {**_TOY_RECIPE, "epochs": 60}
-_DIGITS_RECIPE = {**_RECIPE, "batch_size": 64, "epochs": 15}
+_DIGITS_RECIPE = {**_RECIPE, "batch_size": 32, "epochs": 30}
 
 
 def _own(preset: str, **options: Any) -> dict[str, Any]:
