@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 
 from tests.training.tiny import tiny
-from workbench.training import DamagedFile, Run, ship
+from workbench.models import Experiment, Method
+from workbench.training import DamagedFile, Run, ship, ship_method
 from workbench.training.history import History
+from workbench.training.reproduction import run_folders
 from workbench.training.run import CHECKPOINT, CONFIG, HISTORY, WEIGHTS
 
 
@@ -43,3 +45,18 @@ def test_an_unfinished_and_a_damaged_run_are_not_shipped(tmp_path: Path) -> None
     (run.path / CHECKPOINT).write_bytes(b"damaged")
     with pytest.raises(DamagedFile, match="checkpoint.pt is damaged"):
         ship(run, tmp_path / "copy")
+
+
+def test_one_seed_of_every_experiment_is_shipped_to_where_explorers_look(tmp_path: Path) -> None:
+    config = tiny()
+    method = Method(
+        "toy", "", "", 2020, "", "", "",
+        experiments=tuple(Experiment(name, config["model"], config["data"], config["training"]) for name in ("a", "b")),
+    )  # fmt: skip
+    folders = run_folders(method, [0, 1], runs=tmp_path / "runs")
+    for path in folders.values():
+        made(path)
+    shipped = ship_method(method, tmp_path / "data", seed=1, runs=tmp_path / "runs")
+    assert [run.path for run in shipped] == [tmp_path / "data" / "toy" / name for name in ("a", "b")]
+    with pytest.raises(FileNotFoundError, match="there is no run folder"):
+        ship_method(method, tmp_path / "data", seed=2, runs=tmp_path / "runs")

@@ -3,7 +3,7 @@
 from workbench.training.reproduction import load_claims, reproduce
 from workbench.training.run import Run
 from workbench.training.settings import Settings
-from workbench.training.shipping import ship
+from workbench.training.shipping import ship, ship_method
 from workbench.training.store import DamagedFile
 from workbench.training.trainer import fit
 from workbench.training.verdicts import Verdict, verdict_table, verdicts
@@ -17,6 +17,7 @@ __all__ = [
     "load_claims",
     "reproduce",
     "ship",
+    "ship_method",
     "verdict_table",
     "verdicts",
 ]

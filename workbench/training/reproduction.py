@@ -78,17 +78,15 @@ def reproduce(
     """
     chosen = find_method(method) if isinstance(method, str) else method
     numbers = _checked_seeds(seeds)
-    folder = Path(runs) if runs is not None else Path("runs") / (f"{chosen.name}-fast" if fast else chosen.name)
-    jobs = {
-        (experiment.name, seed): _job(folder, experiment.name, experiment.config(seed, fast=fast))
-        for experiment in chosen.experiments
-        for seed in numbers
-    }
-    run_jobs(list(jobs.values()), progress=progress, workers=workers, scheduler=scheduler, cancel=cancel)
-    paths = {key: job.path for key, job in jobs.items()}
+    paths = run_folders(chosen, numbers, fast=fast, runs=runs)
+    jobs = [
+        Job(f"{name}, seed {seed}", chosen.experiment(name).config(seed, fast=fast), path)
+        for (name, seed), path in paths.items()
+    ]
+    run_jobs(jobs, progress=progress, workers=workers, scheduler=scheduler, cancel=cancel)
     dataset = collect(chosen, paths, numbers, fast=fast)
     dataset = _with_studies(dataset, chosen, paths, fast)
-    _store(dataset, _claims_file(chosen.name, out, folder if fast else None))
+    _store(dataset, _claims_file(chosen.name, out, _runs_folder(chosen, fast, runs) if fast else None))
     return dataset
 
 
@@ -183,11 +181,24 @@ def _checked_seeds(seeds: Iterable[int]) -> list[int]:
     return numbers
 
 
-def _job(folder: Path, name: str, config: dict[str, Any]) -> Job:
-    """A changed experiment gets another folder, so that old runs neither block it nor pass for it."""
-    complete = _plain_config(config)
-    mark = hashlib.sha256(json.dumps(complete, sort_keys=True).encode()).hexdigest()[:8]
-    return Job(f"{name}, seed {config['seed']}", config, (folder / f"{name}-{mark}-seed{config['seed']}").resolve())
+def run_folders(
+    method: Method, seeds: Iterable[int], *, fast: bool = False, runs: str | Path | None = None
+) -> dict[tuple[str, int], Path]:
+    """Where `reproduce` keeps the run of each (experiment, seed).
+
+    A changed experiment gets another folder, so that old runs neither block it nor pass for it.
+    """
+    folder, found = _runs_folder(method, fast, runs), {}
+    for experiment in method.experiments:
+        complete = _plain_config(experiment.config(0, fast=fast))
+        mark = hashlib.sha256(json.dumps(complete, sort_keys=True).encode()).hexdigest()[:8]
+        for seed in seeds:
+            found[experiment.name, seed] = (folder / f"{experiment.name}-{mark}-seed{seed}").resolve()
+    return found
+
+
+def _runs_folder(method: Method, fast: bool, runs: str | Path | None) -> Path:
+    return Path(runs) if runs is not None else Path("runs") / (f"{method.name}-fast" if fast else method.name)
 
 
 def _plain_config(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from workbench.models.method import Method, find_method
+from workbench.training.reproduction import run_folders
 from workbench.training.run import CONFIG, HISTORY, WEIGHTS, Run
 from workbench.training.store import Store, sweep_partials
 from workbench.training.trainer import DONE
@@ -26,3 +28,24 @@ def ship(run: Run | str | Path, folder: str | Path) -> Run:
     for name in (CONFIG, WEIGHTS, HISTORY):
         write.write(name, read.read(name))
     return Run(target)
+
+
+def ship_method(
+    method: str | Method,
+    folder: str | Path | None = None,
+    *,
+    seed: int = 0,
+    fast: bool = False,
+    runs: str | Path | None = None,
+) -> list[Run]:
+    """Ship one seed of every experiment of a method, as `reproduce` trained it, to FOLDER/METHOD/EXPERIMENT.
+
+    `folder` is data/runs by default, where every explorer looks; `runs` and `fast` are those given to `reproduce`.
+    Raises FileNotFoundError where that seed was not trained.
+    """
+    from workbench.datasets import data_folder
+
+    chosen = find_method(method) if isinstance(method, str) else method
+    target = Path(folder) if folder is not None else data_folder() / "runs"
+    trained = run_folders(chosen, [seed], fast=fast, runs=runs)
+    return [ship(path, target / chosen.name / experiment) for (experiment, _), path in trained.items()]
