@@ -48,3 +48,10 @@ CONTRAST_TEXT = 4.5
 CONTRAST_MARK = 3.0
 # Layers: bounds of std out / std in at the start.
 STD_RATIO = (0.5, 2.0)
+# Kernels: looked-up quarter turns against direct evaluation; in float32 the rounding of an angle passes through
+# frequencies of up to 256 radians per kernel (measured 2e-5).
+LOOKED_UP = {torch.float64: 1e-12, torch.float32: 2e-4}
+# Layers: float32 against float64 with the same weights (measured 1e-6).
+SINGLE_AGAINST_DOUBLE = 2e-5
+# Layers: pooled statistics of 4 against 32 elements differ by less than this share, of 16 by this share of that.
+COUNT_GAP = 0.2

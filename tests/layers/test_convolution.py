@@ -8,7 +8,7 @@ from torch import nn
 
 from tests.layers import referee
 from tests.layers.symmetry import TINY, lifted, relative
-from tests.tolerances import BROKEN, EXACT
+from tests.tolerances import BROKEN, COUNT_GAP, EXACT
 from workbench.groups import O2, SO2, Draw, GroupSignal, UniformArc, parse_group
 from workbench.kernels import KernelSpec
 from workbench.kernels.networks import NETWORKS
@@ -138,7 +138,7 @@ def test_the_number_of_elements_is_a_free_slider_after_training():
         out = net(bump).values
         assert out.shape[2] == n
         answers[n] = torch.stack([out.mean((2, 3, 4)), out.square().mean((2, 3, 4)).sqrt()])
-    assert relative(answers[16], answers[32]) < 0.2 * relative(answers[4], answers[32]) < 0.2
+    assert relative(answers[16], answers[32]) < COUNT_GAP * relative(answers[4], answers[32]) < COUNT_GAP
 
 
 def test_elements_can_be_requested_for_a_while():
