@@ -1,4 +1,4 @@
-"""The split disc and its hand-written backward pass equal one dense convolution."""
+"""The split disc and the product of spectra equal one dense convolution, and so do their gradients."""
 
 import pytest
 import torch
@@ -7,99 +7,156 @@ from torch.nn import functional
 
 from tests.layers.symmetry import lifted, relative
 from tests.tolerances import BROKEN, EXACT
-from workbench.groups import SO2
+from workbench.groups import SO2, GroupSignal
 from workbench.kernels import KernelBank, KernelSpec, disc_mask
-from workbench.layers import GroupConv
-from workbench.layers.apply import convolve, disc_split, prepare, use_split
+from workbench.layers import GroupConv, choice
+from workbench.layers.apply import convolve, disc_split, prepare
+from workbench.layers.choice import choose, prices
+from workbench.layers.spectral import Window, convolve_spectra, kernel_spectra
 
 TIGHT = EXACT[torch.float64]
+WINDOWS = [(0, "zeros"), (1, "zeros"), (2, "zeros"), (3, "zeros"), (2, "circular"), (1, "circular")]
 
 
-def bank_and_features(k, n=2):
-    bank = KernelBank(2, 3, k, SO2(), KernelSpec(hidden=4), lifting=False).double()
+def prepared(bank, way, window, n=2):
     elements = SO2().grid(n, 0.1, torch.float64)
-    return bank, bank.features(elements, elements)
+    return prepare(bank, elements, elements, False, None, way, window)
+
+
+def bank_of(k):
+    return KernelBank(2, 3, k, SO2(), KernelSpec(hidden=4), lifting=False).double()
 
 
 @pytest.mark.parametrize("k", [3, 5, 7, 9, 11])
 def test_block_and_tips_hold_every_tap_of_the_disc_once(k):
     block, tips = disc_split(k)
-    together = torch.cat([block, tips])
-    assert len(together.unique()) == len(together)
-    assert set(disc_mask(k).nonzero().flatten().tolist()) <= set(together.tolist())
+    assert len(set(block + tips)) == len(block + tips)
+    assert set(disc_mask(k).nonzero().flatten().tolist()) <= set(block + tips)
 
 
 @pytest.mark.parametrize("mode", ["zeros", "circular"])
-@pytest.mark.parametrize("k", [5, 7, 9])
-def test_the_split_convolution_is_the_dense_one(k, mode):
-    bank, features = bank_and_features(k)
-    dense, split = prepare(bank, features, None, split=False), prepare(bank, features, None, split=True)
-    assert len(dense) == 1
-    assert len(split) == 2
-    bias = torch.randn(6).double()
+@pytest.mark.parametrize(("k", "way"), [(k, "spectral") for k in range(1, 10)] + [(k, "split") for k in (3, 5, 7, 9)])
+def test_every_way_is_the_dense_convolution(k, way, mode):
+    bank, bias = bank_of(k), torch.randn(6).double()
     for size in ((k, k), (12, 9), (9, 13)):
-        for padding in (0, 1, k // 2, k // 2 + 1):
+        for padding in {0, 1, k // 2, k // 2 + 1} - ({k // 2 + 1} if k // 2 >= min(size) else set()):
+            window = Window(size, k, 1, padding, mode)
             x = torch.randn(2, 4, *size).double()
-            found, wanted = (convolve(x, w, bias, k, 1, padding, mode) for w in (split, dense))
+            found, wanted = (convolve(x, prepared(bank, w, window), bias, window) for w in (way, "dense"))
             assert found.shape == wanted.shape
             assert relative(found, wanted) <= TIGHT
 
 
-def test_small_images_are_split_exactly_too():
-    bank, features = bank_and_features(9)
+@pytest.mark.parametrize("way", ["split", "spectral"])
+def test_images_smaller_than_the_kernel_are_exact_too(way):
+    bank = bank_of(9)
     for side in range(1, 6):
+        window = Window((side, side), 9, 1, 4, "zeros")
         x = torch.randn(1, 4, side, side).double()
-        found, wanted = (
-            convolve(x, prepare(bank, features, None, split), None, 9, 1, 4, "zeros") for split in (True, False)
-        )
+        found, wanted = (convolve(x, prepared(bank, w, window), None, window) for w in (way, "dense"))
         assert relative(found, wanted) <= TIGHT
 
 
 def test_weights_without_a_tip_are_seen():
-    bank, features = bank_and_features(5)
-    block, tips = prepare(bank, features, None, split=True)
+    bank, window = bank_of(5), Window((8, 8), 5, 1, 2, "zeros")
+    block, tips = prepared(bank, "split", window)
     x = torch.randn(1, 4, 8, 8).double()
-    dense = convolve(x, prepare(bank, features, None, split=False), None, 5, 1, 2, "zeros")
-    assert relative(convolve(x, (block, tips * 0), None, 5, 1, 2, "zeros"), dense) > BROKEN
+    dense = convolve(x, prepared(bank, "dense", window), None, window)
+    assert relative(convolve(x, (block, tips * 0), None, window), dense) > BROKEN
     swapped = tips.unflatten(1, (4, -1)).flip(1).flatten(1, 2)
-    assert relative(convolve(x, (block, swapped), None, 5, 1, 2, "zeros"), dense) > BROKEN
+    assert relative(convolve(x, (block, swapped), None, window), dense) > BROKEN
 
 
-@pytest.mark.parametrize(("padding", "mode"), [(0, "zeros"), (2, "zeros"), (3, "zeros"), (2, "circular")])
+def test_a_circle_that_is_too_short_is_seen():
+    bank, window = bank_of(5), Window((8, 8), 5, 1, 2, "zeros")
+    x = torch.randn(1, 4, 8, 8).double()
+    dense = convolve(x, prepared(bank, "dense", window), None, window)
+    wrapped = window._replace(mode="circular")
+    assert relative(convolve(x, prepared(bank, "spectral", wrapped), None, wrapped), dense) > BROKEN
+
+
+@pytest.mark.parametrize(("padding", "mode"), WINDOWS)
 def test_both_derivatives_of_the_split_convolution_are_right(padding, mode):
     block = torch.randn(2, 2, 3, 3, dtype=torch.float64, requires_grad=True)
     tips = torch.randn(2, 8, 1, 1, dtype=torch.float64, requires_grad=True)
     x = torch.randn(1, 2, 6, 5, dtype=torch.float64, requires_grad=True)
+    window = Window((6, 5), 5, 1, padding, mode)
 
     def run(x, block, tips):
-        return convolve(x, (block, tips), None, 5, 1, padding, mode)
+        return convolve(x, (block, tips), None, window)
 
-    assert gradcheck(run, (x, block, tips))
-    assert gradgradcheck(run, (x, block, tips))
-
-
-def test_the_split_is_chosen_only_where_it_is_defined():
-    for k in range(1, 12):
-        if use_split(64, k, 1, (28, 28)):
-            assert k % 2 == 1
-            assert k >= 5
-    assert not use_split(64, 7, 2, (29, 29))
-    assert not use_split(1, 7, 1, (28, 28))  # a lifting layer of one channel
+    if padding:  # an output of one pixel or more
+        assert gradcheck(run, (x, block, tips))
+        assert gradgradcheck(run, (x, block, tips))
 
 
-@pytest.mark.parametrize("k", [5, 7])
-def test_a_layer_gives_the_same_answer_split_or_dense(k, monkeypatch):
-    layer = GroupConv(8, 3, k, n=4, kernel=KernelSpec(hidden=4)).double()
-    signal = lifted(SO2(), 4, channels=8, size=12)
-    assert use_split(32, k, 1, (12, 12))
-    split = layer(signal).values
-    monkeypatch.setattr("workbench.layers.convolution.use_split", lambda *_: False)
-    assert relative(split, layer(signal).values) <= TIGHT
+@pytest.mark.parametrize(("padding", "mode"), WINDOWS)
+def test_derivatives_of_the_product_of_spectra_are_right(padding, mode):
+    kernel = torch.randn(2, 3, 5, dtype=torch.float64, requires_grad=True)
+    x = torch.randn(2, 2, 4, 5, dtype=torch.float64, requires_grad=True)
+    bias = torch.randn(3, dtype=torch.float64, requires_grad=True)
+    window = Window((4, 5), 3, 1, padding, mode)
+
+    def run(x, kernel, bias):
+        return convolve_spectra(x, kernel_spectra(kernel, (1, 3, 4, 5, 7), window), bias, window)
+
+    assert gradcheck(run, (x, kernel, bias))
+
+
+def test_a_way_is_chosen_only_where_it_is_defined():
+    x = torch.zeros(64, 256, 14, 14)
+    assert choose(Window((14, 14), 7, 1, 3, "zeros"), x, 256, True) == "spectral"
+    assert choose(Window((14, 14), 7, 1, 3, "zeros"), x[:1], 256, True) == "split"
+    assert choose(Window((15, 15), 7, 2, 3, "zeros"), x, 256, True) == "dense"
+    assert choose(Window((14, 14), 1, 1, 0, "zeros"), x, 256, True) == "dense"
+    assert "split" not in prices(Window((14, 14), 6, 1, 0, "zeros"), 64, 256, 256, True)
+    assert choose(Window((28, 28), 7, 1, 3, "zeros"), torch.zeros(4, 1, 28, 28), 64, True) == "dense"  # a lifting
+
+
+def test_half_precision_never_goes_through_spectra():
+    x, window = torch.zeros(64, 256, 14, 14), Window((14, 14), 7, 1, 3, "zeros")
+    assert choose(window, x.bfloat16(), 256, True) != "spectral"
+    with torch.autocast("cpu", torch.bfloat16):
+        assert choose(window, x, 256, True) != "spectral"
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_a_layer_gives_the_same_answer_and_gradients_whichever_way_is_chosen(dtype, training, monkeypatch):
+    layer = GroupConv(4, 3, 5, n=4, kernel=KernelSpec(hidden=4)).to(dtype).train(training)
+    signal = lifted(SO2(), 4, channels=4, size=12, dtype=dtype)
+    answers, slopes = [], []
+    for way in ("dense", "split", "spectral"):
+        monkeypatch.setattr("workbench.layers.convolution.choose", lambda *_, way=way: way)
+        values = layer(signal).values
+        answers.append(values)
+        slopes.append(torch.autograd.grad(values.square().sum(), list(layer.parameters())))
+    for found, slope in zip(answers[1:], slopes[1:], strict=True):
+        assert relative(found, answers[0]) <= EXACT[dtype]
+        assert max(relative(a, b) for a, b in zip(slope, slopes[0], strict=True)) <= 10 * EXACT[dtype]
+
+
+@torch.no_grad()
+def test_kept_spectra_are_not_used_for_another_size(monkeypatch):
+    layer = GroupConv(4, 3, 5, n=4, kernel=KernelSpec(hidden=4)).double().eval()
+    for size in (12, 9, 12):
+        x = torch.randn(1, 4, 4, size, size).double()
+        signal = GroupSignal(x, SO2().grid(4, 0.0, torch.float64), SO2())
+        monkeypatch.setattr("workbench.layers.convolution.choose", lambda *_: "spectral")
+        found = layer(signal).values
+        monkeypatch.setattr("workbench.layers.convolution.choose", lambda *_: "dense")
+        assert relative(found, layer(signal).values) <= TIGHT
+
+
+def test_spectra_that_would_fill_the_memory_are_not_made(monkeypatch):
+    x, window = torch.zeros(64, 256, 14, 14), Window((14, 14), 7, 1, 3, "zeros")
+    monkeypatch.setattr(choice, "LARGEST_SPECTRA", 2**20)
+    assert choose(window, x, 256, True) == "split"
 
 
 def test_valid_padding_is_what_a_plain_convolution_calls_it():
-    bank, features = bank_and_features(5)
-    (dense,) = prepare(bank, features, None, split=False)
+    bank, window = bank_of(5), Window((8, 8), 5, 1, 0, "zeros")
+    (dense,) = prepared(bank, "dense", window)
     x = torch.randn(1, 4, 8, 8).double()
-    found = convolve(x, prepare(bank, features, None, split=True), None, 5, 1, 0, "zeros")
-    assert relative(found, functional.conv2d(x, dense)) <= TIGHT
+    for way in ("split", "spectral"):
+        assert relative(convolve(x, prepared(bank, way, window), None, window), functional.conv2d(x, dense)) <= TIGHT

@@ -162,18 +162,18 @@ def test_kept_kernels_pass_gradients_to_the_image():
 
 
 def test_inference_mode_and_ordinary_evaluation_do_not_share_kernels():
-    net = network()
+    net = network(partial=False)
     with torch.inference_mode():
         inside = net(X).values.clone()
     outside = net(X).values
-    assert torch.equal(inside, outside)
+    assert relative(inside, outside) <= EXACT[torch.float32]
     outside.sum().backward()
     with torch.inference_mode():
         assert torch.equal(net(X).values, outside)
 
 
 def test_autocast_keeps_kernels_in_full_precision_and_leaves_nothing_behind():
-    net = network()
+    net = network(partial=False)
     for mode in (False, True):
         net.train(mode)
         plain = net(X).values
