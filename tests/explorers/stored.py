@@ -4,17 +4,19 @@ from pathlib import Path
 
 import torch
 
+from workbench.layers import group_layers
 from workbench.measure.provenance import provenance
 from workbench.models import build_model
 from workbench.training import Run
 from workbench.training.history import History, learned_symmetry, on_cpu
+from workbench.training.snapshots import kernel_snapshot
 
 SMALL = {"classes": 2, "widths": [2, 2, 2, 2], "hidden": 4}
 EPOCHS = 5
 
 
 def store_run(data: Path, name: str, model: dict, dataset: str = "6-180", seed: int = 0) -> Run:
-    """A run of five epochs whose second group layer shrinks its arc from 1 to 0.6, mirrors from 0.88 to 0.5."""
+    """A run of five epochs: its second group layer shrinks its arc from 1 to 0.6, or its gate; kernels grow evenly."""
     config = {"model": model, "data": {"name": dataset}, "training": {"epochs": EPOCHS}, "seed": seed}
     run = Run.create(data / "runs" / name, config)
     torch.manual_seed(seed)
@@ -24,6 +26,8 @@ def store_run(data: Path, name: str, model: dict, dataset: str = "6-180", seed: 
     for epoch in range(1, EPOCHS + 1):
         if learned:
             _shrink(learned[0], (epoch - 1) / (EPOCHS - 1))
+        for layer in group_layers(network).values():
+            layer.kernels.gain.fill_(epoch / EPOCHS)
         accuracy = 0.5 + 0.1 * epoch
         history.add(
             epoch=epoch,
@@ -31,6 +35,7 @@ def store_run(data: Path, name: str, model: dict, dataset: str = "6-180", seed: 
             train_accuracy=accuracy,
             validation_accuracy=accuracy,
             error=0.1 * epoch if epoch % 2 else float("nan"),
+            kernels=kernel_snapshot(network),
         )
     run.save_weights(on_cpu(network.state_dict()))
     attrs = provenance("fit", seed=seed, dtype="float32", input_kind=dataset)

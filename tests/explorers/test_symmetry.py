@@ -64,6 +64,16 @@ def test_n6_moving_through_training_reads_no_file_and_runs_no_network(runs, monk
     assert shown == set(range(1, EPOCHS + 1))
 
 
+def test_n6_kernels_move_along_and_are_shares_of_their_layers_largest_weight_in_all_of_training(runs):
+    shown = {
+        epoch: SymmetryExplorer(moment_percent=25 * (epoch - 1)).dataset()["kernel_shown"].values
+        for epoch in range(1, EPOCHS + 1)
+    }
+    assert np.abs(shown[EPOCHS]).max(axis=(1, 2, 3)) == pytest.approx(1)
+    assert np.allclose(shown[2], 2 / EPOCHS * shown[EPOCHS], atol=1e-6)
+    assert SymmetryExplorer().showing == "showing 2 of 2, 2 of 4, 2 of 4, 2 of 4 kernels per layer"
+
+
 def test_accuracy_and_error_come_along_with_gaps_where_nothing_was_measured(runs):
     ds = SymmetryExplorer().dataset()
     assert ds["validation_accuracy"].values.tolist() == pytest.approx([0.6, 0.7, 0.8, 0.9, 1.0])

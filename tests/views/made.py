@@ -35,6 +35,7 @@ def symmetry_dataset(markup: str = "") -> xr.Dataset:
             "train_accuracy": labelled("epoch", np.linspace(0.4, 1, 11), "training accuracy"),
             "error": labelled("epoch", np.where(epochs % 2, np.linspace(0, 2.2, 11), np.nan), "equivariance error"),
             "epoch_shown": labelled((), 7, "epoch shown"),
+            "kernel_shown": labelled(("layer", "number", "y", "x"), _numbered((4, 2, 3, 3)), "share of the largest"),
             "what_if_arc": labelled((), 0.5, "share"),
             "what_if_angle_deg": labelled("what_if_element", [-45.0, 45.0, 0.0], "element", "degrees"),
             "what_if_used": labelled("what_if_element", [True, True, False], "drawn"),
@@ -48,6 +49,12 @@ def symmetry_dataset(markup: str = "") -> xr.Dataset:
         },
         attrs=ATTRS,
     )
+
+
+def _numbered(shape: tuple[int, ...]) -> np.ndarray:
+    """Kernels that hold the number of their layer plus a tenth of their own number."""
+    layer, number = np.arange(shape[0]), np.arange(shape[1]) / 10
+    return np.broadcast_to((layer[:, None] + number)[:, :, None, None], shape).copy()
 
 
 def kernel_dataset(n: int = 4, size: int = 5) -> xr.Dataset:

@@ -19,7 +19,7 @@ from workbench.measure.compare import FORMS
 from workbench.measure.dataset import labelled
 from workbench.views.equivariance import orbit_error
 
-PREFERRED = ("rotated", "strict")
+PREFERRED = ("rotated_strict",)
 SHOWN = "the network"
 SAMPLES = 4
 DEMO_SIZE = 16

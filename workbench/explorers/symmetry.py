@@ -92,7 +92,7 @@ class SymmetryExplorer(Explorer):
         own = self.attached.get("run")
         whole = course(own or run_path(self.run))
         at = round(self.moment_percent / 100 * (whole.sizes["epoch"] - 1))
-        shown = at_moment(whole, at, self.n)
+        shown = at_moment(whole, at, self.n) | kernels_at(own or run_path(self.run), at)
         if bool(whole["turns"].any()):
             shown |= what_if(self.what_if_percent / 100, self.n)
             published = published_arcs().variables if self.published else {}
@@ -131,7 +131,7 @@ def course(path: Path | None) -> xr.Dataset:
             "layer": labelled("layer", names, "layer"),
             "epoch": labelled("epoch", past["epoch"].values, "epoch"),
         },
-        attrs=past.attrs,
+        attrs={**past.attrs, "showing": _showing(past)},
     )
     over_time = ("epoch", "layer")
     scalars = ("train_accuracy", "validation_accuracy", "error")
@@ -139,6 +139,11 @@ def course(path: Path | None) -> xr.Dataset:
     known["arc_history"] = labelled(over_time, _every_layer(past["arc"], ds, "turns"), ARC)
     known["gate_history"] = labelled(over_time, _every_layer(past["gate"], ds, "mirrors"), GATE)
     return ds.assign(known)
+
+
+def _showing(past: xr.Dataset) -> str:
+    part = past["kernel"].attrs.get("showing", "") if "kernel" in past else ""
+    return f"showing {part}" if part else ""
 
 
 def _turns(group: Group) -> bool:
@@ -167,6 +172,31 @@ def at_moment(whole: xr.Dataset, at: int, n: int) -> dict[str, Any]:
         "element_used": labelled(("layer", "element"), np.stack(used), "whether the element is drawn"),
         "epoch_shown": labelled((), whole["epoch"].values[at], "epoch shown"),
     }
+
+
+@lru_cache(maxsize=64)
+def _kernels(path: Path | None) -> tuple[np.ndarray, np.ndarray] | None:
+    """Stored kernels `(snapshot, layer, number, y, x)` of a run's group layers and the epochs they were taken at.
+
+    Each layer's are shares of its largest weight in all of training, so that what changes is not hidden by rescaling.
+    """
+    past, modules = history(path), list(course(path)["module"].values)
+    if "kernel" not in past:
+        return None
+    known = list(past["kernel_layer"].values)
+    stored = past["kernel"].transpose("snapshot", "kernel_layer", "kernel_number", "y", "x").values
+    taken = np.stack([stored[:, known.index(m)] if m in known else 0 * stored[:, 0] for m in modules], axis=1)
+    largest = np.abs(taken).max(axis=(0, 2, 3, 4), keepdims=True)
+    return taken / np.where(largest > 0, largest, 1), past["snapshot_epoch"].values
+
+
+def kernels_at(path: Path | None, at: int) -> dict[str, Any]:
+    """The kernels stored nearest to one epoch, as a variable; nothing where a run stored none."""
+    stored = _kernels(path)
+    if stored is None:
+        return {}
+    nearest = int(np.abs(stored[1] - course(path)["epoch"].values[at]).argmin())
+    return {"kernel_shown": labelled(("layer", "number", "y", "x"), stored[0][nearest], "share of the largest weight")}
 
 
 def what_if(share: float, n: int) -> dict[str, Any]:

@@ -7,12 +7,18 @@ import xarray as xr
 
 from workbench.views import palette
 from workbench.views.frame import Trace, degrees, note, require, small, text, values
+from workbench.views.mosaic import GAP, signed, tiles
 
 OUTER, INNER = 1.0, 0.80
 """Radii of the ring of rotations; mirrored copies sit on a second ring inside it."""
 MIRROR_OUTER, MIRROR_INNER = 0.72, 0.56
 STEPS = 48
 SPACING = 2.9
+
+
+KERNELS_TOP = -2.0
+"""Where the strip of kernels begins, below the labels of its circle."""
+TILE_WIDTH = 2.0
 
 
 def circle_count(ds: xr.Dataset) -> int:
@@ -120,3 +126,24 @@ def _rings(
         ring(1.0, centre, radii, palette.NEUTRAL, 0.18, words),
         ring(share, centre, radii, colour, 0.92 * kept, words),
     ]
+
+
+def kernel_strip(ds: xr.Dataset) -> list[Trace]:
+    """A few kernels of each layer below its circle, all in one heat map on the circles' own axes.
+
+    Args:
+        ds: with `kernel_shown(layer, number, y, x)`, as shares of each layer's largest weight.
+    """
+    require(ds, "symmetry view", dims={"kernel_shown": ("layer", "number", "y", "x")})
+    kernels = values(ds, "kernel_shown", "layer", "number", "y", "x")
+    layers, count, height, width = kernels.shape
+    block = count * (width + GAP) - GAP
+    step = round(SPACING / TILE_WIDTH * block)
+    pixel = SPACING / step
+    sheet = np.zeros((height, step * (layers - 1) + block), dtype=np.float32)
+    for at in range(layers):
+        sheet[:, at * step : at * step + block] = tiles(kernels[at][None])
+    left, top = -pixel * (block - 1) / 2, KERNELS_TOP - pixel / 2
+    strip = signed(sheet, 1.0, hovertemplate="%{z:.2f} of the layer’s largest weight<extra></extra>")
+    place = {"x": small(left + pixel * np.arange(sheet.shape[1])), "y": small(top - pixel * np.arange(height))}
+    return [{**strip, **place, "name": "kernels"}]

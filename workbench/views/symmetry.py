@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from workbench.views import palette
-from workbench.views.circles import SPACING, circle_count, circles, colours
+from workbench.views.circles import SPACING, circle_count, circles, colours, kernel_strip
 from workbench.views.frame import (
     Figure,
     Trace,
@@ -22,9 +22,9 @@ from workbench.views.frame import (
     values,
 )
 
-CIRCLES = (0.60, 0.93)
-PANELS = (0.0, 0.40)
-UPPER, LOWER = (0.235, 0.40), (0.0, 0.165)
+CIRCLES = (0.535, 0.94)
+PANELS = (0.0, 0.375)
+UPPER, LOWER = (0.22, 0.375), (0.0, 0.155)
 COLUMNS = ((0.0, 0.26), (0.37, 0.63), (0.74, 1.0))
 
 
@@ -35,7 +35,8 @@ def symmetry(ds: xr.Dataset) -> Figure:
         ds: with `arc(layer)`, `learned(layer)`, `relative_depth(layer)`, `element_angle_deg(layer, element)`,
             `element_used(layer, element)`; optionally `gate_probability(layer)`, `what_if_arc()` with
             `what_if_angle_deg(what_if_element)`, `arc_history(epoch, layer)`, `validation_accuracy(epoch)`,
-            `error(epoch)`, `published_arc(published, stage)` with `published_depth(stage)`, the scalar `epoch_shown`.
+            `error(epoch)`, `kernel_shown(layer, number, y, x)`, `published_arc(published, stage)` with
+            `published_depth(stage)`, and the scalar `epoch_shown`.
 
     Returns:
         A plotly figure as a dictionary.
@@ -59,9 +60,11 @@ def symmetry(ds: xr.Dataset) -> Figure:
     course, course_notes = _course(ds)
     progress, progress_notes = _progress(ds)
     count, top = circle_count(ds), _highest(ds)
+    kernels = kernel_strip(ds) if "kernel_shown" in ds else []
+    lowest = -2.6 if kernels else -1.75
     layout = {
         "xaxis": bare_axis(domain=[0, 1], range=[-1.5, SPACING * (count - 1) + 1.5]),
-        "yaxis": bare_axis(domain=list(CIRCLES), range=[-1.75, 1.25], scaleanchor="x"),
+        "yaxis": bare_axis(domain=list(CIRCLES), range=[lowest, 1.25], scaleanchor="x"),
         "xaxis2": axis("relative depth of the layer", domain=list(COLUMNS[0]), anchor="y2", range=[-0.04, 1.04]),
         "yaxis2": _share_axis(_kept_words(ds), "x2"),
         "xaxis3": axis("epoch", domain=list(COLUMNS[1]), anchor="y3"),
@@ -71,11 +74,11 @@ def symmetry(ds: xr.Dataset) -> Figure:
         "xaxis5": axis("epoch", domain=list(COLUMNS[2]), anchor="y5", matches="x3"),
         "yaxis5": axis("", domain=list(LOWER), anchor="x5", range=[-0.04 * top, 1.08 * top], nticks=4),
     }
-    heading = panel_title(_circle_heading(ds), 0.0, 0.95)
+    heading = panel_title(_circle_heading(ds), 0.0, CIRCLES[1] + 0.015)
     return figure(
-        [*rings, *depth, *course, *progress],
+        [*rings, *kernels, *depth, *course, *progress],
         ds,
-        height=600,
+        height=660,
         margin={"l": 60, "r": 28, "t": 36, "b": 62},
         annotations=[heading, *ring_notes, *depth_notes, *course_notes, *progress_notes],
         **layout,
@@ -101,7 +104,8 @@ def _kept_words(ds: xr.Dataset) -> str:
 
 def _circle_heading(ds: xr.Dataset) -> str:
     when = f", epoch {int(values(ds, 'epoch_shown'))}" if "epoch_shown" in ds else ""
-    return f"The symmetry that each layer has{when}"
+    below = "; below, a few of its kernels" if "kernel_shown" in ds else ""
+    return f"The symmetry that each layer has{when}{below}"
 
 
 def _depth(ds: xr.Dataset) -> tuple[list[Trace], list[dict]]:
