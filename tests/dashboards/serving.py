@@ -10,6 +10,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -105,9 +106,9 @@ class Running:
         }
         return self.get(f"{path}/ws", **asked)[0]
 
-    def token(self, path: str) -> str:
+    def token(self, path: str, query: str = "") -> str:
         """Load a page as a browser does: the key to its session."""
-        status, _, page = self.get(path)
+        status, _, page = self.get(path + query)
         assert status == 200, page[:500]
         return re.search(r'"token":"([^"]+)"', page).group(1)
 
@@ -127,22 +128,23 @@ def serving(*names: str) -> Iterator[str]:
     """A server in a process of its own; names are MODULE:CLASS, none for every explorer. Yields its address."""
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     line = [sys.executable, "-m", "tests.dashboards.serving", *names]
-    environment, pipe = {**os.environ, "PYTHONPATH": path}, subprocess.PIPE
-    server = subprocess.Popen(line, cwd=ROOT, env=environment, stdout=pipe, stderr=pipe, text=True)
-    try:
-        address = server.stdout.readline().strip()
-        if not address:
-            raise RuntimeError(f"the server did not start:\n{server.stderr.read()[-2000:]}")
-        # Its later words are read, so that a full pipe never stops it.
-        threading.Thread(target=server.stderr.read, daemon=True).start()
-        yield address
-    finally:
-        server.terminate()
+    environment = {**os.environ, "PYTHONPATH": path}
+    with (
+        tempfile.TemporaryFile("w+") as log,
+        subprocess.Popen(line, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=log, text=True) as server,
+    ):
         try:
-            server.wait(ENDS_WITHIN)
-        except subprocess.TimeoutExpired:
-            server.kill()
-            server.wait()
+            address = server.stdout.readline().strip()
+            if not address:
+                log.seek(0)
+                raise RuntimeError(f"the server did not start:\n{log.read()[-2000:]}")
+            yield address
+        finally:
+            server.terminate()
+            try:
+                server.wait(ENDS_WITHIN)
+            except subprocess.TimeoutExpired:
+                server.kill()
 
 
 def until(condition: Callable[[], bool], seconds: float = 10.0) -> None:

@@ -3,8 +3,11 @@
 import asyncio
 import json
 import logging
+import re
 
 import pytest
+from bokeh.document import Document
+from panel.custom import JSComponent
 
 from tests.dashboards.samples import Dots, Markup
 from tests.dashboards.test_uploads import png
@@ -179,6 +182,24 @@ def test_options_that_changed_are_sent_with_the_picture():
 
 def test_a_notice_is_shown_on_top():
     assert Page(Dots(), notice="This link cannot be followed.").spec["notice"] == "This link cannot be followed."
+
+
+class Stock(ExplorerFace):
+    """The face with Panel's own style sheets: what the next test must catch."""
+
+    _get_model = JSComponent._get_model
+
+
+def written(face) -> str:
+    document = face.server_doc(Document(), location=False)
+    return json.dumps(document.to_json(), default=str).replace("http://www.w3.org/2000/svg", "")
+
+
+def test_the_document_points_to_no_other_machine():
+    text = written(ExplorerFace(Dots()))
+    assert "What do the controls do?" in text
+    assert not re.search("https?://", text)
+    assert re.search("https?://", written(Stock(Dots())))
 
 
 def test_r17_nothing_in_the_browser_half_reads_text_as_markup():

@@ -100,6 +100,28 @@ def test_r12_two_visits_have_two_explorers_and_two_documents():
         assert [explorer.height for explorer in born] == [7.0, 1.0]
 
 
+def test_a_browser_that_comes_late_finds_the_state_of_its_link_again():
+    born = []
+
+    class Noted(Dots):
+        slug = "noted"
+
+        def __init__(self, **values):
+            born.append(self)
+            super().__init__(**values)
+
+    async def come(server):
+        late = Connection(server, "/noted")
+        late.token = server.token("/noted", "?height=2.5")
+        until(lambda: server.health()["sessions"] == 0)
+        born.clear()
+        async with late:
+            assert born[0].height == 2.5
+
+    with running(Noted, session_lifetime=0.3) as server:
+        asyncio.run(come(server))
+
+
 @pytest.mark.parametrize("path", ["/", "/dots", "/health", "/nothing", "/assets/theme.css", "/static/js/bokeh.min.js",
                                   "/pictures/dots.svg", "/dots/autoload.js", "/favicon.ico"])  # fmt: skip
 def test_r18_every_answer_carries_the_protective_headers(server, path):
@@ -172,7 +194,7 @@ class Connection:
 
     def __init__(self, server, path):
         self._server, self._path = server, path
-        self.heard, self.closed = [], asyncio.Event()
+        self.heard, self.closed, self.token = [], asyncio.Event(), None
 
     def _hear(self, message):
         self.heard.append(message)
@@ -183,7 +205,7 @@ class Connection:
         server = self._server
         address = f"ws://127.0.0.1:{server.port}{self._path}/ws"
         request = HTTPRequest(address, headers={"Origin": f"http://127.0.0.1:{server.port}"})
-        protocols = ["bokeh", server.token(self._path)]
+        protocols = ["bokeh", self.token or server.token(self._path)]
         self.socket = await websocket_connect(request, subprotocols=protocols, on_message_callback=self._hear)
         async with asyncio.timeout(20):
             while not self.heard:

@@ -47,6 +47,12 @@ def routes(served: Served | None = None) -> list[tuple[str, type[RequestHandler]
     ]
 
 
+async def warm(served: Served | None = None) -> None:
+    """Draw the front page's pictures before the first visitor asks for them."""
+    for cls in (explorers() if served is None else served).values():
+        await explorer_picture(cls)
+
+
 def _page(cls: type[Explorer], served: Served) -> Callable[[], Any]:
     def page() -> Any:
         """One visit of the explorer's page."""

@@ -105,9 +105,10 @@ class Computer:
     async def _do(self, work: Callable[[Explorer], _Result], then: Callable[[_Result], None]) -> None:
         try:
             then(await asyncio.get_running_loop().run_in_executor(self._pool, work, self._explorer.at()))
-        except ValueError as refusal:
-            self._deliver(Outcome(self._ticket, trouble=str(refusal)))
-        except Exception:
+        except Exception as error:
+            if is_for_the_visitor(error):
+                self._deliver(Outcome(self._ticket, trouble=str(error)))
+                return
             logger.exception("an export of the explorer %r failed", self._explorer.slug)
             self._deliver(Outcome(self._ticket, trouble=TROUBLE))
 
@@ -172,7 +173,7 @@ class Computer:
 def compute(explorer: Explorer, ticket: int) -> Outcome:
     """Compute and pack one picture; runs in a thread and turns every failure into a sentence.
 
-    A ValueError is the explorer's own refusal and is shown as it stands; anything else is a fault of ours: its
+    What an explorer refuses, or says is missing, is shown as it stands; anything else is a fault of ours: its
     traceback goes to the log, once, and the visitor gets a sentence without inner details.
     """
     started = time.perf_counter()
@@ -182,9 +183,9 @@ def compute(explorer: Explorer, ticket: int) -> Outcome:
         text, buffer = pack(_with_state(figure, explorer))
     except Cancelled:
         return Outcome(ticket, stopped=True)
-    except ValueError as refusal:
-        return Outcome(ticket, trouble=str(refusal))
-    except Exception:
+    except Exception as error:
+        if is_for_the_visitor(error):
+            return Outcome(ticket, trouble=str(error))
         logger.exception("the picture of %r could not be computed at %s", explorer.slug, explorer.permalink())
         return Outcome(ticket, trouble=TROUBLE)
     packed = time.perf_counter()
@@ -197,6 +198,17 @@ def compute(explorer: Explorer, ticket: int) -> Outcome:
         compute_ms=(computed - started) * 1e3,
         pack_ms=(packed - computed) * 1e3,
     )
+
+
+def is_for_the_visitor(error: Exception) -> bool:
+    """Whether the words of an error were written for whoever moved the control.
+
+    A missing file is ours to explain only where we raised it ourselves; the system's own words name paths.
+
+    >>> is_for_the_visitor(ValueError("n = 0 was given.")), is_for_the_visitor(KeyError("weights"))
+    (True, False)
+    """
+    return isinstance(error, ValueError) or (isinstance(error, FileNotFoundError) and error.errno is None)
 
 
 def _with_state(figure: dict[str, Any], explorer: Explorer) -> dict[str, Any]:

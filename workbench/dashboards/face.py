@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import param
+from bokeh.models import ImportedStyleSheet
 from panel.custom import JSComponent
 
-from workbench.dashboards.computing import TROUBLE, Computer, Outcome
+from workbench.dashboards.computing import TROUBLE, Computer, Outcome, is_for_the_visitor
 from workbench.dashboards.uploads import LARGEST_IMAGE, read_image
 from workbench.explorers import Control, Explorer
 from workbench.explorers._controls import write
@@ -61,6 +62,12 @@ class ExplorerFace(JSComponent):
         """The visitor has left: stop computing."""
         self._computer.close()
 
+    def _get_model(self, *given: Any, **named: Any) -> Any:
+        """Panel's own style sheets are left out: a page needs none, and they may be asked for on another machine."""
+        model = super()._get_model(*given, **named)
+        model.stylesheets = [sheet for sheet in model.stylesheets if not isinstance(sheet, ImportedStyleSheet)]
+        return model
+
     # ---- from the browser
 
     def _handle_msg(self, data: Any) -> None:
@@ -77,9 +84,10 @@ class ExplorerFace(JSComponent):
             if handler is None:
                 raise ValueError("the page sent a message that is not understood; reload the page.")
             handler(data)
-        except ValueError as refusal:
-            self._refuse(str(refusal))
-        except Exception:
+        except Exception as error:
+            if is_for_the_visitor(error):
+                self._refuse(str(error))
+                return
             logger.exception("a message to the explorer %r could not be handled", self._explorer.slug)
             self._refuse(TROUBLE)
 

@@ -18,7 +18,7 @@ from workbench.views import palette
 logger = logging.getLogger(__name__)
 
 _MOST_CLAIMS = 6
-_LABELS = 150  # SVG units left of the claims' axes
+_LABELS = 170  # SVG units left of the claims' axes
 _INK = {False: "#565a64", True: "#a5a8b1"}
 
 
@@ -95,7 +95,7 @@ def _claim_row(claim: Claim, seeds: np.ndarray, y: float, dark: bool) -> str:
         return left + (right - left) * (0.06 + 0.88 * (value - low) / span)
 
     parts = [
-        f'<text x="{_LABELS}" y="{y + 5:.1f}" text-anchor="end" font-size="15" fill="{ink}" '
+        f'<text x="{_LABELS}" y="{y + 5:.1f}" text-anchor="end" font-size="17" fill="{ink}" '
         f'font-family="Inter, Segoe UI, Helvetica, Arial, sans-serif">{escape(claim.id[:20])}</text>',
         f'<path d="M{left} {y:.1f}H{right}" stroke="{palette.GRID}" stroke-width="2"/>',
     ]

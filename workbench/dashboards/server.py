@@ -8,7 +8,7 @@ import socket
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from workbench.dashboards.application import application, routes
+from workbench.dashboards.application import application, routes, warm
 from workbench.dashboards.login import PasswordGate
 from workbench.dashboards.protection import (
     ProtectiveHeaders,
@@ -70,6 +70,7 @@ def serve(
         served=served,
     )
     logger.warning("Serving on %s (stop with Ctrl-C)", url(server))
+    server.io_loop.add_callback(warm, served)
     if show:
         server.io_loop.add_callback(server.show, "/")
     server.run_until_shutdown()

@@ -1,5 +1,7 @@
 // Builds one labelled control from its description; `report(name, text)` is called with every new position.
 const SHORT_UNITS = {degrees: "°", degree: "°", percent: "%", pixels: "px", pixel: "px"}
+const SHORT_UNIT = 8 // letters
+const SEGMENTS = {least: 2, most: 5, letters: 38} // what fits into one row of the controls' column
 let serial = 0
 
 function h(tag, attributes = {}, ...children) {
@@ -22,7 +24,7 @@ function buildControl(spec, report) {
   const id = `control-${++serial}`
   const help = h("p", {class: "help", id: `${id}-help`}, spec.doc)
   const parts = BUILDERS[spec.kind](spec, id, report)
-  const el = h("div", {class: `control ${spec.kind}`, "data-name": spec.name}, ...parts.elements, help)
+  const el = h("div", {class: "control", "data-name": spec.name}, ...parts.elements, help)
   return {el, show: parts.show}
 }
 
@@ -59,8 +61,11 @@ function buildNumber(spec, id, report) {
     slider.setAttribute("aria-valuetext", `${exact.value} ${spec.unit}`.trim())
     fill()
   }
-  const value = h("span", {class: "value"}, exact, unit ? h("span", {class: "unit"}, unit) : null)
-  return {elements: [h("div", {class: "head"}, h("label", {for: id}, bare), value), slider], show}
+  // A short unit stands behind the value, a long one behind the name.
+  const [behind, beside] = unit.length <= SHORT_UNIT ? [unit, ""] : ["", unit]
+  const label = h("label", {for: id}, bare, beside ? h("span", {class: "unit beside"}, beside) : null)
+  const value = h("span", {class: "value"}, exact, behind ? h("span", {class: "unit"}, behind) : null)
+  return {elements: [h("div", {class: "head"}, label, value), slider], show}
 }
 
 // A typed value keeps its own digits; a slider's position is written with as many as its step has.
@@ -79,8 +84,10 @@ function buildSwitch(spec, id, report) {
 }
 
 function buildChoice(spec, id, report) {
-  const letters = spec.options.reduce((sum, [label]) => sum + label.length + 3, 0)
-  return spec.options.length <= 5 && letters <= 38 ? buildSegments(spec, id, report) : buildMenu(spec, id, report)
+  const {least, most, letters} = SEGMENTS
+  const count = spec.options.length
+  const written = spec.options.reduce((sum, [label]) => sum + label.length + 3, 0)
+  return count >= least && count <= most && written <= letters ? buildSegments(spec, id, report) : buildMenu(spec, id, report)
 }
 
 function buildMenu(spec, id, report) {
