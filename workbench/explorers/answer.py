@@ -20,6 +20,7 @@ from workbench.explorers._runs import UNTRAINED, image_set, in_words, own_run, p
 from workbench.groups import O2
 from workbench.measure.dataset import labelled
 from workbench.measure.probability import class_probability
+from workbench.models import methods
 from workbench.views.answer import answers
 
 FINE, COARSE = 73, 25
@@ -135,7 +136,8 @@ EXPLORER = AnswerExplorer
 
 def _short(name: str) -> str:
     """A run's name without its method's, for a heading."""
-    return in_words(name.rpartition("/")[2])
+    method, _, rest = name.partition("/")
+    return in_words(rest if method in methods() else name)
 
 
 def _image(path: Path | None, character: str, brought: bytes | None) -> Tensor:
