@@ -55,3 +55,5 @@ LOOKED_UP = {torch.float64: 1e-12, torch.float32: 2e-4}
 SINGLE_AGAINST_DOUBLE = 2e-5
 # Layers: pooled statistics of 4 against 32 elements differ by less than this share, of 16 by this share of that.
 COUNT_GAP = 0.2
+# Models: the same for the pooled logits of an untrained network (measured 2e-2).
+BROKEN_LOGITS = 5e-3
