@@ -117,18 +117,14 @@ def wrap(angle_rad: Tensor) -> Tensor:
 def rotation_matrix(angle_rad: Tensor) -> Tensor:
     """Counter-clockwise rotation of (x, y), shape ``(..., 2, 2)``; exact at quarter turns.
 
-    The quarter turn is split off before the sine and cosine are taken: cos(pi/2) is 6e-17 in floating
-    point, and that dust would move points off the lattice.
+    cos(pi/2) is 6e-17 in floating point, and that dust would move points off the lattice: a sine or cosine within
+    the rounding of its angle becomes zero and keeps its slope.
     """
-    quarters = torch.round(angle_rad * (2 / math.pi))
-    rest = angle_rad - quarters * (math.pi / 2)
-    dust = rest.abs() < 8 * torch.finfo(rest.dtype).eps * (1 + angle_rad.abs())
-    rest = torch.where(dust, rest - rest.detach(), rest)  # zero, with the slope of the angle
-    cos, sin = torch.cos(rest), torch.sin(rest)
-    turns = torch.remainder(quarters, 4)
-    c = torch.where(turns == 0, cos, torch.where(turns == 1, -sin, torch.where(turns == 2, -cos, sin)))
-    s = torch.where(turns == 0, sin, torch.where(turns == 1, cos, torch.where(turns == 2, -sin, -cos)))
-    return torch.stack([torch.stack([c, -s], -1), torch.stack([s, c], -1)], -2)
+    cos, sin = torch.cos(angle_rad), torch.sin(angle_rad)
+    rows = torch.stack([cos, -sin, sin, cos], -1)
+    rounding = 8 * torch.finfo(rows.dtype).eps * (1 + angle_rad.detach().abs())
+    dust = rows.detach().abs() < rounding.unsqueeze(-1)
+    return (rows - rows.detach() * dust).unflatten(-1, (2, 2))
 
 
 def check_count(n: object, name: str, advice: str = "use n >= 1") -> int:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -47,7 +47,8 @@ def turn_permutation(group: Group, n: int, quarters: int) -> Tensor | None:
     return (index + quarters * n // 4) % n if n % 4 == 0 else None
 
 
-class Plan(NamedTuple):
+@dataclass(frozen=True, eq=False)  # compared by identity: plans are cached and key further caches
+class Plan:
     """Which kernel values are computed once and where each is used.
 
     ``outputs``: the output elements that are evaluated. ``source``: ``(n_out, n_in, k*k)`` into the computed
@@ -87,3 +88,17 @@ def plan(group: Group, n_out: int, n_in: int, kernel_size: int, reuse: bool) -> 
                 turned >= 0, base[:, None] + turned, len(outputs) * n_in * taps
             )  # fmt: skip
     return Plan(tuple(outputs), index)
+
+
+@lru_cache(maxsize=256)
+def lookup(chosen: Plan, taps: tuple[int, ...] | None, device: torch.device) -> tuple[Tensor, tuple[int, int, int]]:
+    """The plan's source at all taps or those named, flattened, on a device, and its shape ``(n_out, n_in, T)``."""
+    source = chosen.source if taps is None else chosen.source[:, :, list(taps)]
+    n_out, n_in, count = source.shape
+    return source.flatten().to(device), (n_out, n_in, count)
+
+
+@lru_cache(maxsize=32)
+def disc_taps(kernel_size: int) -> tuple[int, ...]:
+    """Row-major indices of the taps in the disc."""
+    return tuple(disc_mask(kernel_size).nonzero().flatten().tolist())

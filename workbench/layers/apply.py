@@ -9,65 +9,79 @@ from torch import Tensor
 from torch.nn import functional
 
 from workbench.kernels import KernelBank
+from workbench.kernels.geometry import disc_taps
+from workbench.layers.choice import Way
+from workbench.layers.spectral import Window, convolve_spectra, kernel_spectra
 
-SMALLEST_INPUT = 16  # with fewer input channels a convolution is bound by its output, not its taps
+Weights = tuple[Tensor, ...]
 
 
 @lru_cache(maxsize=16)
-def disc_split(kernel_size: int) -> tuple[Tensor, Tensor]:
+def disc_split(kernel_size: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """The taps of an odd disc as one square block and the four tips: row-major indices of each.
 
     A disc of radius r is the square of radius r - 1 (corners zero from k = 9 on) and the four taps at
     distance r on the axes: 25 + 4 of 49 at k = 7.
     """
-    k = kernel_size
-    block = torch.arange(k * k).view(k, k)[1:-1, 1:-1].flatten()
-    middle = k // 2
-    return block, torch.tensor([middle, middle * k, middle * k + k - 1, (k - 1) * k + middle])
+    k, middle = kernel_size, kernel_size // 2
+    block = tuple(range(k * k))
+    inner = tuple(i for i in block if 0 < i // k < k - 1 and 0 < i % k < k - 1)
+    return inner, (middle, middle * k, middle * k + k - 1, (k - 1) * k + middle)
 
 
-def use_split(channels_in: int, kernel_size: int, stride: int, size: tuple[int, int]) -> bool:
-    """The one measured heuristic: split the disc where it saves more than the second call costs."""
-    if kernel_size % 2 == 0 or stride != 1 or channels_in < SMALLEST_INPUT:
-        return False
-    return kernel_size >= 7 or (kernel_size == 5 and min(size) >= 8)
-
-
-def prepare(kernels: KernelBank, features: Tensor, share: Tensor | None, split: bool) -> tuple[Tensor, ...]:
-    """The weights that :func:`convolve` takes: one dense kernel, or the block and the tips of a split disc.
+def prepare(
+    kernels: KernelBank,
+    outputs: Tensor,
+    inputs: Tensor | None,
+    uniform: bool,
+    share: Tensor | None,
+    way: Way,
+    window: Window,
+) -> Weights:
+    """The weights that :func:`convolve` takes: one dense kernel, the block and the tips of a split disc, or spectra.
 
     Args:
-        kernels: the bank whose read-out turns features into weights.
-        features: ``(S_out, S_in, k*k, hidden + 1)``.
+        kernels, outputs, inputs, uniform: the bank and its elements, as in its forward pass.
         share: ``(S_in,)`` factors of the input elements, ``None`` for a plain mean.
-        split: the answer of :func:`use_split`.
+        way: the answer of :func:`workbench.layers.choice.choose`.
+        window: how the kernels slide.
     """
     k = kernels.kernel_size
+    block, tips = disc_split(k)
+    taps = {"dense": None, "split": block + tips, "spectral": disc_taps(k)}[way]
+    features = kernels.features(outputs, inputs, uniform, taps)
     if share is not None:
         features = features * share[:, None, None]
-    if not split:
-        return (kernels.read(features).flatten(2, 3).flatten(0, 1).unflatten(-1, (k, k)),)
-    block, tips = disc_split(k)
-    square = kernels.read(features, block.to(features.device)).flatten(2, 3).flatten(0, 1)
-    points = kernels.read(features, tips.to(features.device)).flatten(2, 3).flatten(0, 1)
-    return square.unflatten(-1, (k - 2, k - 2)), points.transpose(1, 2).flatten(1)[..., None, None]
+    values = kernels.read(features)
+    if way == "spectral":
+        into = values.permute(2, 3, 0, 1, 4)
+        return (kernel_spectra(into.flatten(2, 3).flatten(0, 1), disc_taps(k), window),)
+    if way == "dense":
+        return (values.reshape(len(values) * values.shape[1], -1, k, k),)
+    square, points = values.split([len(block), len(tips)], -1)
+    rows = len(values) * values.shape[1]
+    return (
+        square.reshape(rows, -1, k - 2, k - 2),
+        points.permute(0, 1, 4, 2, 3).reshape(rows, -1, 1, 1),
+    )
 
 
-def convolve(
-    x: Tensor, weights: tuple[Tensor, ...], bias: Tensor | None, k: int, stride: int, padding: int, mode: str
-) -> Tensor:
+def convolve(x: Tensor, weights: Weights, bias: Tensor | None, window: Window) -> Tensor:
     """Correlate an image batch with kernels whose support is a disc.
 
     Args:
         x: ``(B, C_in, H, W)``.
         weights: from :func:`prepare`.
         bias: ``(C_out,)`` or ``None``.
-        k, stride, padding: as in a plain convolution; ``mode`` is "zeros" or "circular".
+        window: how the kernels slide, as in a plain convolution.
 
     Returns:
         ``(B, C_out, H', W')``.
     """
-    if mode == "circular" and padding:
+    if weights[0].ndim == 3:
+        return convolve_spectra(x, weights[0], bias, window)
+    k, stride, padding = window.kernel_size, window.stride, window.padding
+    if window.mode == "circular" and padding:
         x, padding = functional.pad(x, [padding] * 4, mode="circular"), 0
     if len(weights) == 1:
         return functional.conv2d(x, weights[0], bias, stride=stride, padding=padding)

@@ -22,8 +22,10 @@ from workbench.groups import O2, SO2, Draw, Group, GroupSignal, parse_group
 from workbench.groups.base import check_count
 from workbench.groups.distributions import GroupDistribution, learned_distribution
 from workbench.kernels import KernelBank, KernelSpec
-from workbench.layers.apply import convolve, prepare, use_split
+from workbench.layers.apply import Weights, convolve, prepare
+from workbench.layers.choice import choose
 from workbench.layers.lattice import as_size, check_size, check_window
+from workbench.layers.spectral import Window
 
 SAMPLINGS = ("grid", "random")
 MOST_ELEMENTS = 1024  # more orientations than any kernel tells apart: a larger number is a slip of the hand
@@ -34,7 +36,7 @@ class _GroupLayer(nn.Module):
 
     distribution: GroupDistribution | None
     _kept_draw: tuple[tuple, Draw] | None
-    _kept_bank: tuple[tuple, tuple[Tensor, ...], tuple] | None
+    _kept_bank: tuple[tuple, Weights, tuple] | None
 
     def __init__(
         self,
@@ -161,26 +163,25 @@ class _GroupLayer(nn.Module):
         """Kernels ``(C_out, S_out, C_in, S_in, k*k)`` for these lists of elements."""
         return self.kernels(outputs, inputs, uniform)
 
-    def _bank(self, drawn: Draw, signal: GroupSignal | None, size: tuple[int, int]) -> tuple[Tensor, ...]:
+    def _bank(self, drawn: Draw, signal: GroupSignal | None, x: Tensor, window: Window) -> Weights:
         inputs, weights = (None, None) if signal is None else (signal.elements, signal.weights)
         uniform = drawn.uniform and (signal is None or signal.uniform)
         if drawn.elements.requires_grad or (inputs is not None and inputs.requires_grad):
             uniform = False  # a looked-up quarter turn would move with its source's angle: a wrong slope of the arc
         parameters = list(self.kernels.network.parameters())
         frozen = not self.training and not (torch.is_grad_enabled() and any(p.requires_grad for p in parameters))
-        n_in = 1 if inputs is None else len(inputs)
-        split = use_split(self.in_channels * n_in, self.kernel_size, self.stride, size)
-        key = (
+        n_out = self.out_channels * len(drawn.elements)
+        way = choose(window, x, n_out, not frozen)
+        key: tuple[object, ...] = () if not frozen else (
             *((p.data_ptr(), p._version) for p in (*parameters, self.kernels.gain)),
             *(id(given) for given in (drawn.elements, inputs, weights)),
-            uniform, split, torch.is_inference_mode_enabled(),
+            uniform, way, way == "spectral" and window, torch.is_inference_mode_enabled(),
         )  # fmt: skip
         if frozen and self._kept_bank and self._kept_bank[0] == key:
             return self._kept_bank[1]
         with torch.autocast(drawn.elements.device.type, enabled=False):  # half precision would blur fast kernels
-            features = self.kernels.features(drawn.elements, inputs, uniform)
             share = None if weights is None else weights * (len(weights) / weights.sum())
-            bank = prepare(self.kernels, features, share, split)
+            bank = prepare(self.kernels, drawn.elements, inputs, uniform, share, way, window)
         # the tensors behind the ids are kept, so that no other tensor can take an id over
         keep = frozen and not bank[0].requires_grad
         self._kept_bank = (key, bank, (drawn.elements, inputs, weights)) if keep else None
@@ -190,9 +191,10 @@ class _GroupLayer(nn.Module):
         size = (x.shape[-2], x.shape[-1])
         self.check_size(size)
         drawn = self.draw() if at is None else at
-        weights = self._bank(drawn, signal, size)
-        bias = None if self.bias is None else self.bias.repeat_interleave(len(drawn.elements))
-        out = convolve(x, weights, bias, self.kernel_size, self.stride, self.padding, self.padding_mode)
+        window = Window(size, self.kernel_size, self.stride, self.padding, self.padding_mode)
+        weights = self._bank(drawn, signal, x, window)
+        bias = None if self.bias is None else self.bias[:, None].expand(-1, len(drawn.elements)).flatten()
+        out = convolve(x, weights, bias, window)
         values = out.unflatten(1, (self.out_channels, len(drawn.elements)))
         if drawn.weights is not None:
             values = values * drawn.weights.to(values.dtype)[:, None, None]
