@@ -1,0 +1,261 @@
+"""Measure group convolutions and whole networks against the plain convolution, as ratios taken in one process.
+
+Run: python tests/benchmarks/group_conv_speed.py [--rounds 7] [--threads 1] [--only layers,networks,kernels].
+Results, with every round, lie in tests/benchmarks/results/group_conv_speed_<threads>.json and the cost curves beside
+it as a picture. Times are the process's CPU time; rounds interleave the contestants, so that a busy machine slows
+both.
+
+layers     one step (forward, backward) or a cached evaluation, over Conv2d(n C -> n C, k) with fixed weights.
+networks   a training step with elements redrawn, over the same network with one dense call per layer. "dense" keeps
+           our kernel generation; "all pairs" runs the kernel network at every tap of every pair of elements, as the
+           paper's code does. Norms, pooling, loss and optimiser are ours in all three.
+kernels    kernel generation and its gradient as a share of the step.
+
+Give the allocator room before starting, as `workbench doctor` says: MALLOC_MMAP_THRESHOLD_ and MALLOC_TRIM_THRESHOLD_.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from contextlib import contextmanager, nullcontext
+from itertools import product
+from pathlib import Path
+from unittest import mock
+
+import torch
+from torch import Tensor, nn
+
+from workbench.groups import SO2, GroupSignal
+from workbench.kernels import KernelBank, disc_mask, tap_offsets
+from workbench.layers import GroupConv, LiftingConv
+from workbench.models import build_model
+
+RESULTS = Path(__file__).resolve().parent / "results"
+MAIN = [(10, 28, 7, 8), (32, 14, 7, 8)]  # channels, pixels, kernel, elements
+BATCHES = (1, 2, 8, 16, 64)
+OTHERS = [
+    (32, 14, 3, 8),
+    (32, 14, 5, 8),
+    (32, 14, 9, 8),
+    (32, 14, 7, 4),
+    (32, 14, 7, 16),
+    (16, 14, 7, 8),
+    (64, 14, 7, 8),
+]
+NETWORKS = [
+    ("demo_full", 16, (2, 8, 64)),
+    ("demo", 16, (2, 8, 64)),
+    ("paper_ckresnet_rotmnist_se2_full", 28, (2, 8, 64)),
+    ("paper_ckresnet_rotmnist_se2_partial", 28, (2, 8, 64)),
+]
+
+
+def seconds(run: Callable[[], None]) -> float:
+    """CPU time of one call."""
+    started = time.process_time()
+    run()
+    return time.process_time() - started
+
+
+def interleaved(contestants: dict[str, Callable[[], None]], rounds: int) -> dict[str, list[float]]:
+    """CPU seconds of each contestant in each round, after two warm-up rounds."""
+    times: dict[str, list[float]] = {name: [] for name in contestants}
+    for i in range(rounds + 2):
+        for name, run in contestants.items():
+            spent = seconds(run)
+            if i > 1:
+                times[name].append(spent)
+    return times
+
+
+def ratios(times: dict[str, list[float]], ours: str, base: str) -> dict[str, object]:
+    """Median and quartiles of the per-round ratio, and the medians of both."""
+    each = [a / b for a, b in zip(times[ours], times[base], strict=True)]
+    low, middle, high = statistics.quantiles(each, n=4)
+    return {
+        "ratio": middle, "quartiles": [low, high], "rounds": each,
+        "milliseconds": {name: 1e3 * statistics.median(values) for name, values in times.items()},
+    }  # fmt: skip
+
+
+def layer(kind: str, c: int, size: int, k: int, n: int, batch: int, rounds: int) -> dict[str, object]:
+    """One layer against the plain convolution of the same output channels."""
+    torch.manual_seed(0)
+    lifting, training = kind.startswith("lifting"), kind.endswith("step")
+    plain = nn.Conv2d(c if lifting else n * c, n * c, k, padding=k // 2)
+    ours = (LiftingConv if lifting else GroupConv)(c, c, k, n=n)
+    x = torch.randn(batch, c if lifting else n * c, size, size, requires_grad=training)
+    elements, group = SO2().grid(n), SO2()
+    grad = torch.randn(batch, n * c, size, size)
+
+    def finish(out: Tensor, module: nn.Module) -> None:
+        if training:
+            out.backward(grad.view_as(out))
+            module.zero_grad()
+            x.grad = None
+
+    def run_plain() -> None:
+        finish(plain(x), plain)
+
+    def run_ours() -> None:
+        signal = x if lifting else GroupSignal(x.unflatten(1, (c, n)), elements, group)
+        finish(ours(signal).values, ours)
+
+    ours.train(training)
+    with nullcontext() if training else torch.no_grad():
+        found = ratios(interleaved({"plain": run_plain, "ours": run_ours}, rounds), "ours", "plain")
+    return {"kind": kind, "channels": c, "pixels": size, "k": k, "n": n, "batch": batch, **found}
+
+
+def every_pair(bank: KernelBank, outputs: Tensor, inputs: Tensor | None, uniform: bool = False) -> Tensor:
+    """Kernels as the paper's code makes them: the whole network at every tap of every pair, then a mask."""
+    taps, inside = bank.taps, disc_mask(bank.kernel_size)
+    try:
+        bank.taps = tap_offsets(bank.kernel_size) / max((bank.kernel_size - 1) / 2, 1.0)
+        points = bank.coordinates(outputs, inputs)
+    finally:
+        bank.taps = taps
+    values = bank.network(points.flatten(0, -2)).view(*points.shape[:-1], bank.out_channels, bank.in_channels)
+    values = values * inside[:, None, None] * (bank.gain / points.shape[1])
+    return values.permute(3, 0, 4, 1, 2).contiguous()
+
+
+def one_dense_call(bank: KernelBank, outputs: Tensor, inputs: Tensor | None, uniform, share, way, window):
+    """What layers convolve with when their kernels come from :func:`every_pair`."""
+    values = every_pair(bank, outputs, inputs)
+    if share is not None:
+        values = values * share[:, None]
+    return (values.flatten(2, 3).flatten(0, 1).unflatten(-1, (bank.kernel_size, bank.kernel_size)),)
+
+
+@contextmanager
+def written_plainly(all_pairs: bool):
+    """The same layers with one dense call; ``all_pairs`` also makes kernels without any sharing of work."""
+    layers = "workbench.layers.convolution"
+    with mock.patch(f"{layers}.choose", return_value="dense"):
+        with mock.patch(f"{layers}.prepare", one_dense_call) if all_pairs else nullcontext():
+            yield
+
+
+def network(preset: str, size: int, batch: int, rounds: int) -> dict[str, object]:
+    """A training step of a whole network, elements redrawn, against its plain writings."""
+    torch.manual_seed(0)
+    net = build_model({"name": "partial_gcnn", "preset": preset})
+    optimiser = torch.optim.Adam(net.parameters())
+    x, y = torch.randn(batch, 1, size, size), torch.randint(0, 10, (batch,))
+
+    def step() -> None:
+        optimiser.zero_grad()
+        nn.functional.cross_entropy(net(x), y).backward()
+        optimiser.step()
+
+    def dense() -> None:
+        with written_plainly(all_pairs=False):
+            step()
+
+    def all_pairs() -> None:
+        with written_plainly(all_pairs=True):
+            step()
+
+    times = interleaved({"ours": step, "dense": dense, "all pairs": all_pairs}, rounds)
+    beside = ratios(times, "ours", "all pairs")["ratio"]
+    return {"network": preset, "batch": batch, **ratios(times, "ours", "dense"), "ratio_to_all_pairs": beside}
+
+
+def kernel_share(c: int, size: int, k: int, n: int, batch: int, rounds: int) -> dict[str, object]:
+    """Making the kernels and their gradient as a share of the layer's step."""
+    torch.manual_seed(0)
+    conv = GroupConv(c, c, k, n=n)
+    elements, group = SO2().grid(n), SO2()
+    x = torch.randn(batch, c, n, size, size, requires_grad=True)
+    grad, wish = torch.randn(batch, c, n, size, size), torch.randn(c, n, c, n, k * k)
+
+    def step() -> None:
+        conv(GroupSignal(x, elements, group)).values.backward(grad)
+
+    def kernels() -> None:
+        conv.bank(elements, elements, uniform=True).backward(wish)
+
+    found = ratios(interleaved({"step": step, "kernels": kernels}, rounds), "kernels", "step")
+    return {"kind": "kernel share", "channels": c, "pixels": size, "k": k, "n": n, "batch": batch, **found}
+
+
+def measure(only: set[str], rounds: int) -> dict[str, list[dict[str, object]]]:
+    """Every case asked for; prints each as it is done."""
+    cases: dict[str, list[Callable[[], dict[str, object]]]] = {"layers": [], "networks": [], "kernels": []}
+    for kind, (c, size, k, n), batch in product(("group step", "group eval"), MAIN, BATCHES):
+        cases["layers"].append(lambda a=(kind, c, size, k, n, batch): layer(*a, rounds))
+    for kind, (c, size, k, n) in product(("group step", "group eval"), OTHERS):
+        cases["layers"].append(lambda a=(kind, c, size, k, n, 16): layer(*a, rounds))
+    for kind, (c, size), (k, n), batch in product(
+        ("lifting step", "lifting eval"), ((10, 28), (32, 14)), ((3, 4), (7, 8)), (1, 16, 64)
+    ):
+        cases["layers"].append(lambda a=(kind, c, size, k, n, batch): layer(*a, rounds))
+    for preset, size, batches in NETWORKS:
+        for batch in batches:
+            few = max(5, rounds // 2) if batch == 64 and "paper" in preset else rounds
+            cases["networks"].append(lambda a=(preset, size, batch, few): network(*a))
+    for c, size, k, n in MAIN:
+        cases["kernels"].append(lambda a=(c, size, k, n, 64): kernel_share(*a, rounds))
+    found: dict[str, list[dict[str, object]]] = {}
+    for name in cases:
+        for run in cases[name] if name in only else ():
+            row = run()
+            print({key: value for key, value in row.items() if key != "rounds"}, flush=True)
+            found.setdefault(name, []).append(row)
+    return found
+
+
+def picture(found: dict[str, list[dict[str, object]]], path: Path) -> None:
+    """Ratio against batch, k, n and channels; the dashed line is the plain convolution."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    rows = [row for row in found.get("layers", []) if str(row["kind"]).startswith("group")]
+    figure, axes = pyplot.subplots(1, 4, figsize=(14, 3.4), sharey=True, constrained_layout=True)
+    base = {"channels": 32, "pixels": 14, "k": 7, "n": 8, "batch": 16}
+    for axis, varied in zip(axes, ("batch", "k", "n", "channels"), strict=True):
+        for kind in ("group step", "group eval"):
+            same = [r for r in rows if r["kind"] == kind and all(r[q] == v for q, v in base.items() if q != varied)]
+            same.sort(key=lambda r: r[varied])
+            axis.plot([r[varied] for r in same], [r["ratio"] for r in same], marker="o", label=kind)
+        axis.axhline(1, color="grey", linestyle="--", linewidth=1)
+        axis.set_xlabel(varied)
+        axis.set_xscale("log", base=2)
+    axes[0].set_ylabel("CPU time / plain convolution")
+    axes[0].legend(frameon=False)
+    figure.savefig(path, dpi=110)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--only", default="layers,networks,kernels")
+    given = parser.parse_args()
+    torch.set_num_threads(given.threads)
+    found = measure(set(given.only.split(",")), given.rounds)
+    path = RESULTS / f"group_conv_speed_{given.threads}.json"
+    before = json.loads(path.read_text()) if path.exists() else {}
+    environment = {
+        "threads": given.threads, "torch": torch.__version__, "load": os.getloadavg(),
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        "allocator": {name: os.environ.get(name) for name in ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_")},
+    }  # fmt: skip
+    merged = {**before, **found, "environment": environment}
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(merged, indent=1) + "\n")
+    if "layers" in merged:
+        picture(merged, path.with_suffix(".png"))
+
+
+if __name__ == "__main__":
+    main()
