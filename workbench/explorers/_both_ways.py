@@ -11,7 +11,6 @@ import xarray as xr
 from torch import Tensor, nn
 
 from workbench.actions import transform_image
-from workbench.explorers._networks import positions
 from workbench.groups import SO2
 from workbench.measure.compare import Action, tensor_of
 from workbench.measure.dataset import labelled
@@ -26,11 +25,10 @@ OUTSIDE = "border"
 
 
 def sweep(
-    models: dict[str, nn.Module],
+    models: dict[str, tuple[nn.Module, str]],
     images: Tensor,
     n_angles: int,
     *,
-    layer: int,
     resampler: str,
     form: str,
     progress: Callable[[float], None] | None = None,
@@ -39,10 +37,9 @@ def sweep(
     """Mean errors of several models over one orbit of rotations, side by side.
 
     Args:
-        models: name -> model; the first one's floors are kept.
+        models: name -> model and the module after which it is compared; the first one's floors are kept.
         images: `(B, C, H, W)`, standardised.
         n_angles: angles from 0 to 360 degrees.
-        layer: number of the convolution after which the outputs are compared; 0 is the end.
         resampler, form, progress, cancel: as in `workbench.measure.equivariance_error`.
 
     Returns:
@@ -50,8 +47,7 @@ def sweep(
         `output_floor_mean(transform)`, with `angle_deg` and `lattice` over `transform`.
     """
     found = []
-    for at, model in enumerate(models.values()):
-        where = layer_name(model, layer)
+    for at, (model, where) in enumerate(models.values()):
         ds = equivariance_error(
             model,
             images,
@@ -84,7 +80,7 @@ def sweep(
             "angle_deg": labelled("transform", first["angle_deg"].values, "input turned by", "degrees"),
             "lattice": labelled("transform", first["lattice"].values, "turning moves pixels onto pixels"),
         },
-        attrs={**first.attrs, "compared_after": layer_name(next(iter(models.values())), layer)},
+        attrs={**first.attrs, "compared_after": next(iter(models.values()))[1]},
     )
 
 
@@ -93,20 +89,13 @@ def _part(progress: Callable[[float], None] | None, at: int, count: int) -> Call
     return None if progress is None else lambda fraction: progress((at + fraction) / count)
 
 
-def layer_name(model: nn.Module, layer: int) -> str:
-    """The module of the `layer`-th convolution, the last one where there are fewer, or the end of the model for 0."""
-    names = positions(model)
-    return OUTPUT if layer == 0 or not names else names[min(layer, len(names)) - 1]
-
-
-def both_ways(model: nn.Module, image: Tensor, layer: int, angle_deg: float, resampler: str) -> dict[str, Any]:
+def both_ways(model: nn.Module, image: Tensor, where: str, angle_deg: float, resampler: str) -> dict[str, Any]:
     """One picture `(1, C, H, W)` turned before and after the network, and the difference, as variables.
 
     Maps show one channel at the first orientation: the channel that varies most. Scores of classes stay numbers.
     """
     angle = torch.tensor([np.deg2rad(angle_deg)], dtype=torch.float64)
     turned = transform_image(image, angle, SO2(), resampler=resampler, padding=OUTSIDE)
-    where = layer_name(model, layer)
     upright, moved = (_output(model, x, where) for x in (image, turned))
     size = (image.shape[-2], image.shape[-1])
     action = Action(angle[None], SO2(), resampler, OUTSIDE, MASK, size)

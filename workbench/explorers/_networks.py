@@ -16,7 +16,8 @@ from torch.nn import functional
 from workbench.explorers._runs import config, image_set, run_names, run_path, seeded, trained_model
 from workbench.groups import GroupSignal
 from workbench.layers import group_layers, set_n
-from workbench.measure.probe import named_layers, why_not
+from workbench.measure.probe import OUTPUT, named_layers, run, why_not
+from workbench.measure.state import undisturbed
 
 PLAIN = {"name": "plain_cnn"}
 SIZES = (16, 28, 32, 64, 96, 224)
@@ -25,14 +26,12 @@ SIZES = (16, 28, 32, 64, 96, 224)
 
 @dataclass(frozen=True, eq=False)
 class OwnModel:
-    """A reader's own network and the images `(B, channels, size, size)` it takes."""
+    """A reader's own network, the images `(B, channels, size, size)` it takes and the modules to look behind."""
 
     module: nn.Module
     channels: int
     size: int
-
-    def __post_init__(self) -> None:
-        self.module.training  # noqa: B018 - an early, plain error for something that is no module
+    layers: tuple[str, ...]
 
 
 def own_model(given: object) -> OwnModel:
@@ -52,14 +51,15 @@ def own_model(given: object) -> OwnModel:
     try:
         given.eval()
         for size in SIZES:
+            images = torch.zeros(2, channels, size, size).to(reference)
             try:
                 with torch.inference_mode():
-                    result = given(torch.zeros(2, channels, size, size).to(reference))
+                    result = given(images)
             except Exception as error:  # any layer of any model may object in its own way
                 reasons.append(f"{size} px: {str(error).splitlines()[0] if str(error) else type(error).__name__}")
                 continue
             if (problem := why_not(result, 2)) is None:
-                return OwnModel(given, channels, size)
+                return OwnModel(given, channels, size, comparable(given, images))
             reasons.append(problem)
     finally:
         for module, training in flags.items():
@@ -79,14 +79,16 @@ def network(path: Path | None, n: int) -> nn.Module:
     return model
 
 
-def plain_beside(path: Path | None) -> tuple[str, nn.Module]:
-    """The plain network to show beside a run: one trained on the same data where it is stored, and its name."""
+def plain_beside(path: Path | None) -> tuple[str, nn.Module, tuple[str, ...]]:
+    """The plain network to show beside a run, trained on the same data where it is stored: name, network, layers."""
     data = config(path)["data"]
     for name in run_names():
         other = config(run_path(name))
         if other["model"]["name"] == PLAIN["name"] and other["data"] == data:
-            return "plain network", trained_model(run_path(name))
-    return "plain, untrained", _plain_untrained(image_set(path).image_shape[0])
+            return "plain network", trained_model(run_path(name)), layers_of(run_path(name))
+    shape = image_set(path).image_shape
+    untrained = _plain_untrained(shape[0])
+    return "plain, untrained", untrained, comparable(untrained, torch.zeros(2, *shape))
 
 
 @lru_cache(maxsize=4)
@@ -145,12 +147,32 @@ def _alike(one: Tensor | None, other: Tensor | None) -> bool:
     return one is other if one is None or other is None else torch.equal(one, other)
 
 
-def positions(model: nn.Module) -> list[str]:
-    """Modules whose outputs are looked at, in order: the convolutions, or whatever can be watched."""
-    ours = [name for name, module in model.named_modules() if isinstance(module, _Disorder)]
-    ours = ours or [name for name, layer in group_layers(model).items() if layer.kernel_size > 1]
-    if ours:
-        return ours
+@lru_cache(maxsize=64)
+def layers_of(path: Path | None) -> tuple[str, ...]:
+    """The modules of a run's network behind which both ways can be compared, in order."""
+    return comparable(trained_model(path), torch.zeros(2, *image_set(path).image_shape))
+
+
+def comparable(model: nn.Module, images: Tensor) -> tuple[str, ...]:
+    """Modules to look behind, in order: the convolutions whose output belongs to the images one by one.
+
+    A network that averages over copies of its input has none: its layers see the copies. Where a model has no
+    convolutions, every module that can be watched is offered.
+    """
+    names = [name for name, layer in group_layers(model).items() if layer.kernel_size > 1]
     watchable = named_layers(model, "all")
-    kinds = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
-    return [name for name, module in watchable.items() if isinstance(module, kinds)] or list(watchable)
+    if not names:
+        names = [name for name, module in watchable.items() if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d)]
+    found: dict[str, Any] = {}
+    with undisturbed(model):
+        run(model, images, {name: watchable[name] for name in names or watchable}, False, found.__setitem__)
+    return tuple(name for name in names or watchable if name in found)
+
+
+def layer_name(layers: tuple[str, ...], layer: int) -> str:
+    """The `layer`-th module, the last one where there are fewer, or the end of the model for 0.
+
+    >>> [layer_name(("first", "second"), at) for at in range(4)]
+    ['output', 'first', 'second', 'second']
+    """
+    return OUTPUT if layer == 0 or not layers else layers[min(layer, len(layers)) - 1]

@@ -12,11 +12,12 @@ from torch import Tensor, nn
 from workbench.actions import smooth
 from workbench.explorers._both_ways import both_ways, overlay, sweep
 from workbench.explorers._explorer import Explorer
-from workbench.explorers._networks import OwnModel, network, own_model, plain_beside, shuffled
+from workbench.explorers._networks import OwnModel, layer_name, layers_of, network, own_model, plain_beside, shuffled
 from workbench.explorers._pictures import PICTURES, own_picture, pictures
 from workbench.explorers._runs import UNTRAINED, image_set, preferred, run_choices, run_path
 from workbench.measure.compare import FORMS
 from workbench.measure.dataset import labelled
+from workbench.measure.probe import OUTPUT
 from workbench.views.equivariance import orbit_error
 
 PREFERRED = ("rotated_strict",)
@@ -133,9 +134,10 @@ class EquivarianceExplorer(Explorer):
         """The curves of the network and its controls, and both ways of turning at the present angle."""
         own: OwnModel | None = self.attached.get("model")
         model = own.module if own else network(run_path(self.network), self.n)
+        where = layer_name(own.layers if own else layers_of(run_path(self.network)), self.layer)
         images, shown = self._images(own)
-        curves = self._curves(model, own, images)
-        ds = curves.assign(both_ways(model, images[:1], self.layer, self.angle_deg, self.resampler))
+        curves = self._curves(model, where, own, images)
+        ds = curves.assign(both_ways(model, images[:1], where, self.angle_deg, self.resampler))
         if "scores" in ds:
             classes = image_set(run_path(self.network)).classes
             known = not own and len(classes) == ds.sizes["score"]
@@ -164,7 +166,7 @@ class EquivarianceExplorer(Explorer):
             chosen = data.standardise(chosen)
         return smooth(chosen, self.sigma_px), shown
 
-    def _curves(self, model: nn.Module, own: OwnModel | None, images: Tensor) -> xr.Dataset:
+    def _curves(self, model: nn.Module, where: str, own: OwnModel | None, images: Tensor) -> xr.Dataset:
         """The sweep at rest where it is kept, otherwise a coarse one of the network alone while a control moves."""
         names = ("network", "layer", "n", "sigma_px", "resampler", "form", "picture")
         key = (self._revision, *(getattr(self, name) for name in names))
@@ -173,12 +175,11 @@ class EquivarianceExplorer(Explorer):
             kept = self._results.get(("curves", True, *key))
         if kept is not None:
             return kept
-        models = {SHOWN: model} if self.coarse else {SHOWN: model, **self._controls(model, own)}
+        controls = {} if self.coarse else self._controls(model, where, own)
         curves = sweep(
-            models,
+            {SHOWN: (model, where), **controls},
             images[:1] if self.coarse else images,
             COARSE if self.coarse else FINE,
-            layer=self.layer,
             resampler=self.resampler,
             form=self.form,
             progress=self.tell_progress,
@@ -187,11 +188,13 @@ class EquivarianceExplorer(Explorer):
         self._results.put(("curves", self.coarse, *key), curves)
         return curves
 
-    def _controls(self, model: nn.Module, own: OwnModel | None) -> dict[str, nn.Module]:
+    def _controls(self, model: nn.Module, where: str, own: OwnModel | None) -> dict[str, tuple[nn.Module, str]]:
         """What should fail beside a network: one without a group, and the network itself in disorder."""
-        fits = own is None or (own.channels, own.size) == (1, DEMO_SIZE)
-        plain = dict([plain_beside(None if own else run_path(self.network))]) if fits else {}
-        return {**plain, "kernels in disorder": shuffled(model)}
+        disorder = {"kernels in disorder": (shuffled(model), where)}
+        if own is not None and (own.channels, own.size) != (1, DEMO_SIZE):
+            return disorder
+        name, plain, layers = plain_beside(None if own else run_path(self.network))
+        return {name: (plain, layer_name(layers, self.layer if where != OUTPUT else 0)), **disorder}
 
 
 EXPLORER = EquivarianceExplorer
