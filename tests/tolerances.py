@@ -36,6 +36,8 @@ NOISE_GAIN = 10.0
 ARC_GRADIENT = 0.05
 # Measures: degrees between where a derivative sends a sample and its difference quotient over 1e-6 of the circle.
 FINITE_DIFFERENCE = 1e-4
+# Measures: relative rounding of Student's printed table, four digits.
+STUDENT_TABLE = 2e-4
 REFERENCE_RULE = 0.1
 # Layers: the least relative error that a deliberately broken layer must show (measured 0.1 to 1.6).
 BROKEN = 0.05

@@ -193,3 +193,21 @@ def arc_dataset() -> xr.Dataset:
         },
         attrs=ATTRS,
     )
+
+
+def seeds_dataset() -> xr.Dataset:
+    """Two networks over three seeds: one always at 50 percent, one about 90."""
+    accuracy = np.array([[50.0, 50.0, 50.0], [88.0, 90.0, 92.0]])
+    variables = {"parameters": labelled("experiment", [6018.0, 6021.0], "trainable parameters")}
+    for name, values, units in (("accuracy", accuracy, "percent"), ("gap", accuracy - 50, "points")):
+        variables[name] = labelled(("experiment", "seed"), values, f"test {name}", units)
+        for end, shift in (("mean", 0.0), ("low", -3.0), ("high", 3.0)):
+            variables[f"{name}_{end}"] = labelled("experiment", values.mean(-1) + shift, f"{name}, {end}", units)
+    return xr.Dataset(
+        variables,
+        coords={
+            "experiment": labelled("experiment", ["six_full", "six_partial"], "experiment"),
+            "seed": labelled("seed", [0, 1, 7], "seed"),
+        },
+        attrs={**ATTRS, "level": 0.9},
+    )

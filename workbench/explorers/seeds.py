@@ -1,0 +1,111 @@
+"""How sure is that difference between two networks?"""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+from typing import Any
+
+import param
+import xarray as xr
+
+from workbench.datasets import data_folder
+from workbench.explorers._explorer import Explorer
+from workbench.measure.seeds import over_seeds
+from workbench.models import methods
+from workbench.training import load_claims
+from workbench.views.seeds import seeds_picture
+
+FIRST_AGAINST = "full"
+
+
+class SeedsExplorer(Explorer):
+    """The stored results of a paper's experiments over seeds, with intervals, and the gaps between them."""
+
+    slug = "seeds"
+    title = "Seeds"
+    question = "How sure is that difference between two networks?"
+    explanation = (
+        "Train a network twice and you get two accuracies. Every dot here is one training with its own seed, stored "
+        "with the workbench; the bar is the interval that holds the true mean at the level you choose. On the right "
+        "stand the differences to one of the networks, seed by seed. Where that interval touches zero, these seeds do "
+        "not show a difference. All networks of one task saw the same pictures, the same number of them, and were "
+        "asked about the same ones."
+    )
+
+    task = param.Selector(objects=[""], default="", label="Task", doc="The pictures that the networks were trained on.")
+    against = param.Selector(
+        objects=[""],
+        default="",
+        label="Gap to",
+        doc="The kind of network that the others are held to; where a task has none of it, its first network.",
+    )
+    seeds = param.Integer(5, bounds=(2, 5), step=1, label="Seeds", doc="Use only the first so many trainings of each.")
+    level_percent = param.Number(
+        95.0,
+        bounds=(50, 99.9),
+        step=0.1,
+        label="Level of the intervals (percent)",
+        doc="How often an interval made like this holds the true mean. More seeds or a lower level make it shorter.",
+    )
+
+    def __init__(self, **values: Any) -> None:
+        super().__init__()
+        tasks = stored_tasks()
+        if tasks:
+            first = next(iter(tasks))
+            count = load(first.partition("/")[0]).sizes["seed"]
+            kinds = list(dict.fromkeys(_kind(name) for names in tasks.values() for name in names))
+            self.param.task.objects = {f"{name.partition('/')[2]} ({name.partition('/')[0]})": name for name in tasks}
+            self.param.against.objects = kinds
+            self.param.seeds.bounds, self.seeds = (2, count), count
+            self.task, self.against = first, FIRST_AGAINST if FIRST_AGAINST in kinds else kinds[0]
+        self.set(**values)
+
+    def compute(self) -> xr.Dataset:
+        """Means, gaps and intervals over the first seeds."""
+        if not self.task:
+            raise FileNotFoundError(
+                "no results are stored under data/claims; expected those that ship with the workbench; "
+                "remake them with: workbench reproduce partial_gcnn"
+            )
+        method = self.task.partition("/")[0]
+        names = stored_tasks()[self.task]
+        against = next((name for name in names if _kind(name) == self.against), names[0])
+        return over_seeds(load(method), names, against, seeds=self.seeds, level=self.level_percent / 100)
+
+    def view(self, ds: xr.Dataset) -> dict[str, Any]:
+        """Draw it."""
+        return seeds_picture(ds)
+
+
+EXPLORER = SeedsExplorer
+
+
+def _kind(experiment: str) -> str:
+    """What sort of network an experiment trains: the last word of its name."""
+    return experiment.rpartition("_")[2]
+
+
+def load(method: str) -> xr.Dataset:
+    """The stored results of a method; shared, do not change them."""
+    return _load(method, data_folder().as_posix())
+
+
+@lru_cache(maxsize=8)
+def _load(method: str, folder: str) -> xr.Dataset:
+    return load_claims(method)
+
+
+def stored_tasks() -> dict[str, list[str]]:
+    """'METHOD/DATA SET' -> the experiments on that data set, for every method with stored results."""
+    found: dict[str, list[str]] = {}
+    for name in methods():
+        try:
+            results = load(name)
+        except FileNotFoundError:
+            continue
+        for experiment, config in zip(results["experiment"].values, results["config"].values, strict=True):
+            data = json.loads(str(config))["data"]
+            found.setdefault(f"{name}/{data['name']}", []).append(str(experiment))
+    return {task: names for task, names in found.items() if len(names) > 1}
