@@ -53,5 +53,5 @@ def test_orbit_and_maps_are_one_heat_map_each_with_a_tile_for_every_element():
 
 def test_the_heading_names_group_and_angle():
     words = [note["text"] for note in group_picture(made.group_dataset())["layout"]["annotations"]]
-    assert "<b>The elements of C(4)</b>" in words
-    assert "<b>Input turned by 90°</b>" in words
+    assert "<b>Elements of C(4)</b>" in words
+    assert "<b>Turned by 90°</b>" in words

@@ -104,7 +104,7 @@ def both_ways(model: nn.Module, image: Tensor, where: str, angle_deg: float, res
     got = (tensor_of(moved)[None] * here)[0, 0]
     variables: dict[str, Any] = {
         "angle_shown_deg": labelled((), float(angle_deg), "input turned by", "degrees"),
-        "input_map": labelled(("input_y", "input_x"), turned[0, 0], "The picture, turned"),
+        "input_map": labelled(("input_y", "input_x"), turned[0, 0], "Picture, turned"),
     }
     if got.ndim == 1:
         scores = labelled(("order", "score"), torch.stack([got, wanted]), "score of the class")

@@ -159,7 +159,7 @@ def kernel_dataset(spec: KernelSpec, kernel_size: int, seed: int, n: int, follow
     return ds.assign(
         copy_column=labelled("g_out", copies.to(torch.int16), "column of the kernel that is followed"),
         surface=labelled(
-            ("fine_y", "fine_x"), surface / ds.attrs["largest_weight"], "The function behind the framed tile"
+            ("fine_y", "fine_x"), surface / ds.attrs["largest_weight"], "Behind the framed tile"
         ),
     )
 
@@ -173,7 +173,7 @@ def _every_orientation(spec: KernelSpec, kernel_size: int, seed: int, n: int) ->
     with torch.inference_mode():
         course = centre(SO2().identity()[None], around)[0, 0, 0, :, CENTRE**2 // 2] * COURSE
     one_orientation = spectrum(measured.isel(g_out=[0]))  # the others are turned copies with the same spectrum
-    one_orientation["power"].attrs["long_name"] = "Share of power at each frequency"
+    one_orientation["power"].attrs["long_name"] = "Power by frequency"
     ds = measured.isel(channel_out=0, channel_in=0, drop=True)
     largest = float(np.abs(ds["kernel"].values).max()) or 1.0
     ds["kernel"] = (ds["kernel"] / largest).assign_attrs(ds["kernel"].attrs)
@@ -182,7 +182,7 @@ def _every_orientation(spec: KernelSpec, kernel_size: int, seed: int, n: int) ->
     given = {f"kernel_{name}": value for name, value in spec.asdict().items()}
     return ds.assign(
         power=one_orientation["power"],
-        weight=labelled("relative_angle_deg", course / largest, "Centre weight, once around"),
+        weight=labelled("relative_angle_deg", course / largest, "Centre weight around"),
         limit=labelled((), 1.0, "end of the colour scale, a share of the largest weight"),
         fine_y=labelled("fine_y", -line, "up, in half kernel widths"),
         fine_x=labelled("fine_x", line, "right, in half kernel widths"),

@@ -70,9 +70,9 @@ def group_picture(ds: xr.Dataset) -> Figure:
     maps, maps_layout = _maps(ds, below)
     shown = degrees(float(values(ds, "angle_shown_deg")))
     headings = [
-        panel_title(f"The elements of {text(ds.attrs.get('group', 'the group'))}", COLUMNS[0][0], top[1] + 0.01),
+        panel_title(f"Elements of {text(ds.attrs.get('group', 'the group'))}", COLUMNS[0][0], top[1] + 0.01),
         panel_title("Row after column", COLUMNS[1][0], top[1] + 0.01),
-        panel_title(f"Input turned by {shown}", COLUMNS[2][0], top[1] + 0.01),
+        panel_title(f"Turned by {shown}", COLUMNS[2][0], top[1] + 0.01),
         panel_title(label(ds, "filter"), COLUMNS[3][0], top[1] + 0.01),
         panel_title(label(ds, "orbit"), 0.0, strip[1] + 0.01),
         panel_title(label(ds, "response"), 0.0, below[1] + 0.01),

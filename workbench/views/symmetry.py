@@ -215,7 +215,7 @@ def _progress(ds: xr.Dataset) -> tuple[list[Trace], list[dict]]:
             notes.append(panel_title(words, COLUMNS[2][0], top + 0.02))
     if "train_accuracy" in ds:
         at = {"xref": "paper", "yref": "paper", "xanchor": "right", "yanchor": "bottom", "font": {"size": 10}}
-        notes.append(note("dotted: training data", COLUMNS[2][1], UPPER[1] + 0.022, **at))
+        notes.append(note("dotted: training", COLUMNS[2][1], UPPER[1] + 0.022, **at))
     return traces, notes
 
 
