@@ -102,7 +102,7 @@ async function plotly() {
       throw new Error(
         `plotly.js did not arrive within ${PLOTLY_LIMIT / 1000} s, so there is no picture. Run the cell again; ` +
         "explorer.table() and explorer.dataset() work without it.");
-    await (globalThis.workbenchPlotly ?? new Promise((resolve) => setTimeout(resolve, 25)));
+    await new Promise((resolve) => setTimeout(resolve, 25));
   }
   return globalThis.Plotly;
 }

@@ -10,9 +10,10 @@ async function run(packed) {
   await new Promise((resolve, reject) => {
     const script = document.createElement("script");
     script.src = address;
-    script.onload = resolve;
     script.onerror = () => reject(new Error("the script of plotly did not run"));
     document.head.append(script);
+    const look = () => (globalThis.Plotly ? resolve() : setTimeout(look, 10)); // surer than the load event
+    look();
   });
   URL.revokeObjectURL(address);
 }

@@ -1,0 +1,242 @@
+"""The explorers in a real JupyterLab: sliders moved by keyboard, pictures watched, files saved, nothing fetched."""
+
+import json
+import time
+
+import numpy as np
+import pytest
+
+from tests.lab_server import end_kernels, jupyter_lab, open_first_cell, write_notebook
+from workbench.explorers import explorers
+from workbench.measure.dataset import open_dataset
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+PLOT = ".wb-plot .main-svg"
+FIRST_PICTURE = 90_000  # ms: importing torch on a busy machine is most of it
+STATE = "document.querySelector('.wb-plot').layout.meta.state"
+DATA = """() => JSON.stringify(document.querySelector('.wb-plot').data,
+  (key, value) => ArrayBuffer.isView(value) ? Array.from(value) : value)"""
+
+TINY = "from tests.explorers.test_explorer import Tiny\n"
+WAVES = "from tests.benchmarks.latency_explorer import Waves\nwaves = Waves()\nwaves"
+BROKEN = (
+    TINY
+    + """
+class Broken(Tiny):
+    title = "Broken"
+    def compute(self):
+        if self.n == 9:
+            raise RuntimeError("<img src=x onerror='window.harmed = true'> at nine")
+        return super().compute()
+
+Broken(n=8)"""
+)
+HEAVY = (
+    TINY
+    + """
+import time
+
+class Heavy(Tiny):
+    title, heavy = "Heavy", True
+    def compute(self):
+        if not self.coarse:
+            for step in range(2000):
+                time.sleep(0.02)
+                self.tell_progress(step / 2000)
+        return super().compute()
+
+Heavy(n=8)"""
+)
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    """A running JupyterLab: its folder of notebooks and the address of the notebook named NAME.ipynb."""
+    folder, settings = tmp_path_factory.mktemp("notebooks"), tmp_path_factory.mktemp("settings")
+    write_notebook(folder / "NAME.ipynb", [])
+    with jupyter_lab(folder / "NAME.ipynb", settings) as address:
+        yield folder, address
+
+
+@pytest.fixture
+def open_cell(lab, chromium, request):
+    """Run a cell in a notebook of its own and wait for the picture; the page must stay clean to the end."""
+    folder, address = lab
+
+    def open_one(code):
+        name = f"{request.node.name.partition('[')[0]}-{request.node.name.partition('[')[2][:-1] or 'one'}.ipynb"
+        write_notebook(folder / name, [code])
+        open_first_cell(chromium.page, address.replace("NAME.ipynb", name))
+        chromium.page.wait_for_selector(PLOT, timeout=FIRST_PICTURE)
+        return chromium.page, folder / name
+
+    yield open_one
+    chromium.assert_clean()
+    end_kernels(address)
+
+
+def wait_for_state(page, **values):
+    for name, value in values.items():
+        page.wait_for_function(f"{STATE}.{name} === {json.dumps(value)}")
+
+
+@pytest.mark.parametrize("slug", sorted(explorers()))
+def test_a_slider_moved_by_the_keyboard_changes_the_picture(open_cell, chromium, slug):
+    cls = explorers()[slug]
+    page, _ = open_cell(f"from {cls.__module__} import {cls.__name__}\n{cls.__name__}()")
+    before = page.evaluate(DATA)
+    moved = [control.name for control in cls().controls() if control.kind in ("int", "float")]
+    changed = set()
+    for index, name in enumerate(moved):
+        value = page.evaluate(f"{STATE}.{name}")
+        page.focus(f".noUi-handle >> nth={index}")
+        page.keyboard.press("ArrowLeft" if value == cls.param[name].bounds[1] else "ArrowRight")
+        page.wait_for_function(f"{STATE}.{name} !== {value}")
+        now = page.evaluate(DATA)
+        changed |= {name} if now != before else set()
+        before = now
+    assert changed, f"none of the sliders {moved} changes the picture"
+    page.evaluate("document.querySelector('.wb-explorer').scrollIntoView()")
+    chromium.screenshot(f"jupyterlab-{slug}")
+
+
+def test_the_last_position_of_a_fast_slider_wins(open_cell):
+    page, _ = open_cell(WAVES)
+    page.focus(".noUi-handle")
+    for _ in range(40):
+        page.keyboard.press("ArrowRight", delay=0)
+    wait_for_state(page, angle_deg=40)
+    assert page.inner_text(".widget-readout >> nth=0") == "40"
+    time.sleep(0.5)  # nothing stale comes later
+    assert page.evaluate(f"{STATE}.angle_deg") == 40
+
+
+def test_controls_have_names_and_every_one_is_reached_by_tab(open_cell):
+    page, _ = open_cell(WAVES)
+    names = page.eval_on_selector_all(".noUi-handle", "all => all.map(one => one.getAttribute('aria-label'))")
+    assert names == ["Angle (degrees)", "Frequency (waves)"]
+    assert page.get_attribute(".wb-plot", "role") == "img"
+    assert "How long does it take" in page.get_attribute(".wb-plot", "aria-label")
+    page.focus(".noUi-handle")
+    wanted = ["Disc", "Numbers", "Code", "Link", "PNG", "SVG", "HTML", "Data", "What do"]
+    reached = ""
+    for _ in range(40):
+        if all(word in reached for word in wanted):
+            return
+        reached += page.evaluate("document.activeElement.textContent.trim().slice(0, 30) + '|'")
+        page.keyboard.press("Tab")
+    raise AssertionError(f"Tab reached {reached}, and not all of {wanted}")
+
+
+def test_numbers_code_and_link_follow_the_slider(open_cell):
+    page, _ = open_cell(WAVES)
+    for button, first, then in (
+        ("Numbers", "Angle (degrees): 0.0", "Angle (degrees): 1.0"),
+        ("Code", "angle_deg=1.0", "angle_deg=2.0"),
+        ("Link", "?angle_deg=2.0", "?angle_deg=3.0"),
+    ):
+        page.click(f".wb-buttons button:text-is('{button}')")
+        page.wait_for_selector(f".wb-panel:has-text('{first}')")
+        page.focus(".noUi-handle")
+        page.keyboard.press("ArrowRight")
+        page.wait_for_selector(f".wb-panel:has-text('{then}')")
+
+
+def test_a_failure_is_shown_as_text_and_the_next_move_draws_again(open_cell, chromium):
+    page, _ = open_cell(BROKEN)
+    page.focus(".noUi-handle >> nth=1")
+    page.keyboard.press("ArrowRight")
+    alert = page.wait_for_selector("[role=alert]")
+    assert "RuntimeError: <img src=x onerror=" in alert.inner_text()
+    assert page.evaluate(f"{STATE}.n") == 8, "the last good picture stays"
+    chromium.screenshot("jupyterlab-failure")
+    page.keyboard.press("ArrowRight")
+    wait_for_state(page, n=10)
+    page.wait_for_selector("[role=alert]", state="detached")
+    assert not page.evaluate("window.harmed")
+
+
+def test_a_heavy_picture_shows_progress_and_can_be_stopped(open_cell, chromium):
+    page, _ = open_cell(HEAVY)
+    page.wait_for_selector("progress")
+    page.focus(".noUi-handle >> nth=1")
+    page.keyboard.press("ArrowRight")
+    wait_for_state(page, n=9)
+    assert page.evaluate("document.querySelector('.wb-plot').layout.meta.coarse")
+    page.wait_for_selector(".wb-status:has-text('Refining … 1 %')")
+    chromium.screenshot("jupyterlab-refining")
+    page.click("text=Cancel")
+    page.wait_for_selector("progress", state="detached", timeout=5_000)
+    assert page.evaluate(f"{STATE}.n") == 9
+
+
+def test_picture_page_and_numbers_are_saved_from_the_browser(open_cell, tmp_path):
+    page, _ = open_cell(WAVES)
+    page.focus(".noUi-handle")
+    page.keyboard.press("ArrowRight")
+    wait_for_state(page, angle_deg=1)
+    saved = {}
+    for button in ("PNG", "SVG", "HTML", "Data"):
+        with page.expect_download() as download:
+            page.click(f".wb-buttons button:text-is('{button}')")
+        saved[button] = tmp_path / download.value.suggested_filename
+        download.value.save_as(saved[button])
+    assert [path.name for path in saved.values()] == ["waves.png", "waves.svg", "waves.html", "waves.nc"]
+    assert saved["PNG"].read_bytes().startswith(b"\x89PNG")
+    assert "<svg" in saved["SVG"].read_text()
+    assert "Plotly.newPlot" in saved["HTML"].read_text()
+    dataset = open_dataset(saved["Data"])
+    assert dataset.sizes == {"g": 8, "y": 64, "x": 64, "order": 3, "angle_deg": 200}
+    assert dataset.attrs["state"].startswith("?angle_deg=1.0&")
+
+
+def test_n13_r8_a_saved_notebook_is_small_readable_without_a_kernel_and_live_again_after_a_reload(open_cell):
+    page, path = open_cell(WAVES)
+    page.focus(".noUi-handle")
+    page.keyboard.press("ArrowRight")
+    wait_for_state(page, angle_deg=1)
+    page.keyboard.press("Control+s")
+    for _ in range(100):
+        if json.loads(path.read_text())["cells"][0]["outputs"]:
+            break
+        time.sleep(0.1)
+    assert path.stat().st_size < 20_000
+    live, static = (output["data"] for output in json.loads(path.read_text())["cells"][0]["outputs"])
+    assert "application/vnd.jupyter.widget-view+json" in live
+    assert "Eight turning kernels" in "".join(static["text/plain"])
+    assert "<table>" in "".join(static["text/html"])
+    assert not page.is_visible(".wb-static"), "the static table hides beside the live explorer"
+    page.reload()
+    page.wait_for_selector(PLOT, timeout=FIRST_PICTURE)
+    wait_for_state(page, angle_deg=1)
+    page.focus(".noUi-handle")
+    page.keyboard.press("ArrowRight")
+    wait_for_state(page, angle_deg=2)
+
+
+def test_an_image_of_the_reader_is_drawn_and_put_back(open_cell, tmp_path):
+    from PIL import Image
+
+    Image.fromarray(np.full((300, 600, 3), 7, np.uint8)).save(tmp_path / "mine.png")
+    (tmp_path / "notes.png").write_text("no image")
+    page, _ = open_cell(TINY + "Tiny()")
+    before = page.evaluate(DATA)
+    page.set_input_files(".wb-file", tmp_path / "mine.png")
+    page.wait_for_selector("text=Put it back")
+    page.wait_for_function(f"({DATA})() !== {json.dumps(before)}")
+    page.click("text=Put it back")
+    page.wait_for_function(f"({DATA})() === {json.dumps(before)}")
+    page.set_input_files(".wb-file", tmp_path / "notes.png")
+    page.wait_for_selector("[role=alert]:has-text('notes.png is no image')")
+
+
+def test_light_and_dark_follow_jupyterlab(open_cell, chromium):
+    page, _ = open_cell(WAVES)
+    ink = "document.querySelector('.wb-plot')._fullLayout.font.color"
+    assert page.evaluate(ink) == "#24292f"
+    page.click("text=Settings")
+    page.hover("text=Theme >> nth=0")
+    page.click("text=JupyterLab Dark >> nth=0")
+    page.wait_for_function(f"{ink} === '#e3e6ea'")
+    chromium.screenshot("jupyterlab-dark")
