@@ -90,10 +90,10 @@ def test_the_overlay_is_that_of_the_chosen_arc():
 def test_a_moving_control_gets_a_coarse_curve_of_the_network_alone_and_the_sweep_at_rest():
     moving = explorer().at(coarse=True)
     coarse = moving.dataset()
-    assert dict(coarse.sizes)["transform"] == COARSE
+    assert coarse["angle_deg"].values == pytest.approx(COARSE)
     assert coarse["model"].values.tolist() == ["the network"]
     fine = explorer().dataset()
-    assert dict(fine.sizes)["transform"] == FINE
+    assert fine["angle_deg"].values == pytest.approx(FINE)
     assert fine["model"].values.tolist() == ["the network", "plain network", "kernels in disorder"]
 
 

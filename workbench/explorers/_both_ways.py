@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,6 @@ from workbench.groups import SO2
 from workbench.measure.compare import Action, tensor_of
 from workbench.measure.dataset import labelled
 from workbench.measure.error import equivariance_error
-from workbench.measure.orbit import orbit
 from workbench.measure.partial import overlap_loss
 from workbench.measure.probe import OUTPUT, Output, named_layers, run
 from workbench.measure.state import undisturbed
@@ -27,7 +26,7 @@ OUTSIDE = "border"
 def sweep(
     models: dict[str, tuple[nn.Module, str]],
     images: Tensor,
-    n_angles: int,
+    angles_deg: Sequence[float],
     *,
     resampler: str,
     form: str,
@@ -39,20 +38,21 @@ def sweep(
     Args:
         models: name -> model and the module after which it is compared; the first one's floors are kept.
         images: `(B, C, H, W)`, standardised.
-        n_angles: angles from 0 to 360 degrees.
+        angles_deg: the rotations, in degrees.
         resampler, form, progress, cancel: as in `workbench.measure.equivariance_error`.
 
     Returns:
         `error_mean(model, transform)`, `error_sem(model, transform)`, `input_floor_mean(transform)`,
         `output_floor_mean(transform)`, with `angle_deg` and `lattice` over `transform`.
     """
+    elements = torch.deg2rad(torch.tensor(angles_deg, dtype=torch.float64))[:, None]
     found = []
     for at, (model, where) in enumerate(models.values()):
         ds = equivariance_error(
             model,
             images,
             SO2(),
-            orbit(SO2(), n_angles),
+            elements,
             layers=() if where == OUTPUT else (where,),
             resampler=resampler,
             padding=OUTSIDE,

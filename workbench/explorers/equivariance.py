@@ -24,8 +24,9 @@ PREFERRED = ("rotated_strict",)
 SHOWN = "the network"
 SAMPLES = 4
 DEMO_SIZE = 16
-FINE, COARSE = 73, 13
-"""Angles of the curve at rest and while a control moves; quarter turns are among both."""
+FINE = tuple(range(0, 361, 5))
+COARSE = (*(quarter + angle for quarter in (0, 90, 180, 270) for angle in (0, 5, 30, 60, 85)), 360)
+"""Angles of the curve at rest and while a control moves, in degrees; close to the quarter turns both see the dips."""
 LAYERS = 6
 
 
