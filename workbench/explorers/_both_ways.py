@@ -11,7 +11,7 @@ import xarray as xr
 from torch import Tensor, nn
 
 from workbench.actions import transform_image
-from workbench.groups import SO2
+from workbench.groups import SO2, GroupSignal
 from workbench.measure.compare import Action, tensor_of
 from workbench.measure.dataset import labelled
 from workbench.measure.error import equivariance_error
@@ -96,7 +96,7 @@ def both_ways(model: nn.Module, image: Tensor, where: str, angle_deg: float, res
     """
     angle = torch.tensor([np.deg2rad(angle_deg)], dtype=torch.float64)
     turned = transform_image(image, angle, SO2(), resampler=resampler, padding=OUTSIDE)
-    upright, moved = (_output(model, x, where) for x in (image, turned))
+    upright, moved = _outputs(model, torch.cat([image, turned]), where)
     size = (image.shape[-2], image.shape[-1])
     action = Action(angle[None], SO2(), resampler, OUTSIDE, MASK, size)
     here, there = action.windows(upright)  # a partial layer answers on its arc only
@@ -119,11 +119,15 @@ def both_ways(model: nn.Module, image: Tensor, where: str, angle_deg: float, res
     }
 
 
-def _output(model: nn.Module, x: Tensor, where: str) -> Output:
+def _outputs(model: nn.Module, pair: Tensor, where: str) -> tuple[Output, Output]:
+    """What a model says behind one module about each of two images, in one forward pass."""
     found: dict[str, Output] = {}
     with undisturbed(model):
-        run(model, x, named_layers(model, () if where == OUTPUT else (where,)), True, found.__setitem__)
-    return found[where]
+        run(model, pair, named_layers(model, () if where == OUTPUT else (where,)), True, found.__setitem__)
+    both = found[where]
+    if isinstance(both, GroupSignal):
+        return both.with_values(both.values[:1]), both.with_values(both.values[1:])
+    return both[:1], both[1:]
 
 
 def overlay(angles_deg: np.ndarray, theta: float) -> dict[str, Any]:

@@ -41,8 +41,13 @@ def _found(folder: Path, changed: int) -> tuple[str, ...]:
 
 def run_choices(but: tuple[str, ...] = ()) -> dict[str, str]:
     """Labels and names for a menu: every stored run whose model is not one of `but`, and last the untrained network."""
-    fitting = [name for name in run_names() if config(run_path(name))["model"]["name"] not in but]
-    return {**{in_words(name): name for name in fitting}, "untrained, random weights": UNTRAINED}
+    return dict(_choices(data_folder() / RUNS, run_names(), but))
+
+
+@lru_cache(maxsize=16)
+def _choices(folder: Path, names: tuple[str, ...], but: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    fitting = [name for name in names if config(checked_path(folder, name))["model"]["name"] not in but]
+    return (*((in_words(name), name) for name in fitting), ("untrained, random weights", UNTRAINED))
 
 
 def in_words(name: str) -> str:

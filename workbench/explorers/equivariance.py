@@ -25,7 +25,7 @@ SHOWN = "the network"
 SAMPLES = 4
 DEMO_SIZE = 16
 FINE = tuple(range(0, 361, 5))
-COARSE = (*(quarter + angle for quarter in (0, 90, 180, 270) for angle in (0, 5, 30, 60, 85)), 360)
+COARSE = (*(quarter + angle for quarter in (0, 90, 180, 270) for angle in (0, 5, 45, 85)), 360)
 """Angles of the curve at rest and while a control moves, in degrees; close to the quarter turns both see the dips."""
 LAYERS = 6
 
