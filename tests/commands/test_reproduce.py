@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from workbench import cli
-from workbench.commands import reproduce
 from workbench.models.method import Experiment, Method
 from workbench.training import fit
+from workbench.training.reproduction import run_folders
 
 TINY = {"epochs": 1, "max_steps": 1, "error_points": 0}
 MODEL = {"name": "partial_gcnn", "preset": "demo"}
@@ -41,10 +41,14 @@ def test_short_runs_are_never_shipped(paper, capsys):
 
 
 @pytest.mark.slow
-def test_shipping_copies_one_finished_run_per_experiment(paper, tmp_path, monkeypatch):
+def test_shipping_copies_one_finished_run_per_experiment(paper, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("WORKBENCH_DATA", str(tmp_path / "data"))
-    fit(paper.experiment("tried").config(0), tmp_path / "runs" / "tried-0123abcd-seed0", progress=False)
-    assert reproduce.ship_runs(paper, tmp_path / "runs") == ["paper/tried"]
+    monkeypatch.setattr("workbench.training.reproduce", lambda method, **options: None)
+    monkeypatch.setattr("workbench.training.verdict_table", lambda method, results: "")
+    for (name, seed), folder in run_folders(paper, [0], runs=tmp_path / "runs").items():
+        fit(paper.experiment(name).config(seed), folder, progress=False)
+    assert cli.main(["reproduce", "paper", "--ship", "--runs", str(tmp_path / "runs")]) == 0
+    assert "Copied for the explorers: tried" in capsys.readouterr().out
     assert (tmp_path / "data" / "runs" / "paper" / "tried" / "weights.safetensors").is_file()
-    with pytest.raises(FileNotFoundError, match="has no run of tried"):
-        reproduce.ship_runs(paper, tmp_path / "elsewhere")
+    assert cli.main(["reproduce", "paper", "--ship", "--runs", str(tmp_path / "elsewhere")]) == 2
+    assert "there is no run folder" in capsys.readouterr().err

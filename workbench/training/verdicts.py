@@ -10,7 +10,7 @@ from workbench.models.method import Claim, Method
 if TYPE_CHECKING:
     import xarray as xr
 
-COLUMNS = ("claim", "paper says", "we measured", "our band", "in band", "reproduced")
+COLUMNS = ("claim", "paper says", "we measured", "unit", "our band", "in band", "reproduced")
 
 
 @dataclass(frozen=True)
@@ -39,14 +39,13 @@ class Verdict:
 
     @property
     def measured(self) -> str:
-        """Mean, spread and range in words.
+        """Mean, standard deviation and range over seeds, in words.
 
         >>> Verdict("c", "", "", None, "%", (98.0, 100.0), 99.0, 1.41, 98.0, 100.0, (98, 100), True, True).measured
-        '99 ± 1.4 [98, 100] %'
+        '99 ± 1.4 [98, 100]'
         """
         spread = f" ± {self.sd:.2g}" if self.sd == self.sd else ""
-        unit = "" if self.unit == "1" else f" {self.unit}"
-        return f"{self.mean:.4g}{spread} [{self.low:.4g}, {self.high:.4g}]{unit}"
+        return f"{self.mean:.4g}{spread} [{self.low:.4g}, {self.high:.4g}]"
 
 
 def verdicts(dataset: xr.Dataset, method: Method) -> list[Verdict]:
@@ -68,6 +67,7 @@ def verdict_table(method: Method, dataset: xr.Dataset) -> str:
             row.claim,
             _says(row),
             row.measured,
+            "" if row.unit == "1" else row.unit,
             f"[{row.band[0]:g}, {row.band[1]:g}]",
             "yes" if row.in_band else "NO",
             "yes" if row.reproduced else "not reproduced",
@@ -87,9 +87,7 @@ def verdict_table(method: Method, dataset: xr.Dataset) -> str:
 def _says(row: Verdict) -> str:
     if row.paper_says is None:
         return "no number"
-    if isinstance(row.paper_says, str):
-        return f"{row.paper_says} {row.unit}"
-    return f"{row.paper_says:.4g}" + ("" if row.unit == "1" else f" {row.unit}")
+    return row.paper_says if isinstance(row.paper_says, str) else f"{row.paper_says:.4g}"
 
 
 def _verdict(dataset: xr.Dataset, claim: Claim) -> Verdict:
