@@ -1,5 +1,6 @@
 """Torch modules whose signals carry their group elements."""
 
+from workbench.layers.convert import to_group_cnn
 from workbench.layers.convolution import GroupConv, LiftingConv, group_layers, set_n, set_sampling
 from workbench.layers.pointwise import (
     GroupBatchNorm,
@@ -25,4 +26,5 @@ __all__ = [
     "group_layers",
     "set_n",
     "set_sampling",
+    "to_group_cnn",
 ]

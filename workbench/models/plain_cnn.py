@@ -34,11 +34,12 @@ class PlainCNN(nn.Module):
                 body.append(nn.MaxPool2d(2))
             body.append(nn.ReLU())
         self.body = nn.Sequential(*body)
+        self.largest = nn.AdaptiveMaxPool2d(1)
         self.classifier = nn.Linear(widths[-1], classes)
 
     def forward(self, x: Tensor) -> Tensor:
         """Images ``(B, C, H, W)`` to logits ``(B, classes)``."""
-        return self.classifier(self.body(x).amax((2, 3)))
+        return self.classifier(self.largest(self.body(x)).flatten(1))
 
 
 def build(config: Mapping[str, Any]) -> nn.Module:
