@@ -158,9 +158,7 @@ def kernel_dataset(spec: KernelSpec, kernel_size: int, seed: int, n: int, follow
         surface = fine(group.identity()[None], nearest[None])[0, 0, 0, 0].view(FINE, FINE)
     return ds.assign(
         copy_column=labelled("g_out", copies.to(torch.int16), "column of the kernel that is followed"),
-        surface=labelled(
-            ("fine_y", "fine_x"), surface / ds.attrs["largest_weight"], "Behind the framed tile"
-        ),
+        surface=labelled(("fine_y", "fine_x"), surface / ds.attrs["largest_weight"], "Behind the framed tile"),
     )
 
 
