@@ -72,11 +72,13 @@ def test_every_group_and_picture_can_be_chosen():
 def test_the_reader_may_turn_a_picture_of_their_own():
     explorer = GroupExplorer(angle_deg=0)
     own = np.zeros((50, 60), dtype=np.uint8)
-    own[:25] = 255
+    own[:20] = 255
     explorer.set_image(own)
     image = explorer.dataset()["image"].values
     assert image[0].min() == 1
     assert image[-1].max() == 0
+    explorer.set_image(255 - own)
+    assert np.allclose(explorer.dataset()["image"].values, image), "a pen on paper is turned light on dark"
     explorer.set_image(None)
     assert not np.array_equal(explorer.dataset()["image"].values, image)
 

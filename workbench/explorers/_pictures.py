@@ -37,6 +37,8 @@ def pictures(character: str, size: int, count: int) -> tuple[Tensor, int]:
 def own_picture(given: object, size: int = 16) -> np.ndarray:
     """The reader's picture as float32 `(size, size)` in [0, 1]: the centred square, shrunk by area means.
 
+    A picture on a light ground, such as a pen on paper, is inverted: the digits are light on dark.
+
     Args:
         given: an array `(H, W)` or `(H, W, 3 or 4)`, numpy or torch, 0..255 for integers and 0..1 for floats; or the
             bytes or the path of a PNG, JPEG, GIF, BMP or WebP.
@@ -49,7 +51,7 @@ def own_picture(given: object, size: int = 16) -> np.ndarray:
     (16, 16)
     """
     if isinstance(given, bytes | bytearray | str | os.PathLike):
-        return from_file(bytes(given) if isinstance(given, bytearray) else given, size)[0, 0].numpy()
+        return _dark_ground(from_file(bytes(given) if isinstance(given, bytearray) else given, size)[0, 0].numpy())
     if not isinstance(given, np.ndarray | Tensor):
         raise TypeError(f"a {type(given).__name__} was given; expected an array (H, W) or the bytes of a picture.")
     array = np.asarray(given.detach().cpu() if isinstance(given, Tensor) else given)
@@ -57,7 +59,14 @@ def own_picture(given: object, size: int = 16) -> np.ndarray:
     side = min(grey.shape)
     top, left = (grey.shape[0] - side) // 2, (grey.shape[1] - side) // 2
     square = torch.from_numpy(grey[top : top + side, left : left + side].copy())[None, None]
-    return functional.interpolate(square, size=(size, size), mode="area")[0, 0].clamp(0, 1).numpy()
+    fitted = functional.interpolate(square, size=(size, size), mode="area")[0, 0].clamp(0, 1).numpy()
+    return _dark_ground(fitted)
+
+
+def _dark_ground(picture: np.ndarray) -> np.ndarray:
+    """Invert a picture whose frame is light: what is turned in from outside is dark, as is the ground of each digit."""
+    frame = np.concatenate([picture[0], picture[-1], picture[1:-1, 0], picture[1:-1, -1]])
+    return 1 - picture if float(frame.mean()) > 0.5 else picture
 
 
 def _grey(array: np.ndarray) -> np.ndarray:
