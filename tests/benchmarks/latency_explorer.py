@@ -62,8 +62,14 @@ class Waves(Explorer):
         layout = {
             "xaxis": {"visible": False, "domain": [0, 1]},
             "yaxis": {"visible": False, "domain": [0.62, 1], "autorange": "reversed"},
-            "xaxis2": {"title": {"text": "angle (degrees)"}, "anchor": "y2", "range": [-180, 180], "dtick": 45},
-            "yaxis2": {"title": {"text": "response"}, "domain": [0, 0.54], "range": [-1.1, 1.1]},
+            "xaxis2": {
+                "title": {"text": "angle (degrees)"},
+                "anchor": "y2",
+                "range": [-180, 180],
+                "dtick": 45,
+                "automargin": False,
+            },
+            "yaxis2": {"title": {"text": "response"}, "domain": [0, 0.54], "range": [-1.1, 1.1], "automargin": False},
             "legend": {"orientation": "h", "x": 1, "xanchor": "right", "y": 0.56, "yanchor": "bottom"},
             "title": {"text": "Kernels turned in steps of 45°, and their response"},
         }
