@@ -11,7 +11,9 @@ from tests.layers.symmetry import lifted, relative
 from tests.tolerances import BF16, BROKEN, EXACT, SINGLE_AGAINST_DOUBLE
 from workbench.groups import O2, SO2, GroupSignal
 from workbench.kernels import KernelBank, KernelSpec
+from workbench.kernels.geometry import lookup, plan
 from workbench.layers import GroupConv, LiftingConv
+from workbench.layers.spectral import transforms
 
 SPEC = KernelSpec(hidden=8)
 
@@ -243,3 +245,15 @@ def test_a_layer_with_kept_kernels_survives_torch_save():
     stored = io.BytesIO()
     torch.save(layer, stored)
     assert len(stored.getvalue()) < 200_000  # no kernels inside
+
+
+@pytest.mark.parametrize("way", ["dense", "split", "spectral"])
+def test_a_network_first_used_in_inference_mode_can_be_trained_afterwards(way, monkeypatch):
+    for cached in (plan, lookup, transforms):
+        cached.cache_clear()
+    monkeypatch.setattr("workbench.layers.convolution.choose", lambda *_: way)
+    net = network(partial=False)
+    with torch.inference_mode():
+        net(X)
+    net.train()(X).values.square().sum().backward()
+    assert all(p.grad is not None for p in net.parameters())

@@ -60,6 +60,7 @@ class Plan:
 
 
 @lru_cache(maxsize=256)
+@torch.inference_mode(False)  # what is kept must serve training as well
 def plan(group: Group, n_out: int, n_in: int, kernel_size: int, reuse: bool) -> Plan:
     """Evaluate each kernel once; with ``reuse`` the quarter turns of a kernel are looked up, not computed.
 
@@ -91,6 +92,7 @@ def plan(group: Group, n_out: int, n_in: int, kernel_size: int, reuse: bool) -> 
 
 
 @lru_cache(maxsize=256)
+@torch.inference_mode(False)  # what is kept must serve training as well
 def lookup(chosen: Plan, taps: tuple[int, ...] | None, device: torch.device) -> tuple[Tensor, tuple[int, int, int]]:
     """The plan's source at all taps or those named, flattened, on a device, and its shape ``(n_out, n_in, T)``."""
     source = chosen.source if taps is None else chosen.source[:, :, list(taps)]

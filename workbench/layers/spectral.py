@@ -57,6 +57,7 @@ class Transforms(NamedTuple):
 
 
 @lru_cache(maxsize=32)
+@torch.inference_mode(False)  # what is kept must serve training as well
 def transforms(window: Window, dtype: torch.dtype, device: torch.device) -> Transforms:
     """The three matrices, made in float64."""
     period = window.period
