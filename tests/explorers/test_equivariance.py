@@ -110,6 +110,7 @@ def test_turning_the_picture_keeps_the_sweep_that_is_there(monkeypatch):
 
 def test_n15_it_says_how_many_pictures_of_how_many_are_shown():
     here = explorer()
+    assert here.at(coarse=True).showing.startswith("showing 1 of ")
     assert here.showing.startswith("showing 4 of ")
     assert here.showing in str(here.figure_dict())
 

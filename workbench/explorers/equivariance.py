@@ -146,6 +146,7 @@ class EquivarianceExplorer(Explorer):
             ds = ds.assign_coords(score=labelled("score", list(names), "class"))
         if self.arc_percent < 100:
             ds = ds.assign(overlay(ds["angle_deg"].values, self.arc_percent / 100))
+        shown = shown and f"showing {curves.attrs['samples']} {shown}"
         return ds.assign_attrs(showing=shown, network="your own model" if own else self.network)
 
     def view(self, ds: xr.Dataset) -> dict[str, Any]:
@@ -153,13 +154,13 @@ class EquivarianceExplorer(Explorer):
         return orbit_error(ds, log=self.log)
 
     def _images(self, own: OwnModel | None) -> tuple[Tensor, str]:
-        """Standardised, blurred pictures `(B, C, H, W)`, and how many of how many they are."""
+        """Standardised, blurred pictures `(B, C, H, W)`, and of how many they are the first ones."""
         given = self.attached.get("image")
         data = image_set(None if own else run_path(self.network))
         channels, size = (own.channels, own.size) if own else (data.image_shape[0], data.image_shape[-1])
         if given is None:
             chosen, of = pictures(self.picture, size, SAMPLES)
-            shown = f"showing {len(chosen)} of {of} test pictures"
+            shown = f"of {of} test pictures"
         else:
             chosen, shown = torch.from_numpy(own_picture(given, size))[None, None], ""
         chosen = chosen.expand(-1, channels, -1, -1)
