@@ -81,7 +81,11 @@ def picture(page):
 
 
 def wait_for_state(page, **values):
-    wait(page, lambda: {name: picture(page)["state"][name] for name in values} == values)
+    def arrived():
+        state = (picture(page) or {}).get("state", {})
+        return all(state.get(name) == value for name, value in values.items())
+
+    wait(page, arrived)
 
 
 def slider(page, name):
@@ -105,7 +109,7 @@ def test_a_slider_moved_by_keyboard_changes_the_picture(workbench_server, visit,
     after = picture(page)
     assert after["state"] != before["state"]
     assert after["ticket"] > 0
-    assert f"{name}=" in page.url
+    wait(page, lambda: f"{name}=" in page.url)
     chromium.screenshot(f"served-{slug}")
 
 
@@ -145,7 +149,7 @@ def test_the_last_position_wins_when_moves_come_faster_than_pictures(samples, vi
     for _ in range(25):
         page.keyboard.press("ArrowRight", delay=0)
     wait_for_state(page, height=13.5)
-    assert page.url.endswith(f"?height={picture(page)['state']['height']}&points=5&kind=line&mirrored=false")
+    wait(page, lambda: page.url.endswith("?height=13.5&points=5&kind=line&mirrored=false"))
 
 
 def test_every_kind_of_control_answers_to_the_keyboard(samples, visit, chromium):
@@ -220,6 +224,7 @@ def test_r12_two_visitors_do_not_see_each_other(samples, open_chromium):
     pages[1].keyboard.press("Home")
     wait_for_state(pages[1], height=-2)
     assert [picture(page)["state"]["height"] for page in pages] == [20, -2]
+    wait(pages[0], lambda: "height=20" in pages[0].url)
     pages[0].reload()
     wait_for_state(pages[0], height=20)  # the address kept it, the server did not
     for one in (first, second):
@@ -312,6 +317,14 @@ def test_the_theme_follows_the_system_and_the_visitor(samples, visit, chromium):
     wait(page, lambda: picture(page)["ink"] == light)
     arrive(page, samples + "dots")
     assert page.evaluate("document.documentElement.dataset.theme") == "light"
+
+
+def test_a_lost_connection_is_told(open_chromium):
+    page = open_chromium().page
+    with serving(SAMPLES[0]) as address:
+        arrive(page, address + "dots?height=2.0")
+    page.get_by_role("alert").filter(has_text="connection to the server is lost").wait_for()
+    assert picture(page)["state"]["height"] == 2.0
 
 
 def test_on_a_narrow_window_nothing_runs_over_the_edge(samples, visit, chromium):

@@ -180,6 +180,18 @@ def test_options_that_changed_are_sent_with_the_picture():
     assert third["controls"] is None
 
 
+def test_controls_that_moved_along_are_told_and_the_moved_one_is_not():
+    class Coupled(Dots):
+        def set(self, **values):
+            super().set(**values)
+            if "points" in values:
+                super().set(height=float(self.points))
+
+    first, second = talk(Coupled(), set_(points="6"), set_(2, mirrored="true")).of("frame")
+    assert first["values"] == {"height": "6.0"}
+    assert second["values"] == {}
+
+
 def test_a_notice_is_shown_on_top():
     assert Page(Dots(), notice="This link cannot be followed.").spec["notice"] == "This link cannot be followed."
 

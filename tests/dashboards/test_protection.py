@@ -85,6 +85,16 @@ def test_r18_inline_scripts_run_by_their_hash_alone():
     assert "unsafe" not in scripts
 
 
+@pytest.mark.parametrize("host", ["localhost:5006", "[::1]:5006", "lab.example.org"])
+def test_r18_the_page_may_open_the_websocket_of_its_own_host(host):
+    assert f"connect-src 'self' blob: ws://{host} wss://{host};" in policy(b"", host)
+
+
+@pytest.mark.parametrize("host", ["x; script-src *", "a b", "", "*"])
+def test_r18_a_host_cannot_write_into_the_policy(host):
+    assert "connect-src 'self' blob:;" in policy(b"", host)
+
+
 def test_r18_a_nonce_is_taken_from_the_page_once():
     page = b'<script nonce="abcdefghijklmnopqrst" src="a.js"></script><p><script nonce="another-one-of-16-up" src=x>'
     assert policy(page).count("'nonce-") == 1

@@ -63,6 +63,7 @@ def _page(cls: type[Explorer], served: Served) -> Callable[[], Any]:
         document: Any = pn.state.curdoc
         explorer, notice = open_at(cls, document.session_context.request.arguments)
         face = ExplorerFace(explorer, notice=notice)
+        document.config.notify_connection_status = False  # the face says it in its own words
         document.template = template("explorer.html")
         document.template_variables.update(
             pages=list(served.values()),

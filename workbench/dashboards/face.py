@@ -55,6 +55,7 @@ class ExplorerFace(JSComponent):
     def __init__(self, explorer: Explorer, *, notice: str = "", pool: Executor | None = None, **layout: Any) -> None:
         self._explorer = explorer
         self._described = describe_controls(explorer)
+        self._along: dict[str, str] = {}  # controls that moved along with the visitor's, not yet told
         self._computer = Computer(explorer, pool or shared_pool(), self._deliver, self._tell_progress)
         super().__init__(spec=describe(explorer, notice), **{"sizing_mode": "stretch_width", **layout})
 
@@ -64,7 +65,7 @@ class ExplorerFace(JSComponent):
 
     def _get_model(self, *given: Any, **named: Any) -> Any:
         """Panel's own style sheets are left out: a page needs none, and they may be asked for on another machine."""
-        model = super()._get_model(*given, **named)
+        model: Any = super()._get_model(*given, **named)
         model.stylesheets = [sheet for sheet in model.stylesheets if not isinstance(sheet, ImportedStyleSheet)]
         return model
 
@@ -98,7 +99,11 @@ class ExplorerFace(JSComponent):
         texts, ticket = data.get("values"), data.get("ticket")
         if not isinstance(texts, dict) or len(texts) > _MOST_VALUES or not isinstance(ticket, int | float):
             raise ValueError("the page sent a message that is not understood; reload the page.")
+        before = self._explorer.state()
         self._explorer.set(**{name: self._read(name, text) for name, text in texts.items()})
+        # A control may move others; the page moves the ones it sent by itself, and must not be sent back its own past.
+        moved = {name: value for name, value in self._explorer.state().items() if value != before[name]}
+        self._along.update({name: write(value) for name, value in moved.items() if name not in texts})
         self._computer.want(int(ticket))
 
     def _read(self, name: str, text: object) -> Any:
@@ -148,6 +153,7 @@ class ExplorerFace(JSComponent):
         controls = describe_controls(self._explorer)
         changed = [{**c, "value": ""} for c in controls] != [{**c, "value": ""} for c in self._described]
         self._described = controls
+        along, self._along = self._along, {}
         return {
             "kind": "frame",
             "ticket": outcome.ticket,
@@ -157,6 +163,7 @@ class ExplorerFace(JSComponent):
             "showing": outcome.showing,
             "link": self._explorer.permalink(),
             "controls": controls if changed else None,
+            "values": along,
             "timing": {"compute_ms": outcome.compute_ms, "pack_ms": outcome.pack_ms},
         }
 

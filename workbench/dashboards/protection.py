@@ -17,11 +17,12 @@ _INLINE_SCRIPT = re.compile(rb"<script(?![^>]*\bsrc=)([^>]*)>(.*?)</script>", re
 _DATA_SCRIPT = re.compile(rb"type=[\"']application/json[\"']", re.IGNORECASE)
 _NONCE = re.compile(rb'<script nonce="([A-Za-z0-9_-]{16,})"')
 _HOST = re.compile(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]")
+_HOST_AND_PORT = re.compile(rf"({_HOST.pattern})(:\d{{1,5}})?")
 
 # The page's own scripts, and the modules that Panel turns into blobs; styles are set by plotly on its elements.
 POLICY = (
     "default-src 'none'; script-src 'self' blob:{marks}; style-src 'self' 'unsafe-inline'; "
-    "img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self' blob:; worker-src blob:; "
+    "img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self' blob:{sockets}; worker-src blob:; "
     "form-action 'self'; base-uri 'none'; object-src 'none'; frame-ancestors 'none'"
 )
 HEADERS = {
@@ -41,28 +42,31 @@ class ProtectiveHeaders(OutputTransform):
     """
 
     def __init__(self, request: HTTPServerRequest) -> None:
-        pass
+        self._host = request.host or ""
 
     def transform_first_chunk(
         self, status_code: int, headers: HTTPHeaders, chunk: bytes, finishing: bool
     ) -> tuple[int, HTTPHeaders, bytes]:
-        headers["Content-Security-Policy"] = policy(chunk if "html" in headers.get("Content-Type", "") else b"")
+        page = chunk if "html" in headers.get("Content-Type", "") else b""
+        headers["Content-Security-Policy"] = policy(page, self._host)
         for name, value in HEADERS.items():
             headers[name] = value
         headers["Server"] = "workbench"
         return status_code, headers, chunk
 
 
-def policy(html: bytes) -> str:
+def policy(html: bytes, host: str = "") -> str:
     """The content-security policy of a page: our own files, and the inline scripts it was written with.
 
-    A page whose module loader adds scripts of its own carries a nonce, new with every visit.
+    A page whose module loader adds scripts of its own carries a nonce, new with every visit. The websocket of the
+    host is named because not every browser counts it as 'self'.
     """
     scripts = [body for kind, body in _INLINE_SCRIPT.findall(html) if not _DATA_SCRIPT.search(kind)]
     digests = [base64.b64encode(hashlib.sha256(body).digest()).decode() for body in scripts]
     marks = [f" 'sha256-{digest}'" for digest in digests]
     marks += [f" 'nonce-{found.group(1).decode()}'" for found in _NONCE.finditer(html)][:1]
-    return POLICY.format(marks="".join(marks))
+    sockets = f" ws://{host} wss://{host}" if _HOST_AND_PORT.fullmatch(host) else ""
+    return POLICY.format(marks="".join(marks), sockets=sockets)
 
 
 def is_loopback(address: str) -> bool:

@@ -49,7 +49,8 @@ def serve(
         port: the port; 0 for any free one.
         address: where to listen; 127.0.0.1 lets in this machine only.
         allow_origins: HOST or HOST:PORT of other pages and proxies that may talk to this server.
-        auth: a password every visitor is asked for; needed for any address that others can reach.
+        auth: a password every visitor is asked for; needed for any address that others can reach. It travels as it
+            is, so beyond your own network put a proxy with TLS in front.
         show: whether to open the front page in a browser.
         unsafe_any_origin: accept the origin '*', so that any web page may drive this server.
         unsafe_no_authentication: listen to other machines without asking for a password.

@@ -1,6 +1,10 @@
 // One explorer on screen: controls, picture, and the conversation with its Python side over Panel's connection.
 // To Python: hello, set, stop, image, forget, export. From Python: frame, refused, trouble, stopped, progress, controls, export.
+const LINK_REST = 300 // ms without a new picture after which the address follows; browsers limit how often it may
 const PATIENCE = 250 // ms before the visitor is told that something takes its time
+
+const LOST = "The connection to the server is lost; the picture stays as it is. Once the server runs again, reload the "
+  + "page: its address leads back to this state."
 
 class Face {
   constructor(model) {
@@ -13,6 +17,7 @@ class Face {
     this.build()
     model.on("msg:custom", (message) => this.receive(message))
     this.watchTheme()
+    this.watchConnection()
   }
 
   // ---- what is on screen
@@ -45,6 +50,10 @@ class Face {
     if (focused) this.controls.get(focused)?.el.querySelector("input, select")?.focus()
   }
 
+  showValues(values) {
+    for (const [name, text] of Object.entries(values)) this.controls.get(name)?.show(text)
+  }
+
   buildExplanation() {
     const paragraphs = (this.spec.explanation || "").split(/\n\s*\n/).filter((text) => text.trim())
     const docs = this.spec.controls.flatMap(({label, doc}) => [h("dt", {}, label), h("dd", {}, doc)])
@@ -62,15 +71,16 @@ class Face {
       tool("Data", "Save the numbers behind the picture as NetCDF", ask("data")),
       tool("Numbers", "Show the numbers as a table", ask("table")),
       tool("Code", "Show the Python code that reproduces this state", ask("code")),
-      tool("Copy link", "Copy the address of this state", () => this.copy(location.href, "The link is copied.")))
+      tool("Copy link", "Copy the address of this state", () => this.copy(this.showLink(), "The link is copied.")))
   }
 
   buildImage() {
     if (!this.spec.image_bytes) return null
     const picker = h("input", {type: "file", id: "own-image", accept: "image/png,image/jpeg,image/gif,image/bmp,image/webp", onchange: () => this.sendImage(picker)})
     this.forget = h("button", {type: "button", hidden: true, onclick: () => this.post({kind: "forget"})}, "Use ours again")
+    this.own = h("p", {class: "help", role: "status"})
     const most = `at most ${(this.spec.image_bytes / 2 ** 20).toFixed(0)} MB`
-    return h("div", {class: "own"}, h("div", {class: "head"}, h("label", {for: "own-image"}, "Your own image"), this.forget), picker,
+    return h("div", {class: "own"}, h("div", {class: "head"}, h("label", {for: "own-image"}, "Your own image"), this.forget), picker, this.own,
       h("p", {class: "help"}, `PNG, JPEG, GIF, BMP or WebP, ${most}. It stays on the machine that runs this page and is forgotten when you leave.`))
   }
 
@@ -101,7 +111,7 @@ class Face {
 
   receive(message) { this[`on_${message.kind}`](message) }
 
-  on_frame({ticket, text, buffer, coarse, controls, link, showing, timing}) {
+  on_frame({ticket, text, buffer, coarse, controls, values, link, showing, timing}) {
     const received = performance.now()
     if (ticket === this.ticket && this.inFlight) this.answered()
     const bytes = buffer instanceof Uint8Array ? buffer : new Uint8Array(buffer)
@@ -111,13 +121,16 @@ class Face {
     this.el.classList.toggle("coarse", coarse)
     this.say(coarse ? "a first, coarse answer; being refined…" : showing)
     if (controls) this.showControls(controls)
-    if (link && this.el.isConnected) history.replaceState(null, "", link)
+    else this.showValues(values)
     this.picture.draw(figure)
+    this.link = link
+    clearTimeout(this.linkTimer)
+    this.linkTimer = setTimeout(() => this.showLink(), LINK_REST)
   }
 
   on_refused({sentence, values}) {
     this.warn(sentence)
-    for (const [name, text] of Object.entries(values)) this.controls.get(name)?.show(text)
+    this.showValues(values)
     this.answered()
   }
 
@@ -127,10 +140,9 @@ class Face {
 
   on_progress({fraction}) { this.busy.hidden = false; this.bar.value = fraction }
 
-  on_image({name, sentence}) {
+  on_image({name}) {
     this.forget.hidden = !name
-    this.say(name ? `Showing your image ${name}.` : "")
-    if (sentence) this.warn(sentence)
+    this.own.textContent = name ? `Showing your image ${name}.` : ""
   }
 
   on_export({what, text, buffer, filename}) {
@@ -142,6 +154,13 @@ class Face {
     this.output.replaceChildren(h("div", {class: "head"}, h("h2", {}, heading), copy, close), body)
     this.output.hidden = false
     this.output.scrollIntoView({block: "nearest", behavior: "smooth"})
+  }
+
+  // The address of the page always leads to the picture it shows.
+  showLink() {
+    clearTimeout(this.linkTimer)
+    if (this.link) history.replaceState(null, "", this.link)
+    return location.href
   }
 
   settle() {
@@ -201,7 +220,20 @@ class Face {
     this.observer.observe(document.documentElement, {attributes: true, attributeFilter: ["data-theme"]})
   }
 
-  leave() { this.observer.disconnect(); globalThis.Plotly?.purge(this.gd) }
+  watchConnection() {
+    const page = this.model.document
+    page.on_event("connection_lost", () => {
+      this.waiting(false)
+      this.warn(LOST)
+    })
+    page.on_event("client_reconnected", () => {
+      this.warn("")
+      this.inFlight = false
+      this.post({kind: "hello"})
+    })
+  }
+
+  leave() { clearTimeout(this.linkTimer); this.observer.disconnect(); globalThis.Plotly?.purge(this.gd) }
 }
 
 // The server escaped every cell; parsed apart from the page, only its tables and paragraphs are taken over.
