@@ -45,8 +45,8 @@ class GroupExplorer(Explorer):
         "table says which move results from two of them, the strip shows what they make of one picture. A group "
         "convolution lays the same filter on the picture in every orientation, so it answers with one map for each "
         "move. Turn the picture: the maps turn with it and wander along the strip, and nothing else happens. The last "
-        "row is what is left when 'filter, then turn' is taken away from 'turn, then filter': nothing at quarter turns, "
-        "what resampling the pixels costs at the group's other moves, and between its moves also what a group of so "
+        "row is what is left when 'filter, then turn' is taken away from 'turn, then filter': nothing at quarter "
+        "turns, what resampling the pixels costs at the group's other moves, and between its moves also what a group of so "
         "few moves cannot express."
     )
     accepts = ("image",)
