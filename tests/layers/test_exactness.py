@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch import nn
 
 from tests.layers.symmetry import FLIPS, TINY, TURN, defect, lifted, pair, relative
 from tests.tolerances import BROKEN, EXACT
@@ -134,3 +135,23 @@ def test_whole_pixel_shifts_pass_through_the_interior_of_zero_padded_layers():
     inside = slice(7, -7)  # two kernels of radius 2 and the shift
     assert relative(shifted[..., inside, inside], plain[..., inside, inside]) <= EXACT[torch.float64]
     assert relative(shifted, plain) > BROKEN
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("way", ["dense", "split", "spectral"])
+@pytest.mark.parametrize(("k", "size", "mode"), [(5, 16, "zeros"), (7, 7, "zeros"), (9, 13, "circular")])
+def test_every_way_of_convolving_is_exact(k, size, mode, way, dtype, monkeypatch):
+    monkeypatch.setattr("workbench.layers.convolution.choose", lambda *_: way)
+    layer = GroupConv(6, 6, k, group="O2", n=8, kernel=TINY, padding_mode=mode).to(dtype)
+    signal = lifted(O2(), 8, channels=6, size=size, dtype=dtype)
+    assert max(defect(layer, signal, g, O2()) for g in (TURN[2], FLIPS["up-down"])) <= EXACT[dtype]
+
+
+def test_gradients_turn_with_the_image_also_where_pixels_are_equal():
+    """Equal pixels share the gradient of a maximum; taking the first of them would prefer a corner."""
+    x = torch.randint(0, 3, (1, 1, 8, 8)).double().requires_grad_()
+    net = nn.Sequential(LiftingConv(1, 2, 1, group="D(4)", kernel=TINY), GroupPool(2), GroupProjection("mean")).double()
+    (slope,) = torch.autograd.grad(net(x).sum(), x)
+    turned = x.detach().rot90(1, (-2, -1)).flip(-1).requires_grad_()
+    (turned_slope,) = torch.autograd.grad(net(turned).sum(), turned)
+    assert relative(turned_slope, slope.rot90(1, (-2, -1)).flip(-1)) <= EXACT[torch.float64]

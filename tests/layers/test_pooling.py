@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch.autograd import gradcheck, gradgradcheck
 from torch.nn import functional
 
 from tests.layers.symmetry import lifted, relative
@@ -74,3 +75,27 @@ def test_what_is_no_signal_is_refused_with_a_sentence():
     for options in ({"reduce": "sum"}, {"over": "pixels"}):
         with pytest.raises(ValueError, match="'all' or 'group'"):
             GroupProjection(**options)
+
+
+@pytest.mark.parametrize("size", [(6, 4), (2, 8)])
+def test_the_quick_halving_has_the_gradient_of_the_plain_maximum(size):
+    values = torch.randn(1, 2, 4, *size, dtype=torch.float64, requires_grad=True)
+    signal = lifted(SO2(), 4, channels=2)
+    assert gradcheck(lambda v: GroupPool(2)(signal.with_values(v)).values, (values,), fast_mode=True)
+    assert gradgradcheck(lambda v: GroupPool(2)(signal.with_values(v)).values, (values,), fast_mode=True)
+    weight = torch.randn(1, 2, 4, size[0] // 2, size[1] // 2, dtype=torch.float64)
+    slopes = [
+        torch.autograd.grad((pool(values) * weight).sum(), values)[0]
+        for pool in (
+            lambda v: GroupPool(2)(signal.with_values(v)).values,
+            lambda v: functional.max_pool2d(v.flatten(1, 2), 2).unflatten(1, (2, 4)),
+        )
+    ]
+    assert torch.equal(*slopes)
+
+
+def test_equal_pixels_share_the_gradient_of_the_halving():
+    values = torch.zeros(1, 1, 4, 2, 2, dtype=torch.float64, requires_grad=True)
+    out = GroupPool(2)(lifted(SO2(), 4, channels=1).with_values(values)).values
+    (slope,) = torch.autograd.grad(out.sum(), values)
+    assert torch.equal(slope, torch.full_like(slope, 0.25))
