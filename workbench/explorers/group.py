@@ -46,8 +46,8 @@ class GroupExplorer(Explorer):
         "convolution lays the same filter on the picture in every orientation, so it answers with one map for each "
         "move. Turn the picture: the maps turn with it and wander along the strip, and nothing else happens. The last "
         "row is what is left when 'filter, then turn' is taken away from 'turn, then filter': nothing at quarter "
-        "turns, what resampling the pixels costs at the group's other moves, and between its moves also what a group of so "
-        "few moves cannot express."
+        "turns, what resampling the pixels costs at the group's other moves, and between its moves also what a group "
+        "of so few moves cannot express."
     )
     accepts = ("image",)
 
