@@ -218,6 +218,25 @@ def test_an_errand_is_done_in_a_thread_and_its_refusal_is_told():
     assert guest.outcomes[0].trouble == "no such thing."
 
 
+def test_a_visitor_has_two_errands_at_once_at_most():
+    async def story(guest):
+        for _ in range(AT_ONCE):
+            guest.computer.do(lambda explorer: time.sleep(0.2), lambda nothing: None)
+        with pytest.raises(ValueError, match="wait for one of them"):
+            guest.computer.do(lambda explorer: None, lambda nothing: None)
+
+    visit(Dots(), story)
+
+
+def test_a_picture_asked_for_by_something_else_than_a_move_answers_the_last_move():
+    async def story(guest):
+        guest.move(7, height=2.0)
+        guest.computer.want()
+        await guest.rest()
+
+    assert visit(Dots(), story).outcomes[-1].ticket == 7
+
+
 def test_after_the_visitor_has_left_nothing_is_delivered():
     async def story(guest):
         guest.move(1, height=2.0)

@@ -76,9 +76,10 @@ class Computer:
         self._stir = asyncio.Event()  # the present computation, or the pause before the next, is to be cut short
         self._places = asyncio.Semaphore(AT_ONCE)
 
-    def want(self, ticket: int) -> None:
-        """Ask for the picture of the present state."""
-        self._ticket, self._wanted, self._stopped = ticket, True, False
+    def want(self, ticket: int | None = None) -> None:
+        """Ask for the picture of the present state, in answer to a new ticket or to the one before."""
+        self._ticket = self._ticket if ticket is None else ticket
+        self._wanted, self._stopped = True, False
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._work())
         elif self._refining:
@@ -90,7 +91,13 @@ class Computer:
         self._stir.set()
 
     def do(self, work: Callable[[Explorer], _Result], then: Callable[[_Result], None]) -> None:
-        """Run `work` on a copy of the explorer in a thread, then `then` with what it gave."""
+        """Run `work` on a copy of the explorer in a thread, then `then` with what it gave.
+
+        Raises:
+            ValueError: two errands are still on their way.
+        """
+        if len(self._errands) >= AT_ONCE:
+            raise ValueError(f"{AT_ONCE} things are being prepared for you already; wait for one of them.")
         task = asyncio.get_running_loop().create_task(self._do(work, then))
         self._errands.add(task)
         task.add_done_callback(self._errands.discard)
@@ -139,6 +146,9 @@ class Computer:
     async def _draw(self, *, coarse: bool) -> bool:
         """Draw the newest state; whether a finer picture is to follow."""
         await self._places.acquire()
+        if self._stopped:
+            self._places.release()
+            return False
         loop, cancel = asyncio.get_running_loop(), threading.Event()
         ticket, self._wanted = self._ticket, False
         self._stir.clear()

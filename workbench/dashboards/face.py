@@ -93,7 +93,7 @@ class ExplorerFace(JSComponent):
             self._refuse(TROUBLE)
 
     def _on_hello(self, data: dict[str, Any]) -> None:
-        self._computer.want(0)
+        self._computer.want()
 
     def _on_set(self, data: dict[str, Any]) -> None:
         texts, ticket = data.get("values"), data.get("ticket")
@@ -123,12 +123,12 @@ class ExplorerFace(JSComponent):
         name = Path(str(data.get("name", ""))).name[:80]
         self._explorer.set_image(read_image(data.get("data"), name))
         self._send_msg({"kind": "image", "name": name})
-        self._computer.want(0)
+        self._computer.want()
 
     def _on_forget(self, data: dict[str, Any]) -> None:
         self._explorer.attach("image", None)
         self._send_msg({"kind": "image", "name": ""})
-        self._computer.want(0)
+        self._computer.want()
 
     def _on_export(self, data: dict[str, Any]) -> None:
         what, slug = data.get("what"), self._explorer.slug
