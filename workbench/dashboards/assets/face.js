@@ -29,14 +29,14 @@ class Face {
     this.alarm = h("div", {class: "alarm", role: "alert", hidden: true})
     this.note = h("span", {class: "note", role: "status"})
     this.bar = h("progress", {max: "1", "aria-label": "progress"})
-    this.busy = h("div", {class: "busy", hidden: true}, this.bar, h("span", {}, "Computing…"),
+    this.busy = h("div", {class: "busy", hidden: true}, this.bar, h("span", {}, "Computing"),
       h("button", {type: "button", onclick: () => this.post({kind: "stop"})}, "Stop"))
     this.panel = h("form", {class: "controls", "aria-label": "Controls", onsubmit: (event) => event.preventDefault()})
     this.output = h("div", {class: "output", hidden: true})
     this.showControls(spec.controls)
     const headline = h("header", {}, h("p", {class: "title"}, spec.title), h("h1", {}, spec.question))
-    const stage = h("section", {class: "stage", "aria-label": "Picture"}, h("div", {class: "over"}, this.note, this.buildTools()),
-      this.alarm, h("div", {class: "card"}, this.gd, this.busy), this.output)
+    const stage = h("section", {class: "stage", "aria-label": "Picture"}, h("div", {class: "over"}, h("div", {class: "status"}, this.busy, this.note), this.buildTools()),
+      this.alarm, h("div", {class: "card"}, this.gd), this.output)
     const side = h("aside", {}, this.panel, this.buildImage(), this.buildExplanation())
     this.el = h("article", {class: "face"}, headline, h("div", {class: "columns"}, side, stage))
     if (spec.notice) this.warn(spec.notice)
@@ -119,7 +119,7 @@ class Face {
     Object.assign(figure.layout.meta, {ticket, received, ...timing})
     this.busy.hidden = !coarse
     this.el.classList.toggle("coarse", coarse)
-    this.say(coarse ? "a first, coarse answer; being refined…" : showing)
+    this.say(coarse ? "a first, coarse answer" : showing)
     if (controls) this.showControls(controls)
     else this.showValues(values)
     this.picture.draw(figure)
