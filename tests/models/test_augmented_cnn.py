@@ -47,13 +47,13 @@ def test_the_width_of_the_arc_is_learned():
 
 
 def test_gates_of_a_mirror_are_learned_and_weigh_the_mean():
-    net = build({**SMALL, "group": "O2", "n": 4})
+    net, images = build({**SMALL, "group": "O2", "n": 4}), torch.rand(4, 1, 16, 16)
     for seed in range(20):
         torch.manual_seed(seed)
         if len(net.distribution.rsample(4).elements) == 4:  # a draw that keeps the mirror
             torch.manual_seed(seed)
             break
-    net(torch.rand(4, 1, 16, 16)).square().sum().backward()
+    net(images).square().sum().backward()
     assert float(net.distribution.gate.logit.grad.abs()) > 0
 
 
