@@ -12,8 +12,6 @@ from workbench.kernels.calibration import calibrate
 from workbench.kernels.geometry import Plan, disc_mask, lookup, plan, tap_offsets, turn_permutation
 from workbench.kernels.networks import KernelSpec, make_network
 
-ROUNDING = 1e-5  # radians: more than float32 loses in a product of elements, less than any grid step
-
 ROUNDING = 1e-5  # radians: more than float32 loses in a difference of angles, less than any grid step
 
 
