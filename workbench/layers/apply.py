@@ -58,12 +58,7 @@ def prepare(
         return (kernel_spectra(into.flatten(2, 3).flatten(0, 1), disc_taps(k), window),)
     if way == "dense":
         return (values.reshape(len(values) * values.shape[1], -1, k, k),)
-    square, points = values.split([len(block), len(tips)], -1)
-    rows = len(values) * values.shape[1]
-    return (
-        square.reshape(rows, -1, k - 2, k - 2),
-        points.permute(0, 1, 4, 2, 3).reshape(rows, -1, 1, 1),
-    )
+    return _Parts.apply(values, len(block))
 
 
 def convolve(x: Tensor, weights: Weights, bias: Tensor | None, window: Window) -> Tensor:
@@ -128,3 +123,25 @@ class _Tips(torch.autograd.Function):
         for t, (target, source) in enumerate(_Tips._windows((shape[-2], shape[-1]), r, padding)):
             back[:, :, source[0], source[1]] += grad[:, t, :, target[0], target[1]]
         return back, None, None
+
+
+class _Parts(torch.autograd.Function):
+    """Kernels ``(C_out, S_out, C_in, S_in, T)`` as the weights of block and tips; one buffer for both gradients.
+
+    ``values`` is a view whose first and third axes lie side by side in memory, and so is its gradient.
+    """
+
+    @staticmethod
+    def forward(ctx, values: Tensor, block: int) -> tuple[Tensor, Tensor]:
+        ctx.shape, ctx.block = values.shape, block
+        rows, side = values.shape[0] * values.shape[1], round(block**0.5)
+        tips = values[..., block:].permute(0, 1, 4, 2, 3)
+        return values[..., :block].reshape(rows, -1, side, side), tips.reshape(rows, -1, 1, 1)
+
+    @staticmethod
+    def backward(ctx, square: Tensor, tips: Tensor) -> tuple[Tensor, None]:
+        c_out, s_out, c_in, s_in, taps = ctx.shape
+        grad = square.new_empty(c_out, c_in, s_out, s_in, taps).transpose(1, 2)
+        grad[..., : ctx.block] = square.reshape(c_out, s_out, c_in, s_in, ctx.block)
+        grad[..., ctx.block :] = tips.reshape(c_out, s_out, taps - ctx.block, c_in, s_in).permute(0, 1, 3, 4, 2)
+        return grad, None
