@@ -249,17 +249,51 @@ def test_after_closing_moves_reach_no_picture(live):
     assert one.sent == []
 
 
-def test_n13_a_display_holds_the_widget_and_a_static_table(monkeypatch):
+@pytest.fixture
+def outputs(monkeypatch):
+    """What is displayed, in order; a display that is updated changes in place."""
     shown = []
-    monkeypatch.setattr("IPython.display.display", lambda bundle, raw: shown.append(bundle))
+
+    class Handle:
+        def __init__(self, index):
+            self.index = index
+
+        def update(self, bundle, raw):
+            shown[self.index] = bundle
+
+    def display(bundle, raw, display_id=False):
+        shown.append(bundle)
+        return Handle(len(shown) - 1) if display_id else None
+
+    monkeypatch.setattr("IPython.display.display", display)
+    return shown
+
+
+def test_n13_a_display_holds_the_widget_and_a_static_table(outputs):
     tiny = Tiny(angle_deg=30.0)
     tiny._ipython_display_()
-    live_bundle, static = shown
+    live_bundle, static = outputs
     assert "application/vnd.jupyter.widget-view+json" in live_bundle
     assert "text/plain" in live_bundle
     assert static["text/plain"] == tiny.table()
     assert static["text/html"] == f'<div class="wb-static">{tiny.table("html")}</div>'
     tiny.widget().close()
+
+
+def test_n13_the_static_copy_follows_the_last_picture_at_rest(live, outputs):
+    one = live(Tiny())
+    one.explorer._ipython_display_()
+    one.sliders["angle_deg"].value = 30.0
+    serial = one.last("figure")["serial"]
+    picture = b"\x89PNG and so on"
+    one.page([memoryview(picture)], type="still", serial=serial - 1)
+    one.page([memoryview(b"<script>")], type="still", serial=serial)
+    one.page([memoryview(picture + bytes(2_000_000))], type="still", serial=serial)
+    one.page(type="still", serial=serial)
+    assert "<img" not in outputs[1]["text/html"], "neither an old picture, nor what is none, nor a huge one"
+    one.page([memoryview(picture)], type="still", serial=serial)
+    assert '<img alt="Tiny" src="data:image/png;base64,' in outputs[1]["text/html"]
+    assert "Phase (degrees): 30.0" in outputs[1]["text/plain"]
 
 
 @pytest.mark.parametrize(("step", "format_"), [(1.0, ".0f"), (0.5, ".1f"), (0.25, ".2f"), (0.05, ".2f"), (10.0, ".0f")])

@@ -4,6 +4,7 @@
 const PLOTLY_LIMIT = 20_000; // ms to wait for plotly.js before a readable message takes the picture's place
 const LARGEST_SIDE = 256; // px; a reader's own image is shrunk on the page to at most this
 const REST = 250; // ms without a new picture after which an open panel is brought up to date
+const LONG_REST = 1500; // ms without a new picture after which the notebook gets it as a still image
 const TYPES = {
   uint8: Uint8Array, int8: Int8Array, uint16: Uint16Array, int16: Int16Array,
   uint32: Uint32Array, int32: Int32Array, float32: Float32Array, float64: Float64Array,
@@ -52,10 +53,12 @@ function colours() {
     : { text: "#24292f", soft: "#57606a", grid: "rgba(90,100,115,0.14)", line: "rgba(90,100,115,0.45)", page: "#ffffff", card: "#ffffff" };
 }
 
+let family; // the page's own font: read once, for reading it makes the browser restyle the page
+
 // What a view leaves open is decided here; what it says itself stays, but for the colour of the text.
 function dress(layout) {
   const c = colours();
-  const family = getComputedStyle(document.body).getPropertyValue("--jp-ui-font-family").trim() || "system-ui, sans-serif";
+  family ??= getComputedStyle(document.body).getPropertyValue("--jp-ui-font-family").trim() || "system-ui, sans-serif";
   const axis = { gridcolor: c.grid, zerolinecolor: c.line, linecolor: c.line, tickcolor: c.line, automargin: true, title: { standoff: 8 } };
   const bar = { outlinewidth: 0, thickness: 12 };
   const base = {
@@ -151,6 +154,8 @@ class Figure {
   }
 
   remove() {
+    clearTimeout(this.late);
+    clearTimeout(this.later);
     this.gone.forEach((undo) => undo());
     if (this.plot._fullLayout) globalThis.Plotly.purge(this.plot);
   }
@@ -199,6 +204,25 @@ class Figure {
     this.nameSliders();
     clearTimeout(this.late);
     if (this.open) this.late = setTimeout(() => this.ask(this.open), REST);
+    clearTimeout(this.later);
+    this.later = setTimeout(() => this.still(serial), LONG_REST);
+  }
+
+  // What a notebook shows when it is opened without a kernel: the last picture, as an image.
+  async still(serial) {
+    if (!this.el.isConnected) return;
+    const address = await globalThis.Plotly.toImage(this.onPaper(), { format: "png", ...this.size(), scale: 1 });
+    const bytes = await (await fetch(address)).arrayBuffer();
+    if (serial === this.serial) this.model.send({ type: "still", serial }, undefined, [bytes]);
+  }
+
+  onPaper() {
+    return { data: this.figure.data, layout: { ...dress(this.figure.layout), paper_bgcolor: colours().page }, config: CONFIG };
+  }
+
+  size() {
+    const { width, height } = this.plot._fullLayout;
+    return { width, height };
   }
 
   redraw() {
@@ -299,10 +323,7 @@ class Figure {
   }
 
   async image(format) {
-    const layout = { ...dress(this.figure.layout), paper_bgcolor: colours().page };
-    const { width, height } = this.plot._fullLayout;
-    const picture = { data: this.figure.data, layout, config: CONFIG };
-    await globalThis.Plotly.downloadImage(picture, { format, width, height, scale: 2, filename: this.model.get("filename") });
+    await globalThis.Plotly.downloadImage(this.onPaper(), { format, ...this.size(), scale: 2, filename: this.model.get("filename") });
   }
 
   // The page reads the reader's image and sends its pixels: the kernel never opens a foreign file.

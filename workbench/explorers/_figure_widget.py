@@ -84,6 +84,11 @@ class FigureWidget(anywidget.AnyWidget):
         else:
             self.send(*self._current)
 
+    @property
+    def serial(self) -> int:
+        """The serial of the last picture, -1 before the first."""
+        return -1 if self._current is None else int(self._current[0]["serial"])
+
     def tell(self, kind: str, buffers: list[bytes] | None = None, **content: Any) -> None:
         """Send a message of another kind: "busy", "error", "text", "download"."""
         message = {"type": kind, **content}
@@ -104,7 +109,7 @@ class FigureWidget(anywidget.AnyWidget):
 
     def _catch_up(self, drawn: object) -> None:
         self.first = {}
-        if self._current is not None and self._current[0]["serial"] != drawn:
+        if self._current is not None and self.serial != drawn:
             self.send(*self._current)
         if self._error is not None:
             self.send(self._error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import math
 import tempfile
 import threading
@@ -17,6 +18,8 @@ from workbench.explorers._explorer import Explorer
 from workbench.explorers._figure_widget import FigureWidget
 from workbench.explorers._runner import Picture, Runner, sentence
 
+_LARGEST_STILL = 1_000_000  # bytes of a still image that a notebook is made to carry
+
 
 class ExplorerWidget(widgets.VBox):
     """An explorer on the page, with a static table beside it for a notebook that is read without a kernel."""
@@ -24,6 +27,7 @@ class ExplorerWidget(widgets.VBox):
     def __init__(self, explorer: Explorer) -> None:
         self._explorer = explorer
         self._lock = threading.RLock()  # JupyterLab may answer widgets and cells in two threads of the kernel
+        self._static: Any = None  # the handle of the static copy in the notebook's output
         self._following = False  # true while the widgets are moved to where the explorer is
         self._sliders = {
             control.name: _widget_for(control, getattr(explorer, control.name)) for control in explorer.controls()
@@ -65,6 +69,7 @@ class ExplorerWidget(widgets.VBox):
         figure.on_page(
             "image", lambda content, buffers: self._try(lambda: explorer.set_image(pixels(content, buffers)))
         )
+        figure.on_page("still", lambda content, buffers: self._keep_still(content.get("serial"), buffers))
         figure.on_page("no_image", lambda content, buffers: self._try(lambda: explorer.set_image(None)))
 
     def _answer(self, what: object) -> None:
@@ -132,12 +137,25 @@ class ExplorerWidget(widgets.VBox):
         from IPython.display import display
 
         display(self._repr_mimebundle_(), raw=True)
-        static = self._explorer.at(coarse=self._explorer.heavy)
+        self._static = display(self._static_copy(), raw=True, display_id=True)
+
+    def _static_copy(self, picture: bytes = b"") -> dict[str, str]:
+        """What is read where no kernel runs: the numbers, and the picture once the page has drawn it."""
+        explorer = self._explorer.at(coarse=self._explorer.heavy)
         try:
-            text, html = static.table(), static.table("html")
+            text, html = explorer.table(), explorer.table("html")
         except Exception as error:  # the picture's place says it already
             text, html = sentence(error), escape(sentence(error))
-        display({"text/plain": text, "text/html": f'<div class="wb-static">{html}</div>'}, raw=True)
+        if picture:
+            source = base64.b64encode(picture).decode()
+            html = f'<img alt="{escape(explorer.title)}" src="data:image/png;base64,{source}">{html}'
+        return {"text/plain": text, "text/html": f'<div class="wb-static">{html}</div>'}
+
+    def _keep_still(self, serial: object, buffers: list[memoryview]) -> None:
+        picture = bytes(buffers[0]) if buffers else b""
+        shown = self._figure.serial == serial and picture.startswith(b"\x89PNG") and len(picture) <= _LARGEST_STILL
+        if self._static is not None and shown:
+            self._static.update(self._static_copy(picture), raw=True)
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
         bundle = super()._repr_mimebundle_(**kwargs)
