@@ -134,6 +134,11 @@ def test_the_last_position_of_a_fast_slider_wins(open_cell):
     assert page.evaluate(f"{STATE}.angle_deg") == 40
 
 
+def test_the_picture_comes_while_its_own_cell_still_runs(open_cell):
+    page, _ = open_cell(f"{WAVES}._ipython_display_()\nimport time\ntime.sleep(3600)")
+    assert page.inner_text(".jp-InputArea-prompt") == "[*]:"
+
+
 def test_controls_have_names_and_every_one_is_reached_by_tab(open_cell):
     page, _ = open_cell(WAVES)
     names = page.eval_on_selector_all(".noUi-handle", "all => all.map(one => one.getAttribute('aria-label'))")
