@@ -121,7 +121,7 @@ class _GroupLayer(nn.Module):
 
     def check_size(self, size: tuple[int, int]) -> None:
         """Refuse an input of ``(H, W)`` pixels on which the layer could not be exact at quarter turns."""
-        check_size(str(self), size, self.kernel_size, self.stride, self.padding, self.exact)
+        check_size(self, size, self.kernel_size, self.stride, self.padding, self.exact)
 
     @contextmanager
     def requested(self, elements: Tensor) -> Iterator[None]:

@@ -27,7 +27,7 @@ def size_problem(size: tuple[int, int], window: int, stride: int, padding: int) 
     return None
 
 
-def check_size(name: str, size: tuple[int, int], window: int, stride: int, padding: int, exact: bool) -> None:
+def check_size(name: object, size: tuple[int, int], window: int, stride: int, padding: int, exact: bool) -> None:
     """Refuse a size that the window cannot hold, or that breaks exactness while ``exact`` is asked for.
 
     Raises:

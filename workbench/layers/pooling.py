@@ -46,7 +46,7 @@ class GroupPool(nn.Module):
 
     def check_size(self, size: tuple[int, int]) -> None:
         """Refuse an input of ``(H, W)`` pixels that the window would visit unsymmetrically."""
-        check_size(str(self), size, self.window, self.stride, self.padding, self.exact)
+        check_size(self, size, self.window, self.stride, self.padding, self.exact)
 
     @property
     def _halves(self) -> bool:
