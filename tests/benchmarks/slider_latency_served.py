@@ -103,6 +103,12 @@ def busyness() -> float:
     return round(float(np.percentile(times, 95)), 1)
 
 
+def scheduling() -> str:
+    """How the system treats this process and its children: on a busy machine they may have been put first."""
+    policies = {os.SCHED_OTHER: "normal", os.SCHED_RR: "real time, round robin", os.SCHED_FIFO: "real time"}
+    return f"{policies.get(os.sched_getscheduler(0), 'other')}, niceness {os.nice(0)}"
+
+
 def summary(runs: list[dict[str, list[float]]]) -> dict[str, Any]:
     """Median over the runs of each run's p50 and p95, with their spread."""
     report: dict[str, Any] = {}
@@ -139,6 +145,7 @@ def main() -> None:
         **summary(runs),
         "load_average_before": round(load, 2),
         "fixed_work_p95_ms": busy,
+        "scheduling": scheduling(),
         "cores": os.cpu_count(),
         "machine": platform.machine(),
         "python": platform.python_version(),
