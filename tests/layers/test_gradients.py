@@ -127,3 +127,16 @@ def test_looked_up_quarter_turns_would_falsify_the_slope_of_the_arc():
 
     assert math.isfinite(float(slope(True)))
     assert relative(slope(True), slope(False)) > BROKEN
+
+
+@pytest.mark.parametrize("way", ["dense", "split", "spectral"])
+def test_every_way_of_convolving_has_the_gradients_of_the_layer(way, monkeypatch):
+    monkeypatch.setattr("workbench.layers.convolution.choose", lambda *_: way)
+    layer = GroupConv(2, 2, 5, group="O2", n=4, kernel=SPEC, partial=True).double().eval()
+    layer.distribution.arc.theta.data.fill_(0.8)
+    signal = lifted(O2(), 4, channels=2, size=5)
+    gated = GroupSignal(signal.values, signal.elements, signal.group, torch.linspace(0.3, 1, 4).double())
+    names = [name for name, _ in layer.named_parameters() if "logit" not in name]
+    assert check(layer, gated, names)
+    values = signal.values.clone().requires_grad_()
+    assert gradcheck(lambda v: layer(gated.with_values(v)).values, (values,), fast_mode=True)
