@@ -10,8 +10,7 @@ import pytest
 import xarray as xr
 
 from tests.explorers.test_explorer import Tied, Tiny
-from workbench.explorers._controls import Control
-from workbench.explorers._notebook import _format, pixels
+from workbench.explorers._notebook import pixels
 from workbench.measure.dataset import open_dataset
 
 LONG = 10.0  # s: an upper limit for a busy machine; nothing here waits for it
@@ -23,12 +22,25 @@ class Live:
     def __init__(self, explorer):
         self.widget = explorer.widget()
         self.explorer, self.sliders = explorer, self.widget._sliders
-        self.sent = []
-        self.widget._figure.send = lambda content, buffers=None: self.sent.append((content, buffers))
+        self.sent, self.saved = [], threading.Event()
+        self.widget._figure.send = self.record
 
     def page(self, buffers=(), **content):
         """A message from the page."""
         self.widget._figure._hear(None, content, buffers)
+
+    def download(self, what=None):
+        """The file that the page is sent, after asking for one."""
+        if what:
+            self.page(type="save", what=what)
+        assert self.saved.wait(LONG)
+        self.saved.clear()
+        return [(content, buffers[0]) for content, buffers in self.sent if content["type"] == "download"][-1]
+
+    def record(self, content, buffers=None):
+        self.sent.append((content, buffers))
+        if content["type"] == "download":
+            self.saved.set()
 
     def last(self, kind):
         """The last message of a kind to the page, once all pictures are there."""
@@ -160,9 +172,12 @@ def test_r17_titles_labels_and_words_are_shown_as_text(live):
 def test_the_page_gets_table_code_and_link_of_the_present_state(live):
     one = live(Tiny())
     one.explorer.angle_deg = 30.0
-    for what, asked in (("code", one.explorer.code()), ("link", one.explorer.permalink())):
-        one.page(type="ask", what=what)
-        assert one.last("text") == {"type": "text", "what": what, "text": asked}
+    one.page(type="ask", what="code")
+    assert one.last("text") == {"type": "text", "what": "code", "text": one.explorer.code()}
+    one.page(type="ask", what="link")
+    link, _, _, python = one.last("text")["text"].split("\n")
+    assert link == f"/tiny{one.explorer.permalink()}"
+    assert eval(python, {"Tiny": Tiny}).state() == one.explorer.state()
     one.page(type="ask", what="table")
     assert one.last("text")["html"] == one.explorer.table("html")
     count = len(one.sent)
@@ -172,16 +187,34 @@ def test_the_page_gets_table_code_and_link_of_the_present_state(live):
 
 def test_the_page_saves_the_numbers_and_an_offline_page(live, tmp_path: Path):
     one = live(Tiny(angle_deg=30.0))
-    one.page(type="save", what="netcdf")
-    content, buffers = one.sent[-1]
+    content, file = one.download("netcdf")
     assert (content["filename"], content["mime"]) == ("tiny.nc", "application/x-netcdf")
-    (tmp_path / "tiny.nc").write_bytes(buffers[0])
+    (tmp_path / "tiny.nc").write_bytes(file)
     assert open_dataset(tmp_path / "tiny.nc").identical(one.explorer.dataset())
-    one.page(type="save", what="html")
-    content, buffers = one.sent[-1]
+    content, file = one.download("html")
     assert content["filename"] == "tiny.html"
-    assert b"plotly.js v" in buffers[0]
-    assert b"cdn.plot.ly/plotly" not in buffers[0]
+    assert b"plotly.js v" in file
+    assert b"cdn.plot.ly/plotly" not in file
+
+
+def test_a_file_holds_the_refined_numbers_also_while_a_coarse_picture_is_shown(live, tmp_path: Path):
+    gate = threading.Event()
+
+    class Heavy(Tiny):
+        heavy = True
+
+        def compute(self) -> xr.Dataset:
+            assert self.coarse or gate.wait(LONG)
+            return super().compute()
+
+    one = live(Heavy(n=32))
+    one.page(type="ask", what="table")
+    assert one.sent[-1][0]["html"] == one.explorer.at(coarse=True).table("html"), "answered at once, as it is shown"
+    one.page(type="save", what="netcdf")
+    gate.set()
+    _, file = one.download()
+    (tmp_path / "tiny.nc").write_bytes(file)
+    assert open_dataset(tmp_path / "tiny.nc").sizes == {"x": 32}
 
 
 def test_an_image_of_the_reader_arrives_as_pixels(live):
@@ -242,9 +275,11 @@ def test_an_explorer_has_one_widget_however_often_it_is_shown():
     tiny.widget().close()
 
 
-def test_after_closing_moves_reach_no_picture(live):
+def test_after_closing_no_widget_is_left_and_moves_reach_no_picture(live):
     one = live(Tiny())
+    parts = [one.widget, one.widget._figure, *one.sliders.values()]
     one.widget.close()
+    assert all(part.comm is None for part in parts)
     one.explorer.n = 3
     assert one.sent == []
 
@@ -294,8 +329,3 @@ def test_n13_the_static_copy_follows_the_last_picture_at_rest(live, outputs):
     one.page([memoryview(picture)], type="still", serial=serial)
     assert '<img alt="Tiny" src="data:image/png;base64,' in outputs[1]["text/html"]
     assert "Phase (degrees): 30.0" in outputs[1]["text/plain"]
-
-
-@pytest.mark.parametrize(("step", "format_"), [(1.0, ".0f"), (0.5, ".1f"), (0.25, ".2f"), (0.05, ".2f"), (10.0, ".0f")])
-def test_a_readout_shows_enough_decimals_for_one_step(step, format_):
-    assert _format(Control("a", "A", "float", 0.0, "Doc.", (0.0, 1.0), step)) == format_

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import math
 import tempfile
 import threading
 from html import escape
@@ -13,11 +12,12 @@ from typing import Any
 import ipywidgets as widgets
 import numpy as np
 
-from workbench.explorers._controls import Control, Value
+from workbench.explorers._control_widgets import control_widget, move
 from workbench.explorers._explorer import Explorer
 from workbench.explorers._figure_widget import FigureWidget
 from workbench.explorers._runner import Picture, Runner, sentence
 
+_REFINED_WITHIN = 600.0  # s that saving waits for a refinement that runs
 _LARGEST_STILL = 1_000_000  # bytes of a still image that a notebook is made to carry
 
 
@@ -30,7 +30,7 @@ class ExplorerWidget(widgets.VBox):
         self._static: Any = None  # the handle of the static copy in the notebook's output
         self._following = False  # true while the widgets are moved to where the explorer is
         self._sliders = {
-            control.name: _widget_for(control, getattr(explorer, control.name)) for control in explorer.controls()
+            control.name: control_widget(control, getattr(explorer, control.name)) for control in explorer.controls()
         }
         self._figure = FigureWidget(filename=explorer.slug or "explorer", accepts_image="image" in explorer.accepts)
         super().__init__([_head(explorer), _body(list(self._sliders.values()), self._figure), _help(explorer)])
@@ -73,22 +73,38 @@ class ExplorerWidget(widgets.VBox):
         figure.on_page("no_image", lambda content, buffers: self._try(lambda: explorer.set_image(None)))
 
     def _answer(self, what: object) -> None:
+        explorer = self._explorer.at(coarse=self._explorer.heavy)  # the numbers of the picture that is there
         if what == "table":
-            self._figure.tell("text", what=what, html=self._explorer.table("html"))
+            self._figure.tell("text", what=what, html=explorer.table("html"))
         elif what == "code":
-            self._figure.tell("text", what=what, text=self._explorer.code())
+            self._figure.tell("text", what=what, text=explorer.code())
         elif what == "link":
-            self._figure.tell("text", what=what, text=self._explorer.permalink())
+            link = explorer.permalink()
+            text = f"/{explorer.slug}{link}\n\n# in Python:\n{type(explorer).__name__}.from_permalink({link!r})"
+            self._figure.tell("text", what=what, text=text)
 
     def _save(self, what: object) -> None:
-        slug = self._figure.filename
-        if what == "html":
-            page = self._explorer.figure().to_html(include_plotlyjs=True, full_html=True)
-            self._figure.tell("download", [page.encode()], filename=f"{slug}.html", mime="text/html")
-        elif what == "netcdf":
-            with tempfile.TemporaryDirectory() as folder:
-                content = self._explorer.save(Path(folder) / "data.nc").read_bytes()
-            self._figure.tell("download", [content], filename=f"{slug}.nc", mime="application/x-netcdf")
+        """Send a file, in full and beside the event loop: a heavy explorer may still be refining it."""
+        work = {"html": self._send_page, "netcdf": self._send_numbers}.get(str(what))
+        if work is None:
+            return
+        explorer = self._explorer.at()
+
+        def send() -> None:
+            self._runner.wait(_REFINED_WITHIN)
+            self._try(lambda: work(explorer))
+
+        threading.Thread(target=send, name=f"save-{explorer.slug}", daemon=True).start()
+
+    def _send_page(self, explorer: Explorer) -> None:
+        page = explorer.figure().to_html(include_plotlyjs=True, full_html=True)
+        self._figure.tell("download", [page.encode()], filename=f"{self._figure.filename}.html", mime="text/html")
+
+    def _send_numbers(self, explorer: Explorer) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            content = explorer.save(Path(folder) / "data.nc").read_bytes()
+        name, mime = f"{self._figure.filename}.nc", "application/x-netcdf"
+        self._figure.tell("download", [content], filename=name, mime=mime)
 
     # ---- from the explorer to the page
 
@@ -101,12 +117,11 @@ class ExplorerWidget(widgets.VBox):
         """Move the widgets to where the explorer is: it may have been moved in Python, or have refused."""
         with self._lock:
             self._following = True
-            for control in self._explorer.controls():
-                widget = self._sliders[control.name]
-                for name, wanted in _traits(control, getattr(self._explorer, control.name)).items():
-                    if not _same(getattr(widget, name), wanted):
-                        setattr(widget, name, wanted)
-            self._following = False
+            try:
+                for control in self._explorer.controls():
+                    move(self._sliders[control.name], control, getattr(self._explorer, control.name))
+            finally:
+                self._following = False
 
     def _show(self, picture: Picture) -> None:
         about = {
@@ -129,6 +144,8 @@ class ExplorerWidget(widgets.VBox):
         """Stop computing and leave the page."""
         self._runner.close()
         self._unwatch()
+        for part in _parts(self):
+            part.close()
         super().close()
 
     # ---- in a notebook's output
@@ -186,11 +203,10 @@ def pixels(content: dict[str, Any], buffers: list[memoryview]) -> np.ndarray:
     return np.round(rgba[..., :3] * alpha + 255 * (1 - alpha)).astype(np.uint8)
 
 
-def _same(shown: object, wanted: object) -> bool:
-    """Whether a widget need not be moved: sending back 25.0 for its own 25.00000000000003 would undo its next move."""
-    if isinstance(shown, float) and isinstance(wanted, float):
-        return math.isclose(shown, wanted, rel_tol=1e-9, abs_tol=1e-9)
-    return shown == wanted
+def _parts(box: widgets.Box) -> list[widgets.Widget]:
+    """Every widget inside a box, however deep."""
+    inner = [part for child in box.children if isinstance(child, widgets.Box) for part in _parts(child)]
+    return [*inner, *box.children]
 
 
 def _head(explorer: Explorer) -> widgets.HTML:
@@ -213,39 +229,3 @@ def _help(explorer: Explorer) -> widgets.HTML:
 def _body(sliders: list[widgets.Widget], figure: FigureWidget) -> widgets.Box:
     controls = widgets.Box(sliders).add_class("wb-controls")
     return widgets.Box([controls, figure]).add_class("wb-body")
-
-
-def _widget_for(control: Control, value: Value) -> widgets.Widget:
-    kinds = {
-        "float": widgets.FloatSlider,
-        "int": widgets.IntSlider,
-        "choice": widgets.Dropdown,
-        "switch": widgets.Checkbox,
-    }
-    fixed: dict[str, Any] = {"indent": False} if control.kind == "switch" else {}
-    if control.kind in ("float", "int"):
-        fixed = {"continuous_update": True, "readout_format": _format(control)}
-    widget = kinds[control.kind](description=control.label, tooltip=control.doc, **_traits(control, value), **fixed)
-    return widget.add_class("wb-control")
-
-
-def _traits(control: Control, value: Value) -> dict[str, Any]:
-    """What follows the explorer: in this order, so that a value is never outside its own limits."""
-    if control.kind == "choice":
-        return {"options": control.options, "value": value}
-    if control.bounds is None:
-        return {"value": value}
-    low, high = control.bounds
-    return {"max": high, "min": low, "step": control.step, "value": value}
-
-
-def _format(control: Control) -> str:
-    """Enough decimals to show every step.
-
-    >>> _format(Control("a", "A", "float", 0.0, "Doc.", (0.0, 1.0), 0.25))
-    '.2f'
-    """
-    if control.kind == "int":
-        return "d"
-    decimals = f"{control.step:.6f}".rstrip("0").partition(".")[2]
-    return f".{len(decimals)}f"
