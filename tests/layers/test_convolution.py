@@ -62,12 +62,14 @@ def test_every_window_is_the_referee(kernel_size, size, options):
     assert relative(out.values, referee.convolution(layer, signal, out.elements)) <= TIGHT
 
 
-@pytest.mark.parametrize("padding", ["same", "valid"])
-@pytest.mark.parametrize("mode", ["zeros", "circular"])
-@pytest.mark.parametrize("kernel_size", [5, 7])
-def test_the_split_disc_is_the_referee(kernel_size, mode, padding):
-    layer = GroupConv(8, 1, kernel_size, n=2, kernel=KernelSpec(hidden=4), padding=padding, padding_mode=mode).double()
-    signal = lifted(SO2(), 2, channels=8, size=8)
+@pytest.mark.parametrize("way", ["dense", "split", "spectral"])
+@pytest.mark.parametrize(
+    ("kernel_size", "mode", "padding"), [(5, "zeros", "same"), (7, "circular", "same"), (7, "zeros", "valid")]
+)
+def test_every_way_of_convolving_is_the_referee(kernel_size, mode, padding, way, monkeypatch):
+    monkeypatch.setattr("workbench.layers.convolution.choose", lambda *_: way)
+    layer = with_bias(GroupConv(2, 2, kernel_size, n=2, kernel=TINY, padding=padding, padding_mode=mode))
+    signal = lifted(SO2(), 2, channels=2, size=8)
     out = layer(signal)
     assert relative(out.values, referee.convolution(layer, signal, out.elements)) <= TIGHT
 
