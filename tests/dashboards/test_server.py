@@ -168,7 +168,14 @@ def test_a_wrong_password_is_told_and_a_right_one_opens_the_page_that_was_asked_
     assert "httponly" in headers["set-cookie"].lower()
     assert "samesite=lax" in headers["set-cookie"].lower()
     cookie = headers["set-cookie"].split(";")[0]
-    assert guarded.get("/dots", Cookie=cookie)[0] == 200
+    status, _, page = guarded.get("/dots", Cookie=cookie)
+    assert status == 200
+    token = page.split('"token":"')[1].split('"')[0]
+    key = {"Sec-WebSocket-Protocol": f"bokeh, {token}"}
+    own = f"http://127.0.0.1:{guarded.port}"
+    assert guarded.handshake("/dots", own, Cookie=cookie, **key) == 101
+    assert guarded.handshake("/dots", own, **key) == 403
+    assert guarded.handshake("/dots", "http://evil.example", Cookie=cookie, **key) == 403
     assert guarded.get("/", Cookie=cookie)[0] == 200
     assert guarded.get("/dots", Cookie=cookie[:-4] + "beef")[0] == 302
 

@@ -38,7 +38,7 @@ def test_a_run_leaves_a_model_a_history_and_results(tmp_path: Path) -> None:
     run = fit(tiny(error_points=1), tmp_path / "run", progress=False)
     history = run.history()
     assert run.status == "finished"
-    assert dict(history.sizes) == {"epoch": 2, "layer": 3}
+    assert {name: history.sizes[name] for name in ("epoch", "layer")} == {"epoch": 2, "layer": 3}
     assert history.epoch.values.tolist() == [1, 2]
     assert 0 <= float(history.test_accuracy) <= 1
     assert np.isfinite(history.error.values).sum() == 1
@@ -85,6 +85,36 @@ def test_r6_stopped_and_resumed_equals_never_stopped_in_every_bit(tmp_path: Path
     without_clock = [run.history().drop_vars("seconds") for run in (whole, resumed)]
     assert without_clock[0].identical(without_clock[1])
     assert whole.weights().keys() == resumed.weights().keys()
+
+
+def test_a_stop_that_comes_with_the_last_step_changes_nothing(tmp_path: Path) -> None:
+    assert fit(tiny(epochs=1), tmp_path / "run", progress=False, cancel=StopAt(13)).status == "finished"
+
+
+class Interrupted(RuntimeError):
+    """Stands for a kill after the last step and before the last write."""
+
+
+@pytest.mark.parametrize("settings", [{"epochs": 2}, {"epochs": 30, "early_stop": 2, "lr": 1e-6}, {"max_steps": 20}])
+def test_r6_a_kill_between_the_last_step_and_the_results_costs_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: dict
+) -> None:
+    import lightning.pytorch as pl
+
+    class Kill(pl.Callback):
+        def on_train_end(self, trainer: Any, module: Any) -> None:
+            raise Interrupted
+
+    monkeypatch.setattr("workbench.training.recorder.PAUSE_S", 0.0)
+    config = tiny(**settings)
+    whole = fit(config, tmp_path / "whole", progress=False)
+    with pytest.raises(Interrupted):
+        fit(config, tmp_path / "part", progress=False, callbacks=[Kill()])
+    assert Run(tmp_path / "part").status == "running"
+    resumed = fit(None, tmp_path / "part", progress=False, resume=True)
+    assert resumed.status == whole.status
+    assert differences(whole.checkpoint(), resumed.checkpoint()) == []
+    assert float(resumed.history().test_accuracy) == float(whole.history().test_accuracy)
 
 
 def test_the_resume_check_sees_one_changed_bit(tmp_path: Path) -> None:

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from workbench.datasets import ImageSet
     from workbench.training.trainer import Event
 
-PAUSE_S = 5.0  # at least so long between two checkpoints at ends of epochs
+PAUSE_S = 5.0  # at least so long between two checkpoints at ends of epochs,
+SHARE = 20.0  # and on a slow disk at least so many times as long as the last one took
 CANCELLED, STOPPED, FINISHED, RUNNING, DIVERGED = "cancelled", "stopped early", "finished", "running", "diverged"
 
 
@@ -49,6 +50,7 @@ class Recorder(Checkpoint):
         self.status = RUNNING
         self._best_on_disk = False
         self._last_save = self._start = time.monotonic()
+        self._pause = PAUSE_S
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Move the images beside the model and, on a resume, put everything back where it was."""
@@ -67,12 +69,12 @@ class Recorder(Checkpoint):
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
         """Stop when asked to; write a checkpoint where the recipe wants one in the middle of an epoch."""
         module = _ours(pl_module)
-        if self.cancel.is_set():
+        if self.cancel.is_set() and module.step < module.total_steps:
             self.status = CANCELLED
             trainer.should_stop = True
         every = self.run.settings.checkpoint_steps
         if every and module.step % every == 0 and module.step % len(module.batches):
-            self.save(trainer, module)
+            self._save_unless_last(trainer, module)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Score the epoch, keep the best weights, and write a checkpoint when it is time."""
@@ -83,13 +85,13 @@ class Recorder(Checkpoint):
         module.refuse_divergence()
         self._close_epoch(trainer, module)
         patience = self.run.settings.early_stop
-        if patience and self.history.rows[-1]["epoch"] - self.best["epoch"] >= patience and self.status == RUNNING:
+        if patience and self.history.rows[-1]["epoch"] - self.best["epoch"] >= patience:
             self.status = STOPPED
             trainer.should_stop = True
         every = self.run.settings.checkpoint_steps
-        due = module.step % every == 0 if every else time.monotonic() - self._last_save >= PAUSE_S
+        due = module.step % every == 0 if every else time.monotonic() - self._last_save >= self._pause
         if due:
-            self.save(trainer, module)
+            self._save_unless_last(trainer, module)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Score the kept weights once on the test split and write everything a last time."""
@@ -109,18 +111,25 @@ class Recorder(Checkpoint):
         if isinstance(exception, FloatingPointError):
             self.run.save_history(self._dataset(DIVERGED))
 
-    def save(self, trainer: pl.Trainer, module: TrainingModule) -> None:
-        """Write weights, history and, last, the checkpoint that an exact resume starts from."""
-        module.refuse_divergence()
-        self._write(self._state(trainer, module))
+    def _save_unless_last(self, trainer: pl.Trainer, module: TrainingModule) -> None:
+        """Write what an exact resume starts from; `on_train_end` writes the last state, together with the results.
+
+        A checkpoint of the last step without results could not be resumed: no step would be left to end the run.
+        """
+        if self.status == RUNNING and module.step < module.total_steps:
+            module.refuse_divergence()
+            self._write(self._state(trainer, module))
 
     def _write(self, state: dict[str, Any]) -> None:
+        """Weights and history first: what says that a run is finished comes after its results."""
+        start = time.monotonic()
         if self.best and not self._best_on_disk:
             self.run.save_weights(self.best["weights"])
             self._best_on_disk = True
         self.run.save_history(self._dataset(self.status))
         self.run.save_checkpoint(state)
-        self._last_save = time.monotonic()
+        now = time.monotonic()
+        self._last_save, self._pause = now, max(PAUSE_S, SHARE * (now - start))
 
     def _dataset(self, status: str) -> xr.Dataset:
         from workbench.measure.provenance import provenance
