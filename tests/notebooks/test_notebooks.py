@@ -144,7 +144,7 @@ def test_the_cells_are_calls_into_the_package_without_mathematics_or_plotting(pa
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=stem)
 def test_what_a_notebook_points_to_is_there(path):
-    links = re.findall(r"\]\((?!https?:|attachment:)([^)#]+)\)", text_of(nbformat.read(path, as_version=4)))
+    links = re.findall(r"\]\((?!https?:|data:)([^)#]+)\)", text_of(nbformat.read(path, as_version=4)))
     assert [link for link in links if not (FOLDER / link).exists()] == []
 
 
