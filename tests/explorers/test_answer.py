@@ -104,6 +104,18 @@ def test_a_picture_and_a_run_of_the_readers_own(runs):
     assert list(explorer.dataset()["model"].values) == ["your own run"]
     other = AnswerExplorer(network="six_180_full/seed-0", beside="nobody").dataset()
     assert np.array_equal(explorer.dataset()["probability"], other["probability"])
+    assert np.array_equal(explorer.at(angle_deg=9).dataset()["probability"], other["probability"]), "a copy knows it"
+
+
+def test_the_menu_names_the_readers_run_and_leads_back_to_the_stored_ones(runs):
+    explorer = AnswerExplorer(beside="nobody")
+    explorer.set_run(runs / "runs" / "six_180_full" / "seed-0")
+    (label,) = [label for label, name in explorer.controls()[0].options if name == explorer.network]
+    assert label == "your own run"
+    explorer.set(network="untrained")
+    assert list(explorer.dataset()["model"].values) == ["untrained"]
+    explorer.set_run(None)
+    assert "your own run" not in dict(explorer.controls()[0].options)
 
 
 @pytest.mark.parametrize(("given", "error", "said"), [

@@ -128,3 +128,14 @@ def test_a_run_stored_later_appears_in_the_menu(tmp_path, monkeypatch):
 def test_r16_a_run_that_is_not_in_the_menu_is_refused(runs, name):
     with pytest.raises(ValueError, match="was given"):
         SymmetryExplorer(run=name)
+
+
+def test_a_run_of_the_readers_own_takes_the_place_of_the_menus(runs):
+    explorer = SymmetryExplorer()
+    explorer.set_run(runs / "runs" / "six_mirror_partial" / "seed-0")
+    assert explorer.dataset().attrs["run"] == "your own run"
+    assert dict(explorer.controls()[0].options)["your own run"] == explorer.run
+    mirrors = SymmetryExplorer(run="six_mirror_partial/seed-0").dataset()
+    assert np.array_equal(explorer.dataset()["gate_probability"], mirrors["gate_probability"])
+    explorer.set_run(None)
+    assert explorer.dataset().attrs["run"] == explorer.run

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ RUNS = "runs"
 DEEPEST = 3
 UNTRAINED = "untrained"
 """Name of the demonstration network with seeded random weights; it is always there."""
+OWN = "your own run"
 DEMO = {"name": "partial_gcnn", "preset": "demo"}
 _building = threading.Lock()  # weights are drawn from torch's global generator
 
@@ -70,11 +72,20 @@ def run_path(name: str) -> Path | None:
     return None if name == UNTRAINED else checked_path(data_folder() / RUNS, name)
 
 
-def own_run(given: object) -> Path:
-    """The folder of a run that the reader trained, once its weights and its history were read and found whole.
+@dataclass(frozen=True)
+class OwnRun:
+    """A run that the reader trained, shown while a menu of runs stands at `entry`."""
+
+    path: Path
+    entry: str
+
+
+def own_run(given: object, entry: str) -> OwnRun:
+    """A run that the reader trained, once its weights and its history were read and found whole.
 
     Args:
         given: a `workbench.training.Run`, or the folder of one.
+        entry: the name of the stored run that it takes the place of.
 
     Raises:
         TypeError: something else.
@@ -85,7 +96,17 @@ def own_run(given: object) -> Path:
     run = given if isinstance(given, Run) else Run(given)
     run.verify()
     run.weights()
-    return run.path.resolve()
+    return OwnRun(run.path.resolve(), entry)
+
+
+def with_own(choices: dict[str, str], own: OwnRun | None) -> dict[str, str]:
+    """A menu in which the reader's run has the place of a stored one."""
+    return {OWN if own and name == own.entry else label: name for label, name in choices.items()}
+
+
+def shown_run(name: str, own: OwnRun | None) -> tuple[str, Path | None]:
+    """The name and the folder that a menu entry stands for: the reader's run where it has that place."""
+    return (OWN, own.path) if own and own.entry == name else (name, run_path(name))
 
 
 @lru_cache(maxsize=64)

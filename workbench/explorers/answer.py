@@ -16,7 +16,17 @@ from workbench.actions import transform_image
 from workbench.explorers._explorer import Explorer
 from workbench.explorers._networks import network
 from workbench.explorers._pictures import PICTURES, own_picture, pictures
-from workbench.explorers._runs import UNTRAINED, image_set, in_words, own_run, preferred, run_choices, run_path
+from workbench.explorers._runs import (
+    UNTRAINED,
+    image_set,
+    in_words,
+    own_run,
+    preferred,
+    run_choices,
+    run_path,
+    shown_run,
+    with_own,
+)
 from workbench.groups import O2
 from workbench.measure.dataset import labelled
 from workbench.measure.probability import class_probability
@@ -28,7 +38,6 @@ RESAMPLER, OUTSIDE = "bicubic", "border"
 PREFERRED, BESIDE = "180_partial", "180_full"
 """Parts of the names of the runs that are shown first: the same task, with and without a choice."""
 NOBODY = "nobody"
-OWN = "your own run"
 LARGEST_OWN = 64
 
 
@@ -97,13 +106,15 @@ class AnswerExplorer(Explorer):
         self.attach("image", None if image is None else own_picture(image, LARGEST_OWN))
 
     def set_run(self, run: object) -> None:
-        """Ask a network you trained: a `Run` or its folder, in place of the menu's; None takes it away."""
-        self.attach("run", None if run is None else own_run(run))
+        """Ask a network you trained, a `Run` or its folder, in the present place of the menu; None takes it away."""
+        own = None if run is None else own_run(run, self.network)
+        self.param.network.objects = with_own(run_choices(), own)
+        self.attach("run", own)
 
     def compute(self) -> xr.Dataset:
         """Both networks' answers at the present angle, and the class that is followed at every angle."""
-        own = self.attached.get("run")
-        asked = {OWN if own else _short(self.network): own or run_path(self.network)}
+        name, path = shown_run(self.network, self.attached.get("run"))
+        asked = {_short(name): path}
         if self.beside != NOBODY:
             asked.setdefault(_short(self.beside), run_path(self.beside))
         given = self.attached.get("image")

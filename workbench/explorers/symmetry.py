@@ -14,7 +14,16 @@ from torch import nn
 
 from workbench.explorers._explorer import Explorer
 from workbench.explorers._published import published_arcs
-from workbench.explorers._runs import UNTRAINED, history, own_run, preferred, run_choices, run_path, trained_model
+from workbench.explorers._runs import (
+    UNTRAINED,
+    history,
+    own_run,
+    preferred,
+    run_choices,
+    shown_run,
+    trained_model,
+    with_own,
+)
 from workbench.groups import Group, UniformArc
 from workbench.layers import group_layers
 from workbench.measure.dataset import labelled
@@ -84,20 +93,22 @@ class SymmetryExplorer(Explorer):
         self.set(**values)
 
     def set_run(self, run: object) -> None:
-        """Show a network you trained: a `Run` or its folder, in place of the menu's; None takes it away."""
-        self.attach("run", None if run is None else own_run(run))
+        """Show a network you trained, a `Run` or its folder, in the present place of the menu; None takes it away."""
+        own = None if run is None else own_run(run, self.run)
+        self.param.run.objects = with_own(run_choices(but=WITHOUT_LAYERS), own)
+        self.attach("run", own)
 
     def compute(self) -> xr.Dataset:
         """Read the run at the chosen moment; nothing is computed but positions."""
-        own = self.attached.get("run")
-        whole = course(own or run_path(self.run))
+        name, path = shown_run(self.run, self.attached.get("run"))
+        whole = course(path)
         at = round(self.moment_percent / 100 * (whole.sizes["epoch"] - 1))
-        shown = at_moment(whole, at, self.n) | kernels_at(own or run_path(self.run), at)
+        shown = at_moment(whole, at, self.n) | kernels_at(path, at)
         if bool(whole["turns"].any()):
             shown |= what_if(self.what_if_percent / 100, self.n)
             published = published_arcs().variables if self.published else {}
             shown |= {str(name): variable for name, variable in published.items()}
-        return whole.assign(shown).assign_attrs(run="your own run" if own else self.run)
+        return whole.assign(shown).assign_attrs(run=name)
 
     def view(self, ds: xr.Dataset) -> dict[str, Any]:
         """Draw it."""
