@@ -102,14 +102,17 @@ def test_many_pictures_bring_plotly_once():
     assert len(_figure_widget._loaders) == 1
 
 
-def test_a_page_that_comes_late_gets_the_last_picture_and_the_last_error():
+def test_a_page_that_comes_late_gets_the_last_picture_error_and_progress():
     widget = FigureWidget()
     widget.draw(a_figure(), {"serial": 1})
     widget.draw(a_figure(), {"serial": 2})
+    widget.tell("busy", fraction=0.25)
     widget.tell("error", text="no")
     sent = recorded(widget)
     widget._hear(None, {"type": "ready", "serial": -1}, [])
-    assert [(content["type"], content.get("serial")) for content, _ in sent] == [("figure", 2), ("error", None)]
+    assert [content["type"] for content, _ in sent] == ["figure", "busy", "error"]
+    assert (sent[0][0]["serial"], sent[1][0]["fraction"]) == (2, 0.25)
+    widget.tell("busy", fraction=None)
     widget.draw(a_figure(), {"serial": 3})
     sent.clear()
     widget._hear(None, {"type": "ready", "serial": 3}, [])

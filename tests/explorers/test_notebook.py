@@ -138,7 +138,7 @@ def test_an_explorer_that_fails_at_once_still_opens_and_says_why(caplog):
             raise FileNotFoundError("no run is stored; make one with: workbench reproduce")
 
     widget = Failing().widget()
-    assert widget._figure._error["text"].startswith("FileNotFoundError: no run is stored")
+    assert widget._figure._standing["error"]["text"].startswith("FileNotFoundError: no run is stored")
     widget.close()
 
 

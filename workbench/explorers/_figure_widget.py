@@ -68,7 +68,7 @@ class FigureWidget(anywidget.AnyWidget):
     def __init__(self, **traits: Any) -> None:
         load_plotly()
         super().__init__(**traits)
-        self._error: dict[str, Any] | None = None  # told again to a page that was not there yet
+        self._standing: dict[str, dict[str, Any]] = {}  # error and progress, told again to a page that comes late
         self._current: tuple[dict[str, Any], list[memoryview]] | None = None
         self._answers: dict[str, Callable[[dict[str, Any], list[memoryview]], None]] = {}
         self.on_msg(self._hear)
@@ -77,7 +77,7 @@ class FigureWidget(anywidget.AnyWidget):
         """Show a figure; `about` (serial, state, ...) becomes its `layout.meta`."""
         layout = {**figure["layout"], "meta": about}
         content, buffers = pack({"data": figure["data"], "layout": layout})
-        self._error = None
+        self._standing.pop("error", None)
         self._current = ({"type": "figure", "serial": about["serial"], "figure": content}, buffers)
         if first:
             self.first = {"content": self._current[0], "buffers": [bytes(buffer) for buffer in buffers]}
@@ -92,8 +92,10 @@ class FigureWidget(anywidget.AnyWidget):
     def tell(self, kind: str, buffers: list[bytes] | None = None, **content: Any) -> None:
         """Send a message of another kind: "busy", "error", "text", "download"."""
         message = {"type": kind, **content}
-        if kind == "error":
-            self._error = message
+        if kind == "error" or content.get("fraction") is not None:
+            self._standing[kind] = message
+        else:
+            self._standing.pop(kind, None)
         self.send(message, buffers)
 
     def on_page(self, kind: str, answer: Callable[[dict[str, Any], list[memoryview]], None]) -> None:
@@ -111,8 +113,8 @@ class FigureWidget(anywidget.AnyWidget):
         self.first = {}
         if self._current is not None and self.serial != drawn:
             self.send(*self._current)
-        if self._error is not None:
-            self.send(self._error)
+        for message in list(self._standing.values()):
+            self.send(message)
 
 
 def pack(node: Any) -> tuple[Any, list[memoryview]]:
