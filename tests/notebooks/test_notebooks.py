@@ -14,6 +14,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
 from workbench.datasets import data_folder
+from workbench.measure import cost
 from workbench.measure.seeds import over_seeds
 from workbench.models import find_method
 from workbench.training import Run, load_claims
@@ -236,12 +237,18 @@ def test_n10_what_the_comparison_says_is_what_the_seeds_say():
 
 def test_n10_the_notebook_asserts_from_the_method_and_types_no_band():
     check = next(cell.source for cell in read("01_partial_gcnn.ipynb").cells if cell.id == "check")
-    assert not [
-        node.value
-        for node in ast.walk(ast.parse(check))
-        if isinstance(node, ast.Constant) and isinstance(node.value, int | float)
-    ]
+    constants = [node.value for node in ast.walk(ast.parse(check)) if isinstance(node, ast.Constant)]
+    assert [value for value in constants if isinstance(value, int | float)] == [1], "the whole circle, and no band"
     assert find_method("partial_gcnn").notebook == "01_partial_gcnn.ipynb"
+
+
+def test_n10_augmentation_and_the_partial_network_do_about_the_same_arithmetic():
+    folder = data_folder() / "runs" / "partial_gcnn"
+    work = [
+        float(cost(Run(folder / name).model(), (1, 1, 16, 16))["multiply_adds_disc"].sum())
+        for name in ("six_180_partial", "six_180_augmented")
+    ]
+    assert 0.5 < work[0] / work[1] < 2
 
 
 def test_the_notebooks_all_have_a_number_and_the_first_one_is_there():

@@ -57,6 +57,17 @@ def test_the_table_says_paper_and_measurement_side_by_side() -> None:
     assert "3 seeds" in table
 
 
+def test_a_notebook_shows_the_table_with_its_sentences_and_obeys_no_markup() -> None:
+    shady = Claim("shady", "<b>x</b>", "t", "<i>", "%", TOY.claims[0].measured, (0, 1), lambda dataset: True)
+    table = verdict_table(method(*TOY.claims, shady), DATASET)
+    html = table._repr_html_()
+    assert html.count("<tr>") == 4
+    assert "<td>good: partial works (table 1)</td><td>100</td><td>99 ± 1 [98, 100]</td>" in html
+    assert "&lt;b&gt;x" in html
+    assert "<b>" not in html
+    assert repr(table) == str(table)
+
+
 def test_numbers_of_the_fast_mode_are_marked() -> None:
     assert "short training" in verdict_table(TOY, DATASET.assign_attrs(fast="true"))
     assert "short training" not in verdict_table(TOY, DATASET)

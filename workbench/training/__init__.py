@@ -6,13 +6,14 @@ from workbench.training.settings import Settings
 from workbench.training.shipping import ship, ship_method
 from workbench.training.store import DamagedFile
 from workbench.training.trainer import fit
-from workbench.training.verdicts import Verdict, verdict_table, verdicts
+from workbench.training.verdicts import Verdict, VerdictTable, verdict_table, verdicts
 
 __all__ = [
     "DamagedFile",
     "Run",
     "Settings",
     "Verdict",
+    "VerdictTable",
     "fit",
     "load_claims",
     "reproduce",

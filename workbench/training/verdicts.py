@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from html import escape
 from typing import TYPE_CHECKING
 
 from workbench.models.method import Claim, Method
@@ -56,24 +57,28 @@ def verdicts(dataset: xr.Dataset, method: Method) -> list[Verdict]:
     return [_verdict(dataset, claim) for claim in method.claims]
 
 
-def verdict_table(method: Method, dataset: xr.Dataset) -> str:
+class VerdictTable(str):
+    """The verdicts as text, which a notebook shows as a table."""
+
+    rows: tuple[tuple[str, ...], ...]
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        head, *rows = (tuple(map(escape, row)) for row in self.rows)
+        titles = "".join(f'<th scope="col">{cell}</th>' for cell in head)
+        body = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
+        return f"<table><thead><tr>{titles}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def verdict_table(method: Method, dataset: xr.Dataset) -> VerdictTable:
     """The verdicts as text: a table of claims and, below it, their sentences.
 
     A measured band that was missed and a sentence that was not reproduced are said in words.
     """
     rows = verdicts(dataset, method)
-    cells = [COLUMNS] + [
-        (
-            row.claim,
-            _says(row),
-            row.measured,
-            "" if row.unit == "1" else row.unit,
-            f"[{row.band[0]:g}, {row.band[1]:g}]",
-            "yes" if row.in_band else "NO",
-            "yes" if row.reproduced else "not reproduced",
-        )
-        for row in rows
-    ]
+    cells = [COLUMNS] + [_cells(row) for row in rows]
     widths = [max(len(line[column]) for line in cells) for column in range(len(COLUMNS))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in cells]
     lines.insert(1, "  ".join("-" * width for width in widths))
@@ -81,7 +86,23 @@ def verdict_table(method: Method, dataset: xr.Dataset) -> str:
     short = "short training: these numbers are not the claims'" if dataset.attrs.get("fast") == "true" else ""
     told = [f"{method.title} ({method.authors}, {method.year}, arXiv {method.arxiv}); {seeds} seeds", short]
     sentences = [f"{row.claim}: {row.sentence} ({row.source})" for row in rows]
-    return "\n".join([*filter(None, told), "", *lines, "", *sentences])
+    table = VerdictTable("\n".join([*filter(None, told), "", *lines, "", *sentences]))
+    shown = [(f"{cells[0]}: {row.sentence} ({row.source})", *cells[1:]) for row in rows for cells in [_cells(row)]]
+    table.rows = (COLUMNS, *shown)
+    return table
+
+
+def _cells(row: Verdict) -> tuple[str, ...]:
+    """One claim in words, as `COLUMNS` names them."""
+    return (
+        row.claim,
+        _says(row),
+        row.measured,
+        "" if row.unit == "1" else row.unit,
+        f"[{row.band[0]:g}, {row.band[1]:g}]",
+        "yes" if row.in_band else "NO",
+        "yes" if row.reproduced else "not reproduced",
+    )
 
 
 def _says(row: Verdict) -> str:
