@@ -41,9 +41,9 @@ class Heavy(Tiny):
     title, heavy = "Heavy", True
     def compute(self):
         if not self.coarse:
-            for step in range(20_000):
+            for step in range(STEPS):
                 time.sleep(0.02)
-                self.tell_progress(step / 20_000)
+                self.tell_progress(step / STEPS)
         return super().compute()
 
 Heavy(n=8)"""
@@ -185,7 +185,7 @@ def test_a_failure_is_shown_as_text_and_the_next_move_draws_again(open_cell, chr
 
 
 def test_a_heavy_picture_shows_progress_and_can_be_stopped(open_cell, chromium):
-    page, _ = open_cell(HEAVY)
+    page, _ = open_cell(f"STEPS = 20_000\n{HEAVY}")
     page.wait_for_selector("progress")
     page.focus(".noUi-handle >> nth=1")
     page.keyboard.press("ArrowRight")
@@ -196,6 +196,19 @@ def test_a_heavy_picture_shows_progress_and_can_be_stopped(open_cell, chromium):
     page.click("text=Cancel")
     page.wait_for_selector("progress", state="detached", timeout=5_000)
     assert page.evaluate(f"{STATE}.n") == 9
+
+
+def test_a_heavy_picture_is_refined_at_rest(open_cell):
+    page, _ = open_cell(f"STEPS = 20\n{HEAVY}")
+    points = "document.querySelector('.wb-plot').data[0].y.length"
+    page.wait_for_function(f"{points} === 8")
+    page.focus(".noUi-handle >> nth=1")
+    for n in (9, 10):
+        page.keyboard.press("ArrowRight")
+        wait_for_state(page, n=n)
+        page.wait_for_function(f"{points} === {n}")
+    page.wait_for_selector("progress", state="detached")
+    assert not page.evaluate("document.querySelector('.wb-plot').layout.meta.coarse")
 
 
 def test_picture_page_and_numbers_are_saved_from_the_browser(open_cell, tmp_path):

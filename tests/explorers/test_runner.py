@@ -118,6 +118,7 @@ def test_a_heavy_picture_comes_coarse_first_and_refined_at_rest():
     assert face.runner.wait(LONG)
     assert face.shown() == [(1, True), (1, False)]
     assert face.progress == [0.0, None]
+    assert [picture.serial for picture in face.pictures] == [1, 2], "the page takes only what is newer"
     face.runner.request()
     assert face.runner.wait(LONG)
     assert face.shown()[2:] == [(1, False)], "what is refined already is shown at once"

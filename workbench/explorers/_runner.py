@@ -23,7 +23,7 @@ _PROGRESS_EVERY = 0.1  # s between two progress messages to a face
 class Picture:
     """One computed picture and the state it belongs to."""
 
-    serial: int  # grows with every request; a face never draws a smaller one over a larger one
+    serial: int  # grows with every picture; a face draws only larger ones over smaller ones
     state: dict[str, Value]
     figure: dict[str, Any]
     coarse: bool  # a refined one follows at rest
@@ -102,7 +102,7 @@ class Runner:
             serial, wanted = job
             drawn = self._draw(serial, wanted)
             if drawn and wanted.coarse and not wanted.refined and self._rest():
-                self._refine(serial, wanted)
+                self._refine(wanted)
             with self._wake:
                 self._busy = False
                 self._wake.notify_all()
@@ -120,12 +120,14 @@ class Runner:
         with self._wake:
             return not self._wake.wait_for(lambda: self._pending is not None or self._closed, REST)
 
-    def _refine(self, serial: int, wanted: Explorer) -> None:
+    def _refine(self, wanted: Explorer) -> None:
         stop = threading.Event()
         with self._wake:
             if self._pending is not None or self._closed:
                 return
             self._refining = stop
+            self._serial += 1
+            serial = self._serial
         try:
             self._progress(0.0)
             self._draw(serial, wanted.at(cancel=stop, progress=_now_and_then(self._progress)))
