@@ -8,7 +8,7 @@ import torch
 from tests.layers.symmetry import relative
 from tests.tolerances import BROKEN, EXACT
 from workbench.groups import SO2
-from workbench.kernels import NETWORKS, KernelBank, KernelSpec, make_network
+from workbench.kernels import NETWORKS, KernelBank, KernelSpec, disc_mask, make_network
 
 TIGHT = EXACT[torch.float64]
 
@@ -76,6 +76,23 @@ def test_the_first_frequencies_of_the_multiplicative_networks_follow_their_scale
     slow, fast = (network("fourier", hidden=500, omega0=w) for w in (4.0, 256.0))
     ratio = fast.filters[0].weight.detach().std() / slow.filters[0].weight.detach().std()
     assert float(ratio) == pytest.approx(64, rel=0.1)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("kind", NETWORKS)
+def test_kernels_start_with_structure_instead_of_nearly_flat(kind):
+    bank = KernelBank(8, 8, 7, SO2(), KernelSpec(kind), lifting=False)
+    grid = SO2().grid(4)
+
+    def structure() -> float:
+        kernels = bank(grid, grid)[..., disc_mask(7)]
+        return float(kernels.var(-1).mean() / kernels.square().mean())
+
+    before = structure()
+    assert before > 0.4
+    if kind != "siren":
+        bank.network.readout.reset_parameters()  # torch's own bias
+        assert structure() < before / 2
 
 
 @torch.no_grad()

@@ -79,6 +79,24 @@ def test_the_number_of_channels_does_not_matter(channels_in, channels_out):
 
 
 @torch.no_grad()
+@pytest.mark.parametrize("network", ["fourier", "gabor", "magnet"])
+def test_products_of_sines_without_any_constant_suit_no_gain(network):
+    spec = KernelSpec(network)
+    lift, conv = (
+        LiftingConv(3, 8, 3, kernel=spec, padding_mode="circular"),
+        GroupConv(8, 8, 3, kernel=spec, padding_mode="circular"),
+    )
+    for layer in (lift, conv):
+        layer.kernels.network.readout.bias.zero_()
+    noise, gains = torch.randn(1, 3, 20, 20), []
+    for n in COUNTS:
+        lift.n = conv.n = n
+        signal = lift(noise)
+        gains.append(gain(signal.values, conv(signal).values))
+    assert max(gains) / min(gains) > STD_RATIO[1] / STD_RATIO[0]
+
+
+@torch.no_grad()
 def test_kernels_without_their_gain_are_seen():
     lift, conv = LiftingConv(16, 16, 7, padding_mode="circular"), GroupConv(16, 16, 7, padding_mode="circular")
     noise = torch.randn(1, 16, 20, 20)

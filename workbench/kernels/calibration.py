@@ -17,7 +17,8 @@ from workbench.groups import O2, Group
 if TYPE_CHECKING:
     from workbench.kernels.bank import KernelBank
 
-COUNTS = (1, 2, 4, 8)  # elements at which the gain is looked at; more change it by little
+COUNTS = (1, 2, 4, 8)  # elements at which the gain is looked at; more change a SIREN's by little
+MANY = 16  # looked at as well where neighbouring angles have little in common, and more elements cancel more
 LIFTS = 2  # independent liftings of the noise
 FEW = 8  # channels that estimate one variance; the others are drawn alike
 
@@ -26,6 +27,8 @@ FEW = 8  # channels that estimate one variance; the others are drawn alike
 def calibrate(bank: KernelBank) -> float:
     """The gain of a new bank, measured on lifted white noise; torch's generators are left as they were."""
     counts = element_counts(bank.group)
+    if bank.group.order is None and bank.spec.network != "siren" and not bank.lifting:
+        counts.append(MANY)
     if bank.lifting:
         kernels = bank(bank.group.grid(counts[-1]), None)
         powers = kernels.square().sum((2, 3, 4)).mean()[None]

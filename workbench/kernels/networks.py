@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 NETWORKS = ("siren", "fourier", "gabor", "magnet")
 DEFAULT_OMEGA0 = {"siren": 10.0, "fourier": 256.0, "gabor": 256.0, "magnet": 256.0}
+CONSTANT = 0.9  # size of a multiplicative network's constant at the start, as a share of what varies
 
 
 @dataclass(frozen=True)
@@ -116,6 +117,10 @@ class MultiplicativeNetwork(nn.Module):
     Fourier: g(x) = sin(A x + b). Gabor: exp(-|gamma (x - mu)|^2 / 2) sin(gamma A x + b), gamma ~
     Gamma(6 / (L + 1), 1), one per filter; MAGNet has one gamma per coordinate, Gamma(6 / (l + 1), 1) for
     filter l, so that deeper filters are wider.
+
+    The product of several sines is small, and a read-out bias of torch's usual size would hide it: kernels would be
+    nearly flat. Without any bias the values at different angles have nothing in common, their mean over n input
+    elements shrinks as 1 / sqrt(n), and no gain suits every n. The bias is drawn in between (derived here).
     """
 
     def __init__(self, in_features: int, out_features: int, spec: KernelSpec):
@@ -142,6 +147,13 @@ class MultiplicativeNetwork(nn.Module):
                 layer.bias.uniform_(-math.pi, math.pi)
             for layer in mixers:
                 layer.weight.uniform_(-bound, bound)
+            reach = CONSTANT * self._size(in_features)
+            self.readout.bias.uniform_(-reach, reach)
+
+    def _size(self, in_features: int) -> float:
+        """Root mean square of the features over the cube that holds the coordinates; draws nothing from torch."""
+        points = torch.rand(256, in_features, generator=torch.Generator().manual_seed(0), device="cpu") * 2 - 1
+        return float(self.features(points.to(self.readout.weight)).square().mean().sqrt())
 
     def _filter(self, i: int, x: Tensor) -> Tensor:
         layer = cast(nn.Linear, self.filters[i])
