@@ -97,6 +97,20 @@ def test_coordinates_have_as_many_numbers_as_the_group_needs():
     assert (sizes["SO2", 1, False, "raw"], sizes["O2", 1, False, "raw"]) == (1, 2)
 
 
+@pytest.mark.parametrize("n", [16, 24])
+def test_rounding_takes_no_angle_across_the_jump_of_the_raw_encoding(n, monkeypatch):
+    made = bank("O2", encoding="raw")
+
+    def furthest() -> float:
+        """From float32 to float64, over all pairs; the two sides of the jump are 2 apart."""
+        near, exact = (O2().grid(n, dtype=dtype) for dtype in DTYPES)
+        return float((made._encode(near[:, None], near[None]) - made._encode(exact[:, None], exact[None])).abs().max())
+
+    assert furthest() <= EXACT[torch.float32]
+    monkeypatch.setattr("workbench.kernels.bank.ROUNDING", 0.0)
+    assert furthest() > 1
+
+
 def test_the_gain_travels_with_the_weights_and_the_taps_do_not():
     assert "gain" in bank("SO2").state_dict()
     assert "taps" not in bank("SO2").state_dict()
