@@ -4,9 +4,13 @@ import ast
 import json
 import subprocess
 import sys
+import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 import workbench
 
@@ -101,6 +105,22 @@ def test_the_check_catches_a_group_that_imports_a_layer_and_a_measure_that_draws
     assert trespasses("measure", "import plotly.graph_objects as go")
     assert trespasses("views", "from torch import Tensor")
     assert trespasses("layers", "from workbench.groups import C\nfrom workbench.kernels import bank") == set()
+
+
+def undeclared(names: set[str]) -> set[str]:
+    """Third-party modules among these dotted names whose distribution pyproject.toml does not name."""
+    project = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    declared = {canonicalize_name(Requirement(line).name) for line in project["dependencies"]}
+    own = {*sys.stdlib_module_names, "workbench"}
+    tops = {name.partition(".")[0] for name in names} - own
+    providers = packages_distributions()
+    return {top for top in tops if not declared & {canonicalize_name(name) for name in providers.get(top, ())}}
+
+
+def test_whatever_the_package_imports_is_declared_and_no_other_package_has_to_bring_it():
+    sources = [path.read_text(encoding="utf-8") for paths in rooms().values() for path in paths]
+    assert undeclared(set().union(*map(imported, sources))) == set()
+    assert undeclared({"yaml", "nowhere.at.all", "tqdm.auto", "os.path"}) == {"yaml", "nowhere"}
 
 
 def test_import_workbench_and_its_core_load_nothing_heavy():
