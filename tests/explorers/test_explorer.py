@@ -11,6 +11,7 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from workbench import measure
 from workbench.explorers import Cancelled, Explorer
 from workbench.measure.dataset import open_dataset
 
@@ -223,6 +224,15 @@ def test_a_cancelled_computation_stops_and_is_not_remembered():
         copy.dataset()
     assert told == [0.4, 1.0]
     assert not copy.refined
+
+
+def test_a_measure_stopped_inside_compute_stops_the_explorer_in_the_same_words():
+    def compute(self):
+        raise measure.Cancelled("stopped inside")
+
+    assert Cancelled is measure.Cancelled
+    with pytest.raises(Cancelled, match="stopped inside"):
+        type("Stopped", (Tiny,), {"compute": compute})().dataset()
 
 
 def test_a_compute_that_gives_no_dataset_is_named():

@@ -4,7 +4,8 @@ import importlib
 import pkgutil
 
 from workbench.explorers._controls import Control
-from workbench.explorers._explorer import Cancelled, Explorer
+from workbench.explorers._explorer import Explorer
+from workbench.measure import Cancelled
 
 __all__ = ["Cancelled", "Control", "Explorer", "explorers"]
 

@@ -17,6 +17,7 @@ import param
 
 from workbench.explorers._controls import Control, Value, describe, refuse_unknown, write
 from workbench.explorers._permalink import read_query, write_query
+from workbench.measure import Cancelled
 
 if TYPE_CHECKING:
     import ipywidgets
@@ -24,10 +25,6 @@ if TYPE_CHECKING:
     import xarray as xr
 
 _KEPT_RESULTS = 24  # results one explorer remembers: a slider moved to and fro costs nothing
-
-
-class Cancelled(Exception):
-    """Raised inside `compute` by `Explorer.tell_progress` once its result is no longer wanted."""
 
 
 class Explorer(param.Parameterized):
@@ -197,7 +194,7 @@ class Explorer(param.Parameterized):
     def tell_progress(self, fraction: float) -> None:
         """Called by a long `compute` now and then, with the part done in [0, 1]; raises `Cancelled` to stop it."""
         if self.cancel is not None and self.cancel.is_set():
-            raise Cancelled(self.slug)
+            raise Cancelled(f"the picture of {self.slug} is no longer wanted; it was not finished.")
         if self.progress is not None:
             self.progress(min(max(fraction, 0.0), 1.0))
 
@@ -209,7 +206,7 @@ class Explorer(param.Parameterized):
         if ds is None:
             ds = self._freeze(self.compute())
             if self.cancel is not None and self.cancel.is_set():
-                raise Cancelled(self.slug)
+                raise Cancelled(f"the picture of {self.slug} is no longer wanted; it was not finished.")
             self._results.put(self._key(self.coarse), ds)
         return ds.copy(deep=False)
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from workbench.explorers._controls import Value
-from workbench.explorers._explorer import Cancelled, Explorer
+from workbench.explorers._explorer import Explorer
+from workbench.measure import Cancelled
 
 _log = logging.getLogger(__name__)
 

@@ -20,7 +20,7 @@ Receive = Callable[[str, Output], None]
 
 
 class Cancelled(Exception):
-    """The measure was asked to stop; nothing was changed."""
+    """Somebody asked a measure, a training or an explorer to stop: its result is no longer wanted."""
 
 
 def first_tensor(model: Callable) -> Tensor | None:
