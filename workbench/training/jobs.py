@@ -16,6 +16,7 @@ from workbench.training.trainer import DONE, Event, fit
 
 POLL_S = 0.2  # how often finished jobs and cancel are looked at
 GRACE_S = 20.0  # after a cancel: time for the workers to write their checkpoints
+END_S = 60.0  # for a worker process to take itself down: with torch loaded, on busy cores, it takes seconds
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,13 @@ class StopFile:
 @contextmanager
 def _client(workers: int | None, scheduler: str | None, jobs: int) -> Iterator[Any]:
     """A client of the given scheduler, or of worker processes that live as long as the block."""
-    from distributed import Client, LocalCluster
+    from distributed import Client, LocalCluster, Nanny
+
+    class Patient(Nanny):
+        """A keeper of one worker process that lets it end by itself; Dask's own kills it after four seconds."""
+
+        async def close(self, timeout: float = END_S, reason: str = "nanny-close") -> Any:  # type: ignore[override]
+            return await super().close(timeout=timeout, reason=reason)
 
     with ExitStack() as stack:
         if scheduler is None:
@@ -149,6 +156,7 @@ def _client(workers: int | None, scheduler: str | None, jobs: int) -> Iterator[A
                     n_workers=min(workers or _default_workers(), jobs),
                     threads_per_worker=1,
                     processes=True,
+                    worker_class=Patient,
                     host="127.0.0.1",
                     dashboard_address="127.0.0.1:0",  # any free port: a fixed one may be taken
                     scheduler_kwargs={"dashboard": False},
