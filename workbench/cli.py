@@ -38,13 +38,20 @@ TRAIN = """\
 Train one network and keep it as a run folder: configuration, weights, labelled history, checkpoint.
 
 Say what to train either as METHOD/EXPERIMENT (`workbench list` names them) or as a JSON file with the entries
-model, data, training and seed: the config.json of any run folder is such a file. Training that was
-interrupted goes on exactly where it was with --resume."""
+model, data, training and seed: the config.json of any run folder is such a file.
+
+Training that was interrupted goes on exactly where it was with --resume, as if nothing had happened. A run keeps
+its last two checkpoints: where the last one is damaged, --resume previous goes on from the one before."""
 
 REPRODUCE = """\
 Train a method's networks over several seeds, measure its claims and print: paper says / we measured.
 
-The labelled results are stored as one NetCDF file. The verdict is data: 'not reproduced' is a result."""
+The labelled results are stored as one NetCDF file. The verdict is data: 'not reproduced' is a result.
+
+It may be stopped at any time and called again: finished networks are kept, the others go on where they were. Each
+network has a run folder under --runs; one that is damaged is mended by `workbench train --out THAT_FOLDER --resume
+previous`, and then this is called again. Networks are trained beside each other in worker processes; --workers 0
+trains them one after another in this process, without Dask: slower, but every message comes straight from here."""
 
 DOCTOR = """\
 Say what this installation has: versions, device, browser, disk, data. For each thing missing, print the one
@@ -77,6 +84,20 @@ def _count(text: str) -> int:
     if count < 1:
         raise argparse.ArgumentTypeError(f"a whole number of at least 1 is needed, not {text!r}")
     return count
+
+
+def _workers(text: str) -> int:
+    if not text.isdigit():
+        raise argparse.ArgumentTypeError(f"a whole number of at least 0 is needed (0: train here), not {text!r}")
+    return int(text)
+
+
+def _checkpoint(text: str) -> str:
+    if text != "previous":
+        raise argparse.ArgumentTypeError(
+            f"only 'previous' may follow --resume, not {text!r}; to say what to train, write it before the options"
+        )
+    return text
 
 
 def _seed(text: str) -> int:
@@ -163,13 +184,22 @@ def _add_work(words: argparse._SubParsersAction) -> None:
             ("workbench train partial_gcnn/six_180_partial --out runs/first", "an experiment of a method"),
             ("workbench train runs/first/config.json --out runs/again", "the same again, from its configuration"),
             ("workbench train --out runs/first --resume", "go on after an interruption"),
+            ("workbench train --out runs/first --resume previous", "where the last checkpoint is damaged"),
         ],
     )
     train.add_argument("what", nargs="?", help="METHOD/EXPERIMENT, or a JSON file; not needed with --resume")
     train.add_argument("--out", required=True, help="the run folder to write")
     train.add_argument("--seed", type=_seed, help="seed (default: 0, or what the file says)")
     train.add_argument("--fast", action="store_true", help="the experiment's short version, to try things out")
-    train.add_argument("--resume", action="store_true", help="continue the run in --out")
+    train.add_argument(
+        "--resume",
+        nargs="?",
+        const=True,
+        default=False,
+        type=_checkpoint,
+        metavar="previous",
+        help="continue the run in --out from its last checkpoint, or from the previous one",
+    )
     reproduce = _add(
         words,
         "reproduce",
@@ -180,6 +210,7 @@ def _add_work(words: argparse._SubParsersAction) -> None:
             ("workbench reproduce partial_gcnn --stored", "print the stored results, train nothing"),
             ("workbench reproduce partial_gcnn --ship", "and copy a trained network each to data/runs"),
             ("workbench reproduce partial_gcnn --fast", "a quick pass to try things out, kept under runs/"),
+            ("workbench reproduce partial_gcnn --workers 0", "one after another, in this process"),
         ],
     )
     reproduce.add_argument("method", help="a method of `workbench list`")
@@ -187,7 +218,12 @@ def _add_work(words: argparse._SubParsersAction) -> None:
     reproduce.add_argument("--out", help="the file to write (default: data/claims/METHOD.nc)")
     reproduce.add_argument("--fast", action="store_true", help="short training; the numbers are not the claims'")
     reproduce.add_argument("--runs", metavar="FOLDER", help="where the run folders lie (default: runs/METHOD)")
-    reproduce.add_argument("--workers", type=_count, help="training processes (default: one a core)")
+    reproduce.add_argument(
+        "--workers",
+        type=_workers,
+        metavar="COUNT",
+        help="training processes (default: one a core, one with a GPU; 0: none, train in this process)",
+    )
     reproduce.add_argument("--ship", action="store_true", help="copy the runs of seed 0 to data/runs for the explorers")
     reproduce.add_argument("--stored", action="store_true", help="train nothing; read the stored file")
     _add(

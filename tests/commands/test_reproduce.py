@@ -21,12 +21,15 @@ def paper(monkeypatch):
     return method
 
 
-def test_the_options_reach_the_training(paper, monkeypatch, capsys):
+@pytest.mark.parametrize("workers", [0, 1])
+def test_the_options_reach_the_training(paper, workers, monkeypatch, capsys):
     calls = []
     monkeypatch.setattr("workbench.training.reproduce", lambda method, **options: calls.append(options))
     monkeypatch.setattr("workbench.training.verdict_table", lambda method, results: "paper says / we measured")
-    assert cli.main(["reproduce", "paper", "--fast", "--seeds", "2", "--workers", "1"]) == 0
-    assert calls == [{"seeds": range(2), "out": None, "fast": True, "workers": 1, "runs": Path("runs/paper-fast")}]
+    assert cli.main(["reproduce", "paper", "--fast", "--seeds", "2", "--workers", str(workers)]) == 0
+    assert calls == [
+        {"seeds": range(2), "out": None, "fast": True, "workers": workers, "runs": Path("runs/paper-fast")}
+    ]
     assert "paper says / we measured" in capsys.readouterr().out
 
 

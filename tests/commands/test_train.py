@@ -30,6 +30,27 @@ def test_training_leaves_a_run_folder_and_goes_on_with_resume_alone(tmp_path, ca
     assert cli.main(["train", str(tmp_path / "config.json"), "--out", run_folder]) == 2  # it holds a run already
 
 
+@pytest.mark.parametrize(
+    ("given", "resume"), [((), False), (("--resume",), True), (("--resume", "previous"), "previous")]
+)
+def test_resume_names_the_checkpoint_to_go_on_from(given, resume, tmp_path, monkeypatch):
+    asked = []
+
+    def fit(config, path, **options):
+        asked.append(options["resume"])
+        raise ValueError("far enough")
+
+    monkeypatch.setattr("workbench.training.fit", fit)
+    assert cli.main(["train", "partial_gcnn/six_180_partial", "--out", str(tmp_path / "run"), *given]) == 2
+    assert asked == [resume]
+
+
+def test_only_previous_may_follow_resume(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["train", "--out", str(tmp_path), "--resume", "partial_gcnn/six_180_partial"])
+    assert "only 'previous' may follow --resume" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(("text", "sentence"), [("{", "is not JSON"), ("[1]", "holds list")])
 def test_a_file_that_is_no_configuration_is_refused(tmp_path, text, sentence):
     path = tmp_path / "config.json"
