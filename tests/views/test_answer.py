@@ -27,8 +27,8 @@ def test_each_network_has_its_own_bars_with_its_own_classes():
 def test_the_headings_say_the_angle_and_what_each_network_answers():
     shown = words(answers(made.answer_dataset()))
     assert "<b>Turned by −30°</b>" in shown
-    assert "<b>partial: 6</b>" in shown
-    assert "<b>full: 0</b>" in shown
+    assert "<b>partial:<br>6</b>" in shown
+    assert "<b>full:<br>0</b>" in shown
 
 
 def test_a_mirrored_picture_is_named_so():

@@ -33,7 +33,7 @@ def test_positive_angles_are_drawn_counter_clockwise_from_the_top():
 
 def test_the_rules_are_named_with_their_slopes_and_the_arc_with_its_samples():
     shown = words(arc_picture(made.arc_dataset()))
-    assert {"<b>full gradient</b>", "<b>released rule</b>"} <= set(shown)
+    assert {"<b>full<br>gradient</b>", "<b>released<br>rule</b>"} <= set(shown)
     assert {"full gradient: 3.00", "released rule: 0.25"} <= set(shown)
     assert shown.count("±90°, 3 samples") == 2
 

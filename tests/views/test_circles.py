@@ -5,14 +5,14 @@ import pytest
 
 from tests.views import made
 from workbench.views import palette
-from workbench.views.circles import KERNELS_TOP, SPACING, circle_count, circles, colours, kernel_strip
+from workbench.views.circles import KERNELS_TOP, LABELS_TOP, SPACING, circle_count, circles, colours, kernel_strip
 
 
 def test_there_is_one_circle_for_each_layer_and_one_for_the_reader():
     ds = made.symmetry_dataset()
     assert circle_count(ds) == 5
     assert circle_count(ds.drop_vars("what_if_arc")) == 4
-    assert len([note for note in circles(ds)[1] if note["y"] == -1.38]) == 5
+    assert len([note for note in circles(ds)[1] if note["y"] == LABELS_TOP]) == 5
 
 
 def test_learned_layers_have_the_colours_of_their_curves_and_fixed_ones_are_grey():

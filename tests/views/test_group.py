@@ -55,3 +55,9 @@ def test_the_heading_names_group_and_angle():
     words = [note["text"] for note in group_picture(made.group_dataset())["layout"]["annotations"]]
     assert "<b>Elements of C(4)</b>" in words
     assert "<b>Turned by 90°</b>" in words
+
+
+def test_names_of_elements_keep_clear_of_their_dots_however_small_the_circle():
+    notes = [note for note in group_picture(made.group_dataset())["layout"]["annotations"] if "xshift" in note]
+    assert notes
+    assert all(np.hypot(note["xshift"], note["yshift"]) > 15 for note in notes)

@@ -36,7 +36,7 @@ def test_one_tile_of_each_row_is_framed_where_its_copy_lies():
 
 def test_the_angle_course_keeps_the_scale_of_the_strip():
     figure = film_strip(made.kernel_dataset())
-    assert figure["layout"]["yaxis4"]["range"] == [-40, 40]
+    assert figure["layout"]["yaxis4"]["tickvals"] == [-40, 0, 40]
     assert figure["data"][3]["x"].tolist() == np.linspace(-180, 180, 7).tolist()
 
 

@@ -38,7 +38,7 @@ def test_rows_are_named_with_their_size_and_the_heading_with_the_level():
     names = figure["layout"]["yaxis"]["ticktext"]
     assert names[0].startswith("six full<br>")
     assert "6,021 parameters" in names[1]
-    assert "<b>Accuracy on unseen pictures, 90 % interval</b>" in words(figure)
+    assert "<b>Accuracy, 90 % interval</b>" in words(figure)
 
 
 def test_the_axes_have_titles_and_stay_put_when_the_intervals_change():

@@ -180,7 +180,7 @@ def _every_orientation(spec: KernelSpec, kernel_size: int, seed: int, n: int) ->
     given = {f"kernel_{name}": value for name, value in spec.asdict().items()}
     return ds.assign(
         power=one_orientation["power"],
-        weight=labelled("relative_angle_deg", course / largest, "Centre weight around"),
+        weight=labelled("relative_angle_deg", course / largest, "Weight at the centre"),
         limit=labelled((), 1.0, "end of the colour scale, a share of the largest weight"),
         fine_y=labelled("fine_y", -line, "up, in half kernel widths"),
         fine_x=labelled("fine_x", line, "right, in half kernel widths"),

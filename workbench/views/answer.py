@@ -54,7 +54,7 @@ def answers(ds: xr.Dataset) -> Figure:
         more_traces, more_layout, more_notes = draw(ds)
         traces, layout, notes = traces + more_traces, layout | more_layout, notes + more_notes
     return figure(
-        traces, ds, height=520, margin={"l": 58, "r": 24, "t": 36, "b": 56}, annotations=notes, bargap=0.3, **layout
+        traces, ds, height=540, margin={"l": 58, "r": 24, "t": 60, "b": 56}, annotations=notes, bargap=0.3, **layout
     )
 
 
@@ -83,7 +83,7 @@ def _bars(ds: xr.Dataset) -> tuple[list[Trace], dict, list[dict]]:
         layout[f"xaxis{number}"] = axis("", domain=column, anchor=f"y{number}", **ticks, **beside)
         layout[f"yaxis{number}"] = _share_axis(domain=list(TOP), anchor=f"x{number}", nticks=3)
         said = names[int(heights.argmax())]
-        words = f"{text(name)}: {said}"
+        words = f"{text(name)}:<br>{said}"
         notes.append(panel_title(words, column[0], 1.01, font={"size": 12, "color": colour}))
     return traces, layout, notes
 

@@ -50,14 +50,14 @@ def arc_picture(ds: xr.Dataset) -> Figure:
         "xaxis": bare_axis(domain=list(COLUMNS[0]), range=[-1.5, span + 1.5]),
         "yaxis": bare_axis(domain=[0, 1], range=[-1.75, 1.45], scaleanchor="x"),
         "xaxis2": axis(label(ds, "width"), domain=list(COLUMNS[1]), anchor="y2", range=[0, 1.02], tickformat=".0%"),
-        "yaxis2": axis("slope [rad²]", anchor="x2", range=[-0.3, 7.2], nticks=5),
+        "yaxis2": axis("slope [rad²]", anchor="x2", range=[-0.3, 8.6], tickvals=[0, 2, 4, 6]),
     }
     headings = [
         panel_title("Where the samples go if the arc grows", COLUMNS[0][0], 1.02),
         panel_title("What the width is told", COLUMNS[1][0], 1.02),
     ]
     return figure(
-        [*traces, *curves], ds, height=380, margin={"l": 24, "r": 24, "t": 40, "b": 52},
+        [*traces, *curves], ds, height=392, margin={"l": 24, "r": 24, "t": 52, "b": 52},
         annotations=[*headings, *notes, *more], **layout,
     )  # fmt: skip
 
@@ -77,7 +77,8 @@ def _circles(ds: xr.Dataset) -> tuple[list[Trace], list[dict]]:
             _dots(angles, moved, centre, colour),
         ]
         half, count = degrees(180 * share), "1 sample" if len(angles) == 1 else f"{len(angles)} samples"
-        notes.append(note(f"<b>{WORDS.get(str(rule), text(rule))}</b>", centre, 0.0, font={"size": 13}))
+        name = WORDS.get(str(rule), text(rule)).replace(" ", "<br>")
+        notes.append(note(f"<b>{name}</b>", centre, 0.0, font={"size": 13}))
         notes.append(note(f"±{half}, {count}", centre, -1.6))
     return traces, notes
 
@@ -115,8 +116,10 @@ def _slopes(ds: xr.Dataset) -> tuple[list[Trace], list[dict]]:
         {**common, "mode": "lines", "y": small(values(ds, "analytic_slope")), "line": thick, "opacity": 0.45,
          "name": "analytic", "hovertemplate": f"analytic, {hover}"}
     ]  # fmt: skip
-    place_of = {"xref": "x2", "yref": "y2", "xanchor": "left", "yanchor": "bottom"}
-    notes = [note("analytic, under it", 0.04, 6.2, **{**place_of, "font": {"size": 11, "color": palette.NEUTRAL}})]
+    place_of = {"xref": "x2", "yref": "y2", "xanchor": "left", "yanchor": "middle"}
+    notes = [
+        note("grey: what calculus says", 0.04, 7.5, **{**place_of, "font": {"size": 11, "color": palette.NEUTRAL}})
+    ]
     for at, (rule, curve) in enumerate(zip(values(ds, "rule"), values(ds, "slope", "rule", "width"), strict=True)):
         words, colour = WORDS.get(str(rule), text(rule)), palette.SERIES[at]
         here = float(values(ds, "slope_here")[at])
@@ -126,6 +129,6 @@ def _slopes(ds: xr.Dataset) -> tuple[list[Trace], list[dict]]:
         traces.append({**common, "mode": "markers", "x": small([share]), "y": small([here]), "name": "at this width",
                        "marker": {"size": 10, "color": colour}, "hovertemplate": f"{words}, {hover}"})  # fmt: skip
         notes.append(
-            note(f"{words}: {here:.2f}", 0.04, 6.7 - 1.0 * at, **{**place_of, "font": {"size": 12, "color": colour}})
+            note(f"{words}: {here:.2f}", 0.04, 8.15 - 1.3 * at, **{**place_of, "font": {"size": 12, "color": colour}})
         )
     return traces, notes

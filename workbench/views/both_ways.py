@@ -33,10 +33,15 @@ def both_ways(ds: xr.Dataset, rows: tuple[float, float], width: float) -> tuple[
     axes = _axes(FIRST_AXIS)
     traces = [magnitude(shown, float(shown.min()), float(shown.max()), **axes, hovertemplate="%{z:.3g}<extra></extra>")]
     layout = _picture_axes(FIRST_AXIS, (0.0, column), rows)
-    notes = [panel_title(label(ds, "input_map"), 0.0, rows[1] + 0.005, font={"size": 11})]
+    notes = [_heading(label(ds, "input_map"), 0.0, rows)]
     draw = _scores if "scores" in ds else _maps
     more_traces, more_layout, more_notes = draw(ds, rows, column, width)
     return traces + more_traces, layout | more_layout, notes + more_notes
+
+
+def _heading(words: str, left: float, rows: tuple[float, float]) -> dict:
+    """A heading of a narrow panel, broken at its comma so that it does not run into the next one."""
+    return panel_title(words.replace(", ", ",<br>"), left, rows[1] + 0.005, font={"size": 11})
 
 
 def _axes(number: int) -> dict[str, str]:
@@ -73,7 +78,7 @@ def _maps(
         left = at * (column + GAP)
         traces.append(signed(numbers, reach, **_axes(FIRST_AXIS + at), hovertemplate="%{z:.3g}<extra></extra>"))
         layout |= _picture_axes(FIRST_AXIS + at, (left, left + column), rows)
-        notes.append(panel_title(label(ds, name), left, rows[1] + 0.005, font={"size": 11}))
+        notes.append(_heading(label(ds, name), left, rows))
     return traces, layout, notes
 
 
@@ -84,7 +89,7 @@ def _scores(
     require(ds, "view of both ways", dims={"scores": ("order", "score")})
     number, left = FIRST_AXIS + 1, column + 2 * GAP
     names = [text(name) for name in values(ds, "score")]
-    traces, notes = [], [panel_title("What the network says", left, rows[1] + 0.005, font={"size": 11})]
+    traces, notes = [], [_heading("What the network says", left, rows)]
     for at, (name, numbers) in enumerate(zip(values(ds, "order"), values(ds, "scores", "order", "score"), strict=True)):
         words, colour = text(name), palette.SERIES[at]
         traces.append(

@@ -16,9 +16,10 @@ STEPS = 48
 SPACING = 2.9
 
 
-KERNELS_TOP = -2.0
+KERNELS_TOP = -2.25
 """Where the strip of kernels begins, below the labels of its circle."""
 TILE_WIDTH = 2.0
+LABELS_TOP = -1.2
 
 
 def circle_count(ds: xr.Dataset) -> int:
@@ -100,13 +101,14 @@ def _circle(
     """Rings and labels of one layer; a share or a gate that is NaN belongs to a factor its group does not have."""
     centre = SPACING * at
     rings: list[Trace] = []
-    notes = [note(name, centre, -1.38, font={"size": 12})]
+    below = [name]
+    notes: list[dict] = []
     if np.isfinite(share):
         half = degrees(180 * share)
         words = f"{name}<br>keeps {share:.1%} of the circle: −{half} to +{half}"
         rings += _rings(share, 1.0, centre, (OUTER, INNER), colour, words)
         notes.append(note(f"<b>{share:.0%}</b>", centre, 0.04, font={"size": 17}))
-        notes.append(note(f"±{half}", centre, -1.66, font={"size": 11}))
+        below.append(f"<span style='font-size:11px'>±{half}</span>")
     if np.isfinite(gate):
         words = f"{name}<br>keeps the mirrored copies with probability {gate:.1%}"
         reach = share if np.isfinite(share) else 1.0
@@ -115,6 +117,7 @@ def _circle(
         notes.append(
             note(f"mirror<br><b>{gate:.0%}</b>" if size > 10 else f"mirror {gate:.0%}", centre, y, font={"size": size})
         )
+    notes.append(note("<br>".join(below), centre, LABELS_TOP, yanchor="top", font={"size": 12}))
     return [*rings, _elements(angles, used, centre, colour)], notes
 
 

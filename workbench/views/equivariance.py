@@ -24,8 +24,8 @@ from workbench.views.frame import (
 LOWEST = 1e-17
 """An exact zero has no place on a logarithmic axis; it is drawn here, far below rounding error, and labelled 0."""
 CURVE = (0.0, 0.52)
-WIDTH = 0.86
-"""Share of the width that the panels take; the names of the curves stand to their right."""
+NAMES_PX = 136
+"""Width of the margin on the right, where the names of the curves stand."""
 
 
 def orbit_error(ds: xr.Dataset, log: bool = True) -> Figure:
@@ -59,12 +59,12 @@ def orbit_error(ds: xr.Dataset, log: bool = True) -> Figure:
     top = CURVE[1] if has_pictures else 0.93
     bands, curves, notes = _models(ds, log)
     floors, floor_notes = _floors(ds, log)
-    pictures, picture_layout, picture_notes = both_ways(ds, (0.665, 0.95), WIDTH) if has_pictures else ([], {}, [])
+    pictures, picture_layout, picture_notes = both_ways(ds, (0.66, 1.0), 1.0) if has_pictures else ([], {}, [])
     headings = [panel_title(f"Error at every angle, {text(ds.attrs['resampler'])} resampling", 0.0, top + 0.02)]
     layout = {
         "xaxis": axis(
             label(ds, "angle_deg"),
-            domain=[0.0, WIDTH],
+            domain=[0.0, 1.0],
             range=[float(values(ds, "angle_deg").min()), float(values(ds, "angle_deg").max())],
             dtick=45,
             ticksuffix="°",
@@ -77,7 +77,7 @@ def orbit_error(ds: xr.Dataset, log: bool = True) -> Figure:
         [*bands, *floors, *curves, *_lattice(ds, log), *_cursor(ds, log), *pictures],
         ds,
         height=640 if has_pictures else 460,
-        margin={"l": 72, "r": 24, "t": 36, "b": 64},
+        margin={"l": 72, "r": NAMES_PX, "t": 60, "b": 64},
         annotations=[*headings, *_spread(notes + floor_notes, ds, log), *picture_notes],
         shapes=_lattice_lines(ds, top),
         **layout,
@@ -101,12 +101,17 @@ def _limits(ds: xr.Dataset, log: bool) -> tuple[float, float]:
 
 def _error_axis(ds: xr.Dataset, log: bool, top: float) -> dict:
     low, high = _limits(ds, log)
-    kind = {"type": "log", "dtick": max(1, int((high - low) // 6)), "exponentformat": "power"} if log else {"nticks": 6}
+    kind = (
+        {"type": "log", "dtick": max(1, int((high - low) // 6)), "exponentformat": "power", "tickfont": {"size": 9}}
+        if log
+        else {"nticks": 6}
+    )
     return axis(label(ds, "error_mean"), domain=[CURVE[0], top], range=[low, high], **kind)
 
 
 _FLOORS = {"input_floor_mean": "dot", "output_floor_mean": "dash"}
 _OVERLAYS = {"sqrt_two_delta": "dash", "delta": "dot"}
+_STROKES = {"dash": "– –", "dot": "·····"}
 
 
 def _models(ds: xr.Dataset, log: bool) -> tuple[list[Trace], list[Trace], list[tuple[str, float, str]]]:
@@ -165,7 +170,7 @@ def _floors(ds: xr.Dataset, log: bool) -> tuple[list[Trace], list[tuple[str, flo
                 "hovertemplate": f"{words}<br>turned by %{{x:.1f}}°: %{{y:.2e}}<extra></extra>",
             }
         )
-        notes.append((words, _last(ds, floor), colour))
+        notes.append((f"{words} {_STROKES[dash]}", _last(ds, floor), colour))
     return traces, notes
 
 
@@ -190,7 +195,7 @@ def _spread(labels: list[tuple[str, float, str]], ds: xr.Dataset, log: bool) -> 
     for at, y in zip(order, heights, strict=True):
         words, _, colour = labels[at]
         font = {"size": 11} if colour == palette.NEUTRAL else {"size": 11, "color": colour}
-        notes.append(note(words, WIDTH + 0.008, float(y), xref="paper", yref="y", xanchor="left", font=font))
+        notes.append(note(words, 1.0, float(y), xref="paper", yref="y", xanchor="left", xshift=6, font=font))
     return notes
 
 

@@ -119,6 +119,7 @@ def panel_title(words: str, x: float, y: float, **more: Any) -> dict[str, Any]:
         "yref": "paper",
         "xanchor": "left",
         "yanchor": "bottom",
+        "align": "left",
         "showarrow": False,
         "font": {"size": 13},
     }

@@ -23,10 +23,12 @@ from workbench.views.frame import (
 )
 from workbench.views.mosaic import centres, gap_value, magnitude, signed, tiles
 
-WIDTH_PX, TALLEST_TILE_PX, TOP_PX, HEADING_PX = 858, 110, 200, 66
+WIDTH_PX, TALLEST_TILE_PX, TOP_PX, HEADING_PX = 660, 100, 170, 62
 """Assumed width of the strips and heights of their parts; the page may stretch the width."""
-MARGIN = {"l": 118, "r": 24, "t": 36, "b": 34}
-COLUMNS = ((0.0, 0.22), (0.32, 0.54), (0.64, 0.82), (0.86, 1.0))
+MARGIN = {"l": 104, "r": 24, "t": 52, "b": 34}
+COLUMNS = ((0.0, 0.24), (0.34, 0.56), (0.62, 0.8), (0.86, 1.0))
+LABEL_PX = 19
+"""From the middle of an element's dot to that of its name: a number of pixels, however small the circle."""
 MIRRORED_RADIUS = 0.62
 """Mirrored elements sit on a smaller circle inside that of the rotations."""
 
@@ -69,11 +71,12 @@ def group_picture(ds: xr.Dataset) -> Figure:
     orbit, orbit_layout = _orbit(ds, strip)
     maps, maps_layout = _maps(ds, below)
     shown = degrees(float(values(ds, "angle_shown_deg")))
+    over = [f"Elements of {text(ds.attrs.get('group', 'the group'))}", "Row after column", f"Turned by {shown}"]
     headings = [
-        panel_title(f"Elements of {text(ds.attrs.get('group', 'the group'))}", COLUMNS[0][0], top[1] + 0.01),
-        panel_title("Row after column", COLUMNS[1][0], top[1] + 0.01),
-        panel_title(f"Turned by {shown}", COLUMNS[2][0], top[1] + 0.01),
-        panel_title(label(ds, "filter"), COLUMNS[3][0], top[1] + 0.01),
+        *(
+            panel_title(words, column[0], top[1] + 0.01, font={"size": 12})
+            for words, column in zip([*over, label(ds, "filter")], COLUMNS, strict=True)
+        ),
         panel_title(label(ds, "orbit"), 0.0, strip[1] + 0.01),
         panel_title(label(ds, "response"), 0.0, below[1] + 0.01),
     ]
@@ -148,7 +151,7 @@ def _circle(ds: xr.Dataset, top: Domain) -> tuple[list[Trace], dict]:
         "x": small(x),
         "y": small(y),
         "marker": {
-            "size": 15,
+            "size": 13,
             "color": small(_colour_positions(ds)),
             "cmin": 0,
             "cmax": 720 if mirrors else 360,
@@ -170,7 +173,17 @@ def _circle_notes(ds: xr.Dataset) -> list[dict]:
     plain = np.flatnonzero(values(ds, "element_mirror") > 0)
     every = -(-len(plain) // 8)
     names = values(ds, "element")
-    return [note(text(names[at]), 1.36 * float(x[at]), 1.29 * float(y[at]), font={"size": 10}) for at in plain[::every]]
+    return [
+        note(
+            text(names[at]),
+            float(x[at]),
+            float(y[at]),
+            xshift=1.2 * LABEL_PX * float(x[at]),
+            yshift=LABEL_PX * float(y[at]),
+            font={"size": 10},
+        )
+        for at in plain[::every]
+    ]
 
 
 def _table(ds: xr.Dataset, top: Domain) -> tuple[Trace, dict]:

@@ -21,7 +21,7 @@ from workbench.views.frame import (
 )
 from workbench.views.mosaic import centres, colour_bar, outline, signed, tiles
 
-STRIP = (0.0, 0.56)
+STRIP = (0.0, 0.53)
 SIDE = (0.72, 1.0)
 ROWS = ((0.68, 1.0), (0.36, 0.555), (0.0, 0.195))
 MOST_TICKS = 12
@@ -60,12 +60,12 @@ def film_strip(ds: xr.Dataset) -> Figure:
         side += traces
         layout |= more
         if words:
-            headings.append(panel_title(words, SIDE[0], domain[1] + 0.025))
+            headings.append(panel_title(words, SIDE[0], domain[1] + 0.025, font={"size": 12}))
     return figure(
         [strip, *side],
         ds,
         height=640,
-        margin={"l": 66, "r": 20, "t": 44, "b": 58},
+        margin={"l": 66, "r": 20, "t": 56, "b": 58},
         annotations=headings,
         shapes=frames,
         **strip_layout,
@@ -82,7 +82,7 @@ def _strip(ds: xr.Dataset) -> tuple[Trace, dict, list[dict]]:
         limit,
         hovertemplate="weight %{z:.3f} of the largest<extra></extra>",
         showscale=True,
-        colorbar=colour_bar("", STRIP[1] + 0.012, 0.52, 0.5),
+        colorbar=colour_bar("weight, a share of the largest", STRIP[1] + 0.01, 0.6, 0.62),
     )
     layout = {
         "xaxis": _tile_axis(label(ds, "angle_in_deg"), values(ds, "angle_in_deg"), width, domain=list(STRIP)),
@@ -190,7 +190,7 @@ def _course(ds: xr.Dataset, number: int, domain: tuple[float, float]) -> tuple[l
             ticksuffix="°",
         ),
         f"yaxis{number}": axis(
-            "", domain=list(domain), anchor=f"x{number}", range=[-limit, limit], tickvals=[-limit, 0, limit]
+            "", domain=list(domain), anchor=f"x{number}", range=[-1.2 * limit, 1.2 * limit], tickvals=[-limit, 0, limit]
         ),
     }
     return [trace], layout, label(ds, "weight")

@@ -8,7 +8,7 @@ import xarray as xr
 from workbench.views import palette
 from workbench.views.frame import Figure, Trace, axis, figure, label, panel_title, require, small, text, values
 
-COLUMNS = ((0.0, 0.52), (0.62, 1.0))
+COLUMNS = ((0.0, 0.5), (0.59, 1.0))
 ROW = 62
 """Height of one row, in pixels."""
 LIFT, SPREAD = 0.14, 0.2
@@ -41,11 +41,11 @@ def seeds_picture(ds: xr.Dataset) -> Figure:
     layout["xaxis2"] |= {"zeroline": True, "zerolinecolor": palette.NEUTRAL, "zerolinewidth": 1.5}
     traces = [*_rows(ds, "accuracy", ""), *_rows(ds, "gap", "2")]
     headings = [
-        panel_title(f"Accuracy on unseen pictures, {level}", COLUMNS[0][0], 1.01),
+        panel_title(f"Accuracy, {level}", COLUMNS[0][0], 1.01),
         panel_title("Gap, seed by seed", COLUMNS[1][0], 1.01),
     ]
     return figure(
-        traces, ds, height=120 + ROW * count, margin={"l": 160, "r": 24, "t": 36, "b": 60}, annotations=headings,
+        traces, ds, height=130 + ROW * count, margin={"l": 146, "r": 36, "t": 52, "b": 54}, annotations=headings,
         **layout,
     )  # fmt: skip
 
@@ -61,7 +61,7 @@ def _range(ds: xr.Dataset, name: str) -> dict:
     numbers = values(ds, name)
     low, high = float(numbers.min()), float(numbers.max())
     reach = max(high - low, 4.0)
-    return {"range": [low - 0.35 * reach, high + 0.35 * reach], "nticks": 6}
+    return {"range": [low - 0.42 * reach, high + 0.42 * reach], "nticks": 6}
 
 
 def _rows(ds: xr.Dataset, name: str, number: str) -> list[Trace]:

@@ -22,10 +22,10 @@ from workbench.views.frame import (
     values,
 )
 
-CIRCLES = (0.535, 0.94)
+CIRCLES = (0.49, 1.0)
 PANELS = (0.0, 0.375)
 UPPER, LOWER = (0.22, 0.375), (0.0, 0.155)
-COLUMNS = ((0.0, 0.26), (0.37, 0.63), (0.74, 1.0))
+COLUMNS = ((0.0, 0.25), (0.38, 0.63), (0.75, 1.0))
 
 
 def symmetry(ds: xr.Dataset) -> Figure:
@@ -61,10 +61,12 @@ def symmetry(ds: xr.Dataset) -> Figure:
     progress, progress_notes = _progress(ds)
     count, top = circle_count(ds), _highest(ds)
     kernels = kernel_strip(ds) if "kernel_shown" in ds else []
-    lowest = -2.6 if kernels else -1.75
+    lowest = -2.85 if kernels else -2.0
     layout = {
-        "xaxis": bare_axis(domain=[0, 1], range=[-1.5, SPACING * (count - 1) + 1.5]),
-        "yaxis": bare_axis(domain=list(CIRCLES), range=[lowest, 1.25], scaleanchor="x"),
+        "xaxis": bare_axis(domain=[0, 1], range=[-1.5, SPACING * (count - 1) + 1.5], constrain="domain"),
+        "yaxis": bare_axis(
+            domain=list(CIRCLES), range=[lowest, 1.25], scaleanchor="x", constrain="domain", constraintoward="top"
+        ),
         "xaxis2": axis("relative depth of the layer", domain=list(COLUMNS[0]), anchor="y2", range=[-0.04, 1.04]),
         "yaxis2": _share_axis(_kept_words(ds), "x2"),
         "xaxis3": axis("epoch", domain=list(COLUMNS[1]), anchor="y3"),
@@ -79,14 +81,14 @@ def symmetry(ds: xr.Dataset) -> Figure:
         [*rings, *kernels, *depth, *course, *progress],
         ds,
         height=660,
-        margin={"l": 60, "r": 28, "t": 36, "b": 62},
+        margin={"l": 60, "r": 28, "t": 56, "b": 62},
         annotations=[heading, *ring_notes, *depth_notes, *course_notes, *progress_notes],
         **layout,
     )
 
 
 def _share_axis(title: str, anchor: str, **more: object) -> dict:
-    usual = {"domain": list(PANELS), "range": [-0.04, 1.08], "tickformat": ".0%", "nticks": 6}
+    usual = {"domain": list(PANELS), "range": [-0.04, 1.12], "tickformat": ".0%", "nticks": 6}
     return axis(title, anchor=anchor, **{**usual, **more})
 
 
@@ -103,9 +105,9 @@ def _kept_words(ds: xr.Dataset) -> str:
 
 
 def _circle_heading(ds: xr.Dataset) -> str:
-    when = f", epoch {int(values(ds, 'epoch_shown'))}" if "epoch_shown" in ds else ""
-    below = "; below, a few of its kernels" if "kernel_shown" in ds else ""
-    return f"The symmetry that each layer has{when}{below}"
+    when = f" at epoch {int(values(ds, 'epoch_shown'))}" if "epoch_shown" in ds else ""
+    below = ", above a few of its kernels" if "kernel_shown" in ds else ""
+    return f"What each layer keeps{when}{below}"
 
 
 def _depth(ds: xr.Dataset) -> tuple[list[Trace], list[dict]]:
@@ -171,6 +173,7 @@ def _ghost_label(depth: np.ndarray, values: np.ndarray, name: str) -> dict:
         xanchor="right" if left else "left",
         yanchor="bottom",
         xshift=-6 if left else 6,
+        yshift=3,
         font={"size": 10},
     )
 
@@ -215,7 +218,7 @@ def _progress(ds: xr.Dataset) -> tuple[list[Trace], list[dict]]:
             notes.append(panel_title(words, COLUMNS[2][0], top + 0.02))
     if "train_accuracy" in ds:
         at = {"xref": "paper", "yref": "paper", "xanchor": "right", "yanchor": "bottom", "font": {"size": 10}}
-        notes.append(note("dotted: training", COLUMNS[2][1], UPPER[1] + 0.022, **at))
+        notes.append(note("dots: training", COLUMNS[2][1], UPPER[1] + 0.022, xshift=22, **at))
     return traces, notes
 
 
@@ -240,7 +243,7 @@ def _cursor(ds: xr.Dataset, xaxis: str, yaxis: str, highest: float = 1.0) -> Tra
         "type": "scatter",
         "mode": "lines",
         "x": small([shown, shown]),
-        "y": small([-0.04 * highest, 1.08 * highest]),
+        "y": small([-0.04 * highest, 1.1 * highest]),
         "xaxis": xaxis,
         "yaxis": yaxis,
         "line": {"width": 1.5, "dash": "dot", "color": palette.NEUTRAL},
