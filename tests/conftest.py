@@ -1,4 +1,4 @@
-"""The strict setting of every test: offline, two threads at most, seeded, the browser at hand."""
+"""The strict setting of every test: offline, one thread, seeded, the browser at hand."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -10,7 +10,8 @@ OFFLINE = str(ROOT / "tests" / "offline")
 
 # Children (kernels, servers, workers) inherit the guard and the thread limit through the environment.
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [OFFLINE, os.environ.get("PYTHONPATH")]))
-os.environ.setdefault("OMP_NUM_THREADS", "2")
+# Beside other workers of pytest-xdist they get one thread, as the tests themselves always do.
+os.environ.setdefault("OMP_NUM_THREADS", "1" if "PYTEST_XDIST_WORKER" in os.environ else "2")
 os.environ["MPLBACKEND"] = "agg"
 
 import numpy as np  # noqa: E402
@@ -21,7 +22,7 @@ from tests.offline import sitecustomize as offline  # noqa: E402
 from workbench.commands.browser import REMEDY, find_browser  # noqa: E402
 
 FAILED = pytest.StashKey[bool]()
-torch.set_num_threads(min(2, torch.get_num_threads()))
+torch.set_num_threads(1)  # tiny tensors: a second thread costs more than it gives, tenfold on a busy machine
 
 
 @pytest.fixture(autouse=True)
