@@ -5,6 +5,7 @@ import json
 import logging
 import re
 
+import param
 import pytest
 from bokeh.document import Document
 from panel.custom import JSComponent
@@ -136,6 +137,17 @@ def test_an_image_of_ones_own_is_taken_and_given_back():
     assert [message["name"] for message in page.of("image")] == ["mine.png", ""]
     assert len(page.of("frame")) == 2
     assert not page._explorer.attached
+
+
+def test_another_picture_of_the_menu_takes_the_place_of_ones_own_and_it_comes_back():
+    class Menu(Dots):
+        picture = param.Selector(objects={"a six": "6", "a seven": "7"}, default="6", doc="What is drawn.")
+
+    mine = {"kind": "image", "name": "mine.png", "data": png()}
+    page = talk(Menu(), mine, set_(picture="7"), set_(ticket=2, picture="6"))
+    assert [message["name"] for message in page.of("image")] == ["mine.png", "", "mine.png"]
+    menus = [frame["controls"][-1]["options"][0][0] for frame in page.of("frame") if frame["controls"]]
+    assert menus[0] == "your own picture"
 
 
 @pytest.mark.parametrize("data", [b"\0" * (LARGEST_IMAGE + 1), b"GIF98a", b"", None, "x"])

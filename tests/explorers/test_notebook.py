@@ -231,6 +231,15 @@ def test_an_image_of_the_reader_arrives_as_pixels(live):
     assert not one.widget._figure.has_image
 
 
+def test_an_image_brought_in_python_can_be_put_back_from_the_page(live):
+    tiny = Tiny()
+    tiny.set_image(np.ones((2, 2)))
+    one = live(tiny)
+    assert one.widget._figure.has_image
+    one.page(type="no_image")
+    assert not one.widget._figure.has_image
+
+
 @pytest.mark.parametrize(
     ("content", "size"),
     [

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cache
 from html import escape
 from pathlib import Path
@@ -17,6 +17,7 @@ import param
 
 from workbench.explorers._controls import Control, Value, describe, refuse_unknown, write
 from workbench.explorers._permalink import read_query, write_query
+from workbench.explorers._results import Results
 from workbench.measure import Cancelled
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
     import xarray as xr
 
+OWN = {"image": ("picture", "your own picture"), "model": ("network", "your own model")}
+"""What the reader brings takes the place of one choice of a menu, under a name of its own."""
 _KEPT_RESULTS = 24  # results one explorer remembers: a slider moved to and fro costs nothing
 
 
@@ -70,8 +73,9 @@ class Explorer(param.Parameterized):
     def __init__(self, **values: Value) -> None:
         super().__init__()
         self._attached: dict[str, Any] = {}
+        self._entries: dict[str, Value] = {}  # which choice of its menu an attachment has the place of
         self._revision = 0  # counts attachments: part of the key of a result
-        self._results = _Results(_KEPT_RESULTS)
+        self._results = Results(_KEPT_RESULTS)
         self._callbacks: list[Callable[[], None]] = []
         self._held = False
         self._widget: ipywidgets.VBox | None = None
@@ -90,7 +94,14 @@ class Explorer(param.Parameterized):
 
     def controls(self) -> tuple[Control, ...]:
         """The controls in the order they are written in the class, as the faces draw them."""
-        return tuple(describe(self, name) for name in control_names(type(self)))
+        return tuple(self._with_own(describe(self, name)) for name in control_names(type(self)))
+
+    def _with_own(self, control: Control) -> Control:
+        kind = next((kind for kind, (menu, _) in OWN.items() if menu == control.name), "")
+        if kind not in self._entries:
+            return control
+        options = ((OWN[kind][1] if own == self._entries[kind] else words, own) for words, own in control.options)
+        return replace(control, options=tuple(options))
 
     def state(self) -> dict[str, Value]:
         """The value of every control."""
@@ -143,7 +154,8 @@ class Explorer(param.Parameterized):
         The copy shares the attachments and the remembered results.
         """
         copy = type(self)()
-        copy._attached, copy._revision, copy._results = dict(self._attached), self._revision, self._results
+        copy._attached, copy._entries = dict(self._attached), dict(self._entries)
+        copy._revision, copy._results = self._revision, self._results
         copy.set(**{**self.state(), **values})
         copy.coarse, copy.cancel, copy.progress = coarse, cancel, progress
         return copy
@@ -152,8 +164,15 @@ class Explorer(param.Parameterized):
 
     @property
     def attached(self) -> Mapping[str, Any]:
-        """What the reader brought along, by name: "image" (a read-only array) or "model"."""
-        return MappingProxyType(self._attached)
+        """What the reader brought along and is shown, by name: "image" (a read-only array) or "model".
+
+        Each has the place of the choice that its menu stood at; another choice leads back to what is stored.
+        """
+        entries = self._entries
+        shown = {
+            k: own for k, own in self._attached.items() if k not in entries or entries[k] == getattr(self, OWN[k][0])
+        }
+        return MappingProxyType(shown)
 
     def attach(self, name: str, value: Any) -> None:
         """Keep a checked image or model beside the controls; None takes it away again."""
@@ -166,8 +185,11 @@ class Explorer(param.Parameterized):
             value = value.copy()
             value.flags.writeable = False
         self._attached = {key: kept for key, kept in self._attached.items() if key != name}
+        self._entries = {key: kept for key, kept in self._entries.items() if key != name}
         if value is not None:
             self._attached[name] = value
+            menu = OWN.get(name, ("",))[0]
+            self._entries |= {name: getattr(self, menu)} if menu in control_names(type(self)) else {}
         self._revision += 1
         self._notice()
 
@@ -358,24 +380,3 @@ def _note(text: str) -> dict[str, Any]:
     """The 'showing n of N' note in the lower right corner, below the axis."""
     place = {"x": 1, "y": 0, "xref": "paper", "yref": "paper", "xanchor": "right", "yanchor": "top", "yshift": -30}
     return {**place, "text": text, "showarrow": False, "font": {"size": 11}, "opacity": 0.8}
-
-
-class _Results:
-    """The most recent results by state, shared between an explorer and its copies in other threads."""
-
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._kept: OrderedDict[tuple[Any, ...], xr.Dataset] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def get(self, key: tuple[Any, ...]) -> xr.Dataset | None:
-        with self._lock:
-            if key in self._kept:
-                self._kept.move_to_end(key)
-            return self._kept.get(key)
-
-    def put(self, key: tuple[Any, ...], ds: xr.Dataset) -> None:
-        with self._lock:
-            self._kept[key] = ds
-            while len(self._kept) > self._size:
-                self._kept.popitem(last=False)

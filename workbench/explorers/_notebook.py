@@ -32,7 +32,11 @@ class ExplorerWidget(widgets.VBox):
         self._sliders = {
             control.name: control_widget(control, getattr(explorer, control.name)) for control in explorer.controls()
         }
-        self._figure = FigureWidget(filename=explorer.slug or "explorer", accepts_image="image" in explorer.accepts)
+        self._figure = FigureWidget(
+            filename=explorer.slug or "explorer",
+            accepts_image="image" in explorer.accepts,
+            has_image="image" in explorer.attached,
+        )
         super().__init__([_head(explorer), _body(list(self._sliders.values()), self._figure), _help(explorer)])
         self.add_class("wb-explorer")
         self._runner = Runner(explorer, show=self._show, fail=self._fail, progress=self._busy)
