@@ -395,9 +395,5 @@ def test_r17_names_are_shown_as_text():
     assert all("<img" not in item["text"] for item in _with_view(wrong)().figure_dict()["layout"]["annotations"])
 
 
-def test_a_long_table_says_how_much_it_shows():
-    assert "showing 12 of 40 rows" in Tiny(n=40).table()
-
-
 def _with_view(cls: type[Explorer]) -> type[Explorer]:
     return type("Drawn", (cls,), {"view": lambda self, ds: {"data": [], "layout": {}}})
