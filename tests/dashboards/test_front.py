@@ -1,13 +1,14 @@
 """The front page: found by itself, escaped, and light."""
 
 import html
+from dataclasses import replace
 
 import pytest
 from markupsafe import escape
 
 from tests.dashboards.samples import Dots, Markup
 from workbench.dashboards.front import front_page
-from workbench.models.method import Method
+from workbench.models.method import Claim, Method
 
 METHOD = Method("m", "A <method>", "A. Author", 2022, "2110.10211", "One sentence & more.", "01_m.ipynb")
 
@@ -47,3 +48,11 @@ def test_the_page_asks_no_other_machine_for_anything(word):
     assert f'src="{word}' not in page
     assert f'<link rel="stylesheet" href="{word}' not in page
     assert len(page) < 20_000
+
+
+def test_n15_the_picture_of_a_method_is_explained_and_says_how_many_claims_it_shows():
+    claims = tuple(Claim(f"c{at}", "It works.", "table 1", 1.0, "%", lambda ds: ds, (0, 1), bool) for at in range(9))
+    page = front_page({}, {"m": replace(METHOD, claims=claims)})
+    assert "showing 6 of 9 claims" in page
+    assert "blue dots are our seeds" in page
+    assert "claims" not in front_page({}, {"m": METHOD})

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from workbench.dashboards.pages import render
+from workbench.dashboards.pictures import MOST_CLAIMS
 from workbench.explorers import Explorer
 from workbench.models.method import Method
 
@@ -22,6 +23,7 @@ class MethodCard:
     summary: str
     notebook: str
     explorer: str
+    showing: str
 
 
 def front_page(explorers: Mapping[str, type[Explorer]], methods: Mapping[str, Method]) -> str:
@@ -36,8 +38,14 @@ def front_page(explorers: Mapping[str, type[Explorer]], methods: Mapping[str, Me
             method.summary,
             method.notebook,
             method.name if method.name in explorers else "",
+            _showing(len(method.claims)),
         )
         for method in methods.values()
     ]
     found = list(explorers.values())
     return render("front.html", explorers=found, methods=cards, pages=found)
+
+
+def _showing(claims: int) -> str:
+    """How many of a paper's claims its picture has room for."""
+    return f"showing {min(claims, MOST_CLAIMS)} of {claims} claims" if claims else ""

@@ -17,7 +17,7 @@ from workbench.views import palette
 
 logger = logging.getLogger(__name__)
 
-_MOST_CLAIMS = 6
+MOST_CLAIMS = 6
 _LABELS = 170  # SVG units left of the claims' axes
 _INK = {False: "#565a64", True: "#a5a8b1"}
 
@@ -68,7 +68,7 @@ def claims_picture(claims: tuple[Claim, ...], measured: xr.Dataset | None, dark:
     >>> claims_picture((), None).startswith("<svg")
     True
     """
-    rows = [(claim, _seeds(claim, measured)) for claim in claims][:_MOST_CLAIMS]
+    rows = [(claim, _seeds(claim, measured)) for claim in claims][:MOST_CLAIMS]
     step = HEIGHT / (len(rows) + 0.6)
     return svg("".join(_claim_row(claim, seeds, step * (at + 0.8), dark) for at, (claim, seeds) in enumerate(rows)))
 
