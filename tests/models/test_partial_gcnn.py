@@ -45,6 +45,27 @@ def test_the_periodic_encoding_adds_one_input_to_each_kernel_network_of_a_group_
     assert parameters(name, encoding="periodic") == COUNTS[name] + added
 
 
+@pytest.mark.parametrize(
+    ("preset", "positions"),
+    [("paper_ckresnet_rotmnist_se2_full", 8), ("paper_ckresnet_cifar10_se2_full", 32), ("demo_full", 128)],
+)
+def test_learned_pooling_adds_one_number_per_element_and_pixel(preset, positions, uncalibrated):
+    assert parameters(preset, learned_pooling=True) == parameters(preset) + positions + 1
+
+
+@pytest.mark.parametrize(
+    ("preset", "removed"),
+    [
+        ("paper_ckresnet_rotmnist_se2_full", 32),  # the relative angle, one input to 32 sines
+        ("paper_ckresnet_rotmnist_se2_partial", 32 + 1),  # and one arc
+        ("paper_ckresnet_cifar100_e2_partial", 2 * 32 + 2),  # the mirror as well, and its gate
+        ("paper_gcnn_cifar10_se2_full", 8),
+    ],
+)
+def test_a_last_convolution_on_the_plane_needs_no_angle_and_learns_no_arc(preset, removed, uncalibrated):
+    assert parameters(preset, plane_last=True) == COUNTS[preset] - removed
+
+
 def test_the_number_of_elements_changes_no_parameter(uncalibrated):
     assert {parameters("paper_ckresnet_rotmnist_se2_partial", n=n) for n in (2, 4, 16)} == {467_791}
 
@@ -79,6 +100,33 @@ def test_the_same_weights_run_with_other_elements_and_samplings():
         for sampling in ("grid", "random"):
             set_sampling(net, sampling)
             assert torch.isfinite(net(x)).all()
+
+
+@pytest.mark.parametrize("architecture", NARROW)
+def test_other_elements_leave_a_last_convolution_on_the_plane_alone(architecture):
+    net = network(architecture, plane_last=True).eval()
+    x = torch.randn(2, 1, 16, 16)
+    for n in (1, 4, 16):
+        set_n(net, n)
+        set_sampling(net, "random")
+        assert torch.isfinite(net(x)).all()
+    *others, last = (layer.n for layer in group_layers(net).values())
+    assert (set(others), last) == ({16}, 1)
+
+
+def test_learned_pooling_names_the_elements_and_pixels_that_it_was_made_for():
+    net = network("demo", partial=False, learned_pooling=True)
+    set_n(net, 4)
+    with pytest.raises(ValueError, match=r"a signal of 4 elements on 4 x 4 pixels was given; expected 8 on 4 x 4"):
+        net(torch.randn(2, 1, 16, 16))
+
+
+@pytest.mark.parametrize("switches", [{"plane_last": True}, {"learned_pooling": True, "partial": False}])
+def test_every_parameter_of_every_architecture_learns_with_the_released_switches(switches):
+    for architecture in NARROW:
+        net = network(architecture, "O2", **switches)
+        net(torch.randn(2, 1, 16, 16)).square().sum().backward()
+        assert [name for name, p in net.named_parameters() if p.grad is None and "logit" not in name] == []
 
 
 def test_every_parameter_of_every_architecture_learns():
@@ -116,6 +164,7 @@ def test_the_same_seed_builds_the_same_network():
         ({"preset": "demo2"}, "expected one of demo, demo_full"),
         ({"depth": 3}, "depth was given; expected only architecture"),
         ({"architecture": "vgg"}, "architecture 'vgg' was given; expected ckresnet, gcnn, demo"),
+        ({"learned_pooling": True}, "expected a fixed number of elements.*use partial=False"),
         ({"norm": "bathc"}, "norm 'bathc' was given; expected batch, layer"),
         ({"classes": 0}, "classes = 0"),
         ({"in_channels": 1.0}, "in_channels = 1.0"),

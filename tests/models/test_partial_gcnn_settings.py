@@ -4,7 +4,7 @@ import pytest
 
 from workbench.models import build_model
 from workbench.models._partial_gcnn_settings import CONFIGS, published_experiments
-from workbench.models.partial_gcnn import METHOD
+from workbench.models.partial_gcnn import METHOD, configuration
 from workbench.training.settings import read_config
 
 ROWS = [  # name, epochs, batch, lr, lr_probs, weight decay, schedule, monotone
@@ -42,3 +42,8 @@ def test_the_plain_gcnn_drops_less():
     experiment = METHOD.experiment("paper_gcnn_cifar10_t2")
     drops = [module.p for module in build_model(experiment.model).modules() if hasattr(module, "p")]
     assert set(drops) == {0.1}
+
+
+def test_the_full_networks_on_cifar10_learn_their_pooling_and_no_others_do():
+    learned = {e.name for e in published_experiments() if configuration(e.model).learned_pooling}
+    assert learned == {"paper_ckresnet_cifar10_se2_full", "paper_gcnn_cifar10_se2_full"}

@@ -7,7 +7,8 @@ from tests.layers.symmetry import FLIPS, HALF, TURN, defect, relative
 from tests.models.narrow import GROUPS, NARROW, network
 from tests.tolerances import BROKEN_LOGITS, EXACT
 from workbench.groups import parse_group
-from workbench.layers import group_layers, set_n
+from workbench.layers import GroupProjection, group_layers, set_n
+from workbench.measure import will_it_be_equivariant
 from workbench.models.partial_gcnn import build
 
 DTYPES = (torch.float32, torch.float64)
@@ -30,6 +31,34 @@ def test_logits_of_a_full_network_do_not_change_with_lattice_elements(architectu
 def test_odd_sizes_without_pooling_are_exact_too(architecture, dtype):
     net = network(architecture, partial=False, pools=(), input_size=9, norm="layer").to(dtype).eval()
     assert defect(net, torch.randn(1, 1, 9, 9, dtype=dtype), TURN[1], parse_group("SO2")) <= EXACT[dtype]
+
+
+@pytest.mark.parametrize("architecture", NARROW)
+def test_a_last_convolution_on_the_plane_keeps_the_symmetry_before_it_and_loses_it_after(architecture):
+    net = network(architecture, partial=False, plane_last=True).double().eval()
+    x = torch.randn(2, 1, 16, 16).double()
+    at = next(i for i, layer in enumerate(net.body) if isinstance(layer, GroupProjection))
+    upright, turned = (net.body[: at + 1](image) for image in (x, x.rot90(1, (-2, -1))))
+    assert relative(turned, upright.rot90(1, (-2, -1))) <= EXACT[torch.float64]
+    assert defect(net, x, TURN[1], parse_group("SO2")) > BROKEN_LOGITS
+
+
+@pytest.mark.parametrize("architecture", NARROW)
+def test_learned_pooling_is_invariant_only_where_all_weights_are_equal(architecture):
+    net = network(architecture, partial=False, learned_pooling=True).double().eval()
+    x = torch.randn(2, 1, 16, 16).double()
+    torch.nn.init.normal_(net.projection.weigh.weight)
+    assert defect(net, x, TURN[1], parse_group("SO2")) > BROKEN_LOGITS
+    torch.nn.init.constant_(net.projection.weigh.weight, 0.01)
+    assert defect(net, x, TURN[1], parse_group("SO2")) <= EXACT[torch.float64]
+
+
+def test_the_geometry_report_names_learned_pooling_and_leaves_the_network_as_it_was():
+    net = network("demo", partial=False, learned_pooling=True)
+    found = will_it_be_equivariant(net, 16)
+    assert found.module.values.tolist() == ["projection"]
+    assert "a learned weight each" in str(found.reason.values[0])
+    net(torch.randn(1, 1, 16, 16))
 
 
 @pytest.mark.parametrize("architecture", NARROW)

@@ -334,13 +334,19 @@ def group_layers(model: nn.Module) -> dict[str, _GroupLayer]:
     return {name: module for name, module in model.named_modules() if isinstance(module, _GroupLayer)}
 
 
+def _turning(model: nn.Module) -> list[_GroupLayer]:
+    """The group layers, less those on the plane alone where others turn: they have one element whatever n is."""
+    layers = list(group_layers(model).values())
+    return [layer for layer in layers if layer.group.order != 1] or layers
+
+
 def set_n(model: nn.Module, n: int) -> None:
     """Give every group layer ``n`` elements; the weights stay as they are.
 
     Raises:
         ValueError: when a layer's group cannot offer ``n``; no layer is changed then.
     """
-    layers = group_layers(model).values()
+    layers = _turning(model)
     for layer in layers:
         layer.check_n(n)
     for layer in layers:
@@ -353,7 +359,7 @@ def set_sampling(model: nn.Module, sampling: str) -> None:
     Raises:
         ValueError: for another name, or random turns of a finite group; no layer is changed then.
     """
-    layers = group_layers(model).values()
+    layers = _turning(model)
     for layer in layers:
         layer.check_sampling(sampling)
     for layer in layers:

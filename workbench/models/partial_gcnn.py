@@ -27,6 +27,7 @@ from workbench.layers import (
     GroupReLU,
     LiftingConv,
 )
+from workbench.models._learned_pooling import LearnedPooling
 from workbench.models._partial_gcnn_settings import CONFIGS, published_experiments
 from workbench.models.method import Claim, Experiment, Method
 
@@ -47,6 +48,10 @@ class Config:
         widths: channels of the lifting, then of each block or group convolution.
         pools: stages after which 2x2 max pooling follows; 0 is the lifting.
         norm: "batch" or "layer", outside the residual branches.
+        plane_last: the last convolution follows a mean over the group and lives on the plane; what comes out turns
+            no more with the image (released switch ``last_conv_T2``; its own parameter count is unverified).
+        learned_pooling: read out by a learned weight per element and pixel instead of a maximum or mean, which is
+            invariant no more (released switch ``learnable_final_pooling``); n and the input size are fixed then.
         network ... bias: see :class:`workbench.kernels.KernelSpec`.
     """
 
@@ -63,6 +68,8 @@ class Config:
     pools: tuple[int, ...] = (0, 1)
     kernel_size: int = 5
     norm: str = "batch"
+    plane_last: bool = False
+    learned_pooling: bool = False
     dropout: float = 0.0
     network: str = "siren"
     hidden: int = 16
@@ -81,13 +88,14 @@ class Config:
 
 
 class _Classifier(nn.Module):
-    """A body from images to a group signal, an invariant read-out, a linear classifier."""
+    """A body from images to a group signal, a read-out that is invariant unless it is learned, a linear classifier."""
 
-    def __init__(self, body: nn.Module, reduce: str, channels: int, classes: int):
+    def __init__(self, c: Config, body: list[nn.Module], reduce: str, side: int):
         super().__init__()
-        self.body = body
-        self.projection = GroupProjection(reduce)
-        self.classifier = nn.Linear(channels, classes)
+        self.body = nn.Sequential(*body)
+        elements = 1 if c.plane_last else c.n
+        self.projection = LearnedPooling(elements, (side, side)) if c.learned_pooling else GroupProjection(reduce)
+        self.classifier = nn.Linear(c.widths[-1], c.classes)
 
     def forward(self, x: Tensor) -> Tensor:
         """Images ``(B, C, H, W)`` to logits ``(B, classes)``."""
@@ -145,15 +153,24 @@ def _lifting(c: Config, size: _Size) -> list[nn.Module]:
     return [lift, _norm(c.norm, c.widths[0]), *size.pool(0), GroupReLU()]
 
 
+def _convolution(c: Config, channels: tuple[int, int], kernel_size: int, last: bool, **options: Any) -> list[nn.Module]:
+    """A group convolution, or what takes the last one's place on the plane."""
+    if last and c.plane_last:
+        plane = LiftingConv(*channels, kernel_size, group="C(1)", kernel=c.kernel(), **options)
+        return [GroupProjection("mean", over="group"), plane]
+    options |= {**c.options(), "kernel": c.kernel(), "partial": c.partial, "gradient": c.gradient}
+    return [GroupConv(*channels, kernel_size, **options)]
+
+
 def _ckresnet(c: Config) -> nn.Module:
     size = _Size(c)
     body = _lifting(c, size)
     for stage, (a, b) in enumerate(zip(c.widths[:-1], c.widths[1:], strict=True), start=1):
         body.append(ResidualBlock(c, a, b, nn.Sequential(*size.pool(stage))))
     last = c.widths[-1]
-    options = {**c.options(), "kernel": c.kernel(), "partial": c.partial, "gradient": c.gradient}
-    final = GroupConv(last, last, c.kernel_size, padding="valid", input_size=size.side, **options)
-    return _Classifier(nn.Sequential(*body, final, _norm(c.norm, last), GroupReLU()), "max", last, c.classes)
+    body += _convolution(c, (last, last), c.kernel_size, True, padding="valid", input_size=size.side)
+    body += [_norm(c.norm, last), GroupReLU()]
+    return _Classifier(c, body, "max", size.side - c.kernel_size + 1)
 
 
 def _plain(c: Config, reduce: str, kernel_sizes: tuple[int, ...]) -> nn.Module:
@@ -161,11 +178,11 @@ def _plain(c: Config, reduce: str, kernel_sizes: tuple[int, ...]) -> nn.Module:
     body = _lifting(c, size)
     for stage, (a, b) in enumerate(zip(c.widths[:-1], c.widths[1:], strict=True), start=1):
         k = kernel_sizes[stage - 1]
-        conv = GroupConv(a, b, k, partial=c.partial, gradient=c.gradient, kernel=c.kernel(), **c.options())
-        body += [conv, _norm(c.norm, b), GroupReLU(), *size.pool(stage)]
+        body += _convolution(c, (a, b), k, last=stage == len(c.widths) - 1)
+        body += [_norm(c.norm, b), GroupReLU(), *size.pool(stage)]
         if c.dropout and c.architecture == "gcnn" and stage in (2, 5, 8):
             body.append(GroupDropout(c.dropout, whole_channels=True))
-    return _Classifier(nn.Sequential(*body), reduce, c.widths[-1], c.classes)
+    return _Classifier(c, body, reduce, size.side)
 
 
 def _gcnn(c: Config) -> nn.Module:
@@ -204,6 +221,11 @@ def configuration(config: Mapping[str, Any]) -> Config:
             raise ValueError(f"partial_gcnn: {key} = {value!r} was given; expected a positive integer.")
     if not chosen.widths:
         raise ValueError("partial_gcnn: widths = () was given; expected the channels of at least the lifting.")
+    if chosen.learned_pooling and chosen.partial and not chosen.plane_last:
+        raise ValueError(
+            "partial_gcnn: learned_pooling = True was given with partial = True; expected a fixed number of elements, "
+            "which a learned arc or gate would change; use partial=False, or plane_last=True."
+        )
     return replace(chosen, widths=tuple(chosen.widths), pools=tuple(chosen.pools))
 
 
