@@ -23,7 +23,8 @@ from workbench.measure.provenance import provenance
 from workbench.views.frame import degrees
 from workbench.views.group import group_picture
 
-SIZE = 24
+SIZE, OWN_SIZE = 24, 48
+"""Pixels a side of our own pictures, which are coarse, and of the reader's, which should be known again."""
 KERNEL_SIZE = 7
 RESAMPLER = "bicubic"
 _building = threading.Lock()  # weights are drawn from torch's global generator
@@ -80,7 +81,7 @@ class GroupExplorer(Explorer):
 
     def set_image(self, image: object) -> None:
         """Turn your own picture instead: an array (H, W), or the bytes or path of an image file; None takes it away."""
-        self.attach("image", None if image is None else own_picture(image, SIZE))
+        self.attach("image", None if image is None else own_picture(image, OWN_SIZE))
 
     def compute(self) -> xr.Dataset:
         """Elements, products, orbit and the maps of one lifting convolution at the present angle."""
