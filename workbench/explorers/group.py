@@ -48,7 +48,8 @@ class GroupExplorer(Explorer):
         "move. Turn the picture: the maps turn with it and wander along the strip, and nothing else happens. The last "
         "row is what is left when 'filter, then turn' is taken away from 'turn, then filter': nothing at quarter "
         "turns, what resampling the pixels costs at the group's other moves, and between its moves also what a group "
-        "of so few moves cannot express."
+        "of so few moves cannot express. A picture that reaches into its corners loses them on the way, which "
+        "leaves a rim."
     )
     accepts = ("image",)
 
