@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from workbench.groups.base import Group, check_count
+from workbench.groups.base import Group, check_count, check_elements, check_number
 
 
 class Translation(Group):
@@ -18,10 +18,11 @@ class Translation(Group):
     element_dim = 2
 
     def __init__(self, period: float = 2.0):
-        self.period = float(period)
+        self.period = check_number(period, "Translation: period", "a positive length, such as 2.0", lowest=0.0)
         self.name = "Translation" if period == 2.0 else f"Translation({period:g})"
 
     def product(self, a: Tensor, b: Tensor) -> Tensor:
+        check_elements(self, a, b)
         return a + b
 
     def inverse(self, a: Tensor) -> Tensor:
@@ -70,6 +71,8 @@ class Plane(Group):
     """
 
     def __init__(self, linear: Group, period: float = 2.0):
+        if not isinstance(linear, Group) or isinstance(linear, Plane | Translation):
+            raise ValueError(f"Plane: {linear!r} was given; expected a group that fixes the origin, such as SO2().")
         self.linear = linear
         self.translation = Translation(period)
         self.element_dim = 2 + linear.element_dim
@@ -84,6 +87,7 @@ class Plane(Group):
         return torch.cat([torch.zeros(2, dtype=dtype, device=device), self.linear.identity(dtype, device)])
 
     def product(self, a: Tensor, b: Tensor) -> Tensor:
+        check_elements(self, a, b)
         return self.join(self.act(a, b[..., :2]), self.linear.product(a[..., 2:], b[..., 2:]))
 
     def inverse(self, a: Tensor) -> Tensor:

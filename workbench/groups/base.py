@@ -68,6 +68,11 @@ class Group(ABC):
             g: elements ``(..., element_dim)``.
             points: ``(..., 2)`` as (x, y), leading dimensions broadcast against those of ``g``.
         """
+        if points.shape[-1:] != (2,) or not points.is_floating_point():
+            raise ValueError(
+                f"{self}.act: points of shape {tuple(points.shape)} and {points.dtype} were given; expected floating "
+                "(..., 2) as (x, y); use points.float()."
+            )
         moved = (self.matrix(g).to(points.dtype) @ points.unsqueeze(-1)).squeeze(-1)
         shift = self.shift(g)
         return moved if shift is None else moved + shift.to(points.dtype)
@@ -125,6 +130,26 @@ def rotation_matrix(angle_rad: Tensor) -> Tensor:
     rounding = 8 * torch.finfo(rows.dtype).eps * (1 + angle_rad.detach().abs())
     dust = rows.detach().abs() < rounding.unsqueeze(-1)
     return (rows - rows.detach() * dust).unflatten(-1, (2, 2))
+
+
+def check_elements(group: Group, *elements: Tensor) -> None:
+    """Refuse tensors whose rows cannot name elements of the group."""
+    for given in elements:
+        if given.shape[-1:] != (group.element_dim,):
+            raise ValueError(
+                f"{group}: elements of shape {tuple(given.shape)} were given; expected (..., {group.element_dim}); "
+                f"{group} names an element by {group.element_dim} number(s) in the last dimension."
+            )
+
+
+def check_number(
+    value: object, name: str, expected: str, lowest: float = -math.inf, highest: float = math.inf
+) -> float:
+    """``value`` as a finite float in ``(lowest, highest]``, or a sentence that names what was ``expected``."""
+    number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if not number or not lowest < float(value) <= highest:  # type: ignore[arg-type]
+        raise ValueError(f"{name} = {value!r} was given; expected {expected}.")
+    return float(value)  # type: ignore[arg-type]
 
 
 def check_count(n: object, name: str, advice: str = "use n >= 1") -> int:

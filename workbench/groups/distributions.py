@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from workbench.groups.base import Group, check_count, wrap
+from workbench.groups.base import Group, check_count, check_number, wrap
 from workbench.groups.planar import O2, SO2, Cyclic, Dihedral
 
 SMALLEST_ARC = 1e-3  # the projection's floor: one element at the identity
@@ -90,8 +90,7 @@ class UniformArc(GroupDistribution):
 
     def __init__(self, init: float = 1.0, gradient: str = "full"):
         super().__init__()
-        if not 0 < init <= 1:
-            raise ValueError(f"UniformArc: init = {init} was given; expected a fraction of the circle in (0, 1].")
+        check_number(init, "UniformArc: init", "a fraction of the circle in (0, 1]", 0.0, 1.0)
         if gradient not in ("full", "reference"):
             raise ValueError(f"UniformArc: gradient = {gradient!r} was given; expected 'full' or 'reference'.")
         self.group = SO2()
@@ -150,6 +149,7 @@ class MirrorGate(GroupDistribution):
     def __init__(self, init: float = 1.0):
         super().__init__()
         self.group = Dihedral(1)
+        check_number(init, "MirrorGate: init", "a finite number, the keep probability is sigmoid(2 init)")
         self.logit = nn.Parameter(torch.tensor([float(init)]))
 
     def gate(self, generator: torch.Generator | None = None) -> Tensor:
@@ -157,6 +157,7 @@ class MirrorGate(GroupDistribution):
         return _gate(self.logit, self.temperature, self.training, generator)
 
     def rsample(self, n, offset=None, generator=None) -> Draw:
+        check_count(n, "MirrorGate.rsample")
         kept = self.gate(generator)
         elements = torch.tensor([[0.0, 1.0], [0.0, -1.0]], dtype=kept.dtype, device=kept.device)
         if n < 2 or float(kept.detach()) < 0.5:
@@ -180,6 +181,7 @@ class RotationGates(GroupDistribution):
     def __init__(self, n: int, init: float = 1.0):
         super().__init__()
         self.group: Cyclic = Cyclic(n)
+        check_number(init, "RotationGates: init", "a finite number, the keep probabilities are sigmoid(2 init)")
         self.logit = nn.Parameter(torch.full((n - 1,), float(init)))
 
     def rsample(self, n, offset=None, generator=None) -> Draw:
@@ -217,6 +219,11 @@ class ArcWithMirror(GroupDistribution):
 
     def __init__(self, arc: GroupDistribution | None = None, gate: MirrorGate | None = None):
         super().__init__()
+        if not isinstance(arc, GroupDistribution | None) or not isinstance(gate, MirrorGate | None):
+            raise ValueError(
+                f"ArcWithMirror: {type(arc).__name__} and {type(gate).__name__} were given; expected a distribution of "
+                "rotations, such as UniformArc(), and a MirrorGate."
+            )
         self.arc = UniformArc() if arc is None else arc
         self.gate = MirrorGate() if gate is None else gate
         self.group = Dihedral(self.arc.group.order) if self.arc.group.order else O2()

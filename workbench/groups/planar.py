@@ -12,7 +12,7 @@ import math
 import torch
 from torch import Tensor
 
-from workbench.groups.base import Group, check_count, rotation_matrix, wrap
+from workbench.groups.base import Group, check_count, check_elements, rotation_matrix, wrap
 
 
 class SO2(Group):
@@ -29,6 +29,7 @@ class SO2(Group):
     element_dim = 1
 
     def product(self, a: Tensor, b: Tensor) -> Tensor:
+        check_elements(self, a, b)
         return wrap(a + b)
 
     def inverse(self, a: Tensor) -> Tensor:
@@ -105,6 +106,7 @@ class O2(Group):
         return torch.tensor([0.0, 1.0], dtype=dtype, device=device)
 
     def product(self, a: Tensor, b: Tensor) -> Tensor:
+        check_elements(self, a, b)
         angle = wrap(b[..., 0] + b[..., 1] * a[..., 0])
         return torch.stack(torch.broadcast_tensors(angle, a[..., 1] * b[..., 1]), -1)
 

@@ -29,10 +29,25 @@ class GroupSignal:
     uniform: bool = True
 
     def __post_init__(self) -> None:
+        if not isinstance(self.values, Tensor) or not self.values.is_floating_point():
+            given = self.values.dtype if isinstance(self.values, Tensor) else type(self.values).__name__
+            raise ValueError(f"GroupSignal: values of {given} were given; expected a floating tensor; use x.float().")
         if self.values.ndim != 5 or self.values.shape[2] != len(self.elements):
             raise ValueError(
                 f"GroupSignal: values of shape {tuple(self.values.shape)} with {len(self.elements)} elements were "
                 "given; expected (B, C, G, H, W) with G equal to the number of elements."
+            )
+        if not isinstance(self.group, Group):
+            raise ValueError(f"GroupSignal: group {self.group!r} was given; expected a group; use parse_group.")
+        if self.elements.shape[1:] != (self.group.element_dim,) or not len(self.elements):
+            raise ValueError(
+                f"GroupSignal: elements of shape {tuple(self.elements.shape)} were given; expected "
+                f"(G, {self.group.element_dim}) with G >= 1 for {self.group}; use {self.group}.grid(n)."
+            )
+        if self.weights is not None and self.weights.shape != self.elements.shape[:1]:
+            raise ValueError(
+                f"GroupSignal: weights of shape {tuple(self.weights.shape)} were given; expected "
+                f"({len(self.elements)},), one per element, or None."
             )
 
     def with_values(self, values: Tensor) -> GroupSignal:
