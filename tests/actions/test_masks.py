@@ -29,6 +29,12 @@ def test_the_disc_agrees_with_one_pixel_at_a_time() -> None:
 def test_bad_masks_get_a_sentence() -> None:
     with pytest.raises(ValueError, match="margin"):
         disc_mask(4, 4, margin=2)
+    for sides in ((2.5, 8), (8, "8"), (0, 8)):
+        with pytest.raises(ValueError, match="at least one pixel"):
+            disc_mask(*sides)
+    for sigma in (-1, math.nan, 1e9, "2"):
+        with pytest.raises(ValueError, match=r"expected a width in pixels from 0 .* to 4, the size of the image"):
+            smooth(torch.rand(1, 4, 4), sigma)
     with pytest.raises(ValueError, match="'centre'"):
         named_mask("square", 4, 4)
 

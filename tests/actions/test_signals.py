@@ -114,6 +114,13 @@ def test_a_partial_arc_is_refused_off_its_own_elements() -> None:
         transform_signal(s, torch.tensor([0.2]))
 
 
+def test_what_is_no_signal_or_no_group_is_refused() -> None:
+    with pytest.raises(ValueError, match="a Tensor was given; expected a GroupSignal"):
+        transform_signal(torch.rand(1, 1, 8, 8), torch.zeros(1))
+    with pytest.raises(ValueError, match="group 'SO2' was given; expected a group"):
+        transform_image(torch.rand(1, 1, 8, 8), torch.zeros(1), "SO2")
+
+
 def test_a_mirror_of_a_signal_without_mirrored_elements_is_refused() -> None:
     with pytest.raises(ValueError, match="mirror"):
         transform_signal(signal(SO2(), 4), torch.tensor([0.0, -1.0]), O2())

@@ -98,3 +98,5 @@ def test_bad_input_gets_a_sentence() -> None:
         cost(torch.relu, (1, 1, 4, 4))
     with pytest.raises(ValueError, match="four positive"):
         cost(c4_net(), (1, 4, 4))
+    with pytest.raises(ValueError, match="input_shape = None was given; expected four positive"):
+        cost(c4_net(), None)

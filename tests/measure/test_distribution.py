@@ -66,6 +66,8 @@ def test_a_closed_gate_takes_its_elements_out() -> None:
 def test_a_model_without_group_layers_gets_a_sentence() -> None:
     with pytest.raises(ValueError, match="without group layers"):
         learned_distribution(nn.Conv2d(1, 1, 3))
+    with pytest.raises(ValueError, match="a int without group layers"):
+        learned_distribution(3)
 
 
 def test_elements_are_those_that_evaluation_uses() -> None:

@@ -306,6 +306,7 @@ BAD = [
     ({"images": images() * math.nan}, "NaN"),
     ({"images": images()[:0]}, "empty"),
     ({"n_elements": 0}, "n_elements"),
+    ({"n_elements": 10**7}, "at most 4096"),
     ({"group": "SO4"}, "SO4"),
     ({"elements": torch.zeros(3, 2)}, r"expected \(E, 1\)"),
     ({"layers": ["nowhere"]}, "nowhere"),

@@ -71,6 +71,10 @@ def test_bad_input_gets_a_sentence() -> None:
     x = torch.rand(1, 8, 8)
     with pytest.raises(ValueError, match="n_angles"):
         class_probability(brightness_above, x, 0)
+    with pytest.raises(ValueError, match="at most 4096"):
+        class_probability(brightness_above, x, 10**7)
+    with pytest.raises(ValueError, match="int was given as model; expected a callable"):
+        class_probability(3, x, 3)
     with pytest.raises(ValueError, match="names were given"):
         class_probability(brightness_above, x, 3, classes=("one",))
     with pytest.raises(ValueError, match="NaN"):

@@ -120,6 +120,6 @@ def test_the_model_is_left_as_found_and_the_file_says_the_same(tmp_path) -> None
 def test_bad_input_gets_a_sentence() -> None:
     with pytest.raises(ValueError, match="torch module"):
         will_it_be_equivariant(torch.relu, 8)
-    for size in (0, (1, 2, 3, 4), (3, -1), True):
+    for size in (0, (1, 2, 3, 4), (3, -1), True, None, "8"):
         with pytest.raises(ValueError, match="input_size"):
             will_it_be_equivariant(nn.ReLU(), size)

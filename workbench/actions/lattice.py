@@ -18,6 +18,8 @@ def affine(elements: Tensor, group: Group) -> tuple[Tensor, Tensor]:
     Raises:
         ValueError: for elements of another shape, or numbers that are not finite.
     """
+    if not isinstance(group, Group):
+        raise ValueError(f"group {group!r} was given; expected a group, such as SO2(); parse_group reads its name.")
     elements = torch.as_tensor(elements)
     if elements.ndim != 2 or elements.shape[1] != group.element_dim or len(elements) == 0:
         raise ValueError(

@@ -24,7 +24,8 @@ def disc_mask(height: int, width: int, margin: float = 0.0, dtype: torch.dtype =
     Raises:
         ValueError: for an empty frame, or a margin that leaves no disc.
     """
-    if height < 1 or width < 1 or not 0 <= margin < min(height, width) / 2:
+    sides = all(isinstance(side, int) for side in (height, width)) and isinstance(margin, int | float)
+    if not sides or height < 1 or width < 1 or not 0 <= margin < min(height, width) / 2:
         raise ValueError(
             f"disc_mask: a frame of {height} x {width} pixels with margin {margin} was given; expected at least "
             "one pixel and 0 <= margin < min(H, W) / 2; use margin 0."
@@ -65,8 +66,12 @@ def smooth(x: Tensor, sigma_px: float) -> Tensor:
         ValueError: for a negative or infinite sigma, or what is no image.
     """
     check_images(x, lowest=2)
-    if not (math.isfinite(sigma_px) and sigma_px >= 0):
-        raise ValueError(f"sigma_px = {sigma_px} was given; expected a width in pixels >= 0; 0 leaves the image.")
+    widest = max(x.shape[-2:])
+    if not isinstance(sigma_px, int | float) or not 0 <= sigma_px <= widest:
+        raise ValueError(
+            f"sigma_px = {sigma_px!r} was given; expected a width in pixels from 0 (nothing changes) to "
+            f"{widest}, the size of the image."
+        )
     if sigma_px == 0:
         return x
     reach = max(1, math.ceil(_REACH * sigma_px))

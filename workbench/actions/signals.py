@@ -46,6 +46,10 @@ def transform_signal(
     >>> torch.equal(moved.values[:, :, 1], torch.rot90(signal.values[:, :, 0], 1, (-2, -1)))
     True
     """
+    if not isinstance(signal, GroupSignal):
+        raise ValueError(
+            f"a {type(signal).__name__} was given; expected a GroupSignal; transform_image acts on images."
+        )
     group = signal.group if group is None else group
     g = torch.as_tensor(g)
     if g.ndim != 1:

@@ -40,7 +40,7 @@ def cost(model: nn.Module, input_shape: Sequence[int]) -> xr.Dataset:
     """
     if not isinstance(model, nn.Module):
         raise ValueError(f"a {type(model).__name__} was given; expected a torch module, whose layers can be seen.")
-    shape = tuple(input_shape)
+    shape = tuple(input_shape) if isinstance(input_shape, tuple | list) else ()
     if len(shape) != 4 or not all(isinstance(side, int) and side > 0 for side in shape):
         raise ValueError(f"input_shape = {input_shape} was given; expected four positive numbers (B, C, H, W).")
     reference = first_tensor(model)

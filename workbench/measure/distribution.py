@@ -20,7 +20,8 @@ def group_modules(model: nn.Module) -> dict[str, Any]:
     Raises:
         ValueError: for a model without any.
     """
-    found = {name: m for name, m in model.named_modules() if hasattr(m, "requested") and hasattr(m, "draw")}
+    modules = model.named_modules() if isinstance(model, nn.Module) else ()
+    found = {name: m for name, m in modules if hasattr(m, "requested") and hasattr(m, "draw")}
     if not found:
         raise ValueError(
             f"a {type(model).__name__} without group layers was given; expected a model built of layers such as "

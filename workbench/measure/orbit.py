@@ -10,6 +10,7 @@ from workbench.groups import O2, Group, Plane, Translation
 from workbench.groups.base import check_count
 from workbench.measure.dataset import labelled
 
+MOST_TRANSFORMS = 4096  # more than any curve shows: a larger number is a slip of the hand
 _LONGEST_SHIFT = 4.0  # pixels: the end of the default sweep of translations
 
 
@@ -24,7 +25,10 @@ def orbit(group: Group, n_elements: int = 37) -> Tensor:
     >>> len(orbit(SO2(), 37)), len(orbit(SO2(), 10))
     (37, 13)
     """
-    check_count(n_elements, "orbit: n_elements")
+    if check_count(n_elements, "orbit: n_elements") > MOST_TRANSFORMS:
+        raise ValueError(
+            f"orbit: n_elements = {n_elements} was given; expected at most {MOST_TRANSFORMS}; 37 is usual."
+        )
     if isinstance(group, Plane):
         linear = orbit(group.linear, n_elements)
         return group.join(torch.zeros(len(linear), 2, dtype=torch.float64), linear)

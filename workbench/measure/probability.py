@@ -13,6 +13,7 @@ from workbench.actions.images import check_images
 from workbench.groups import O2
 from workbench.groups.base import check_count
 from workbench.measure.dataset import labelled
+from workbench.measure.orbit import MOST_TRANSFORMS
 from workbench.measure.probe import like_model, report
 from workbench.measure.provenance import provenance
 from workbench.measure.state import undisturbed
@@ -55,9 +56,16 @@ def class_probability(
     >>> dict(ds.sizes)
     {'angle': 5, 'class': 3, 'sample': 1}
     """
+    if not callable(model):
+        raise ValueError(f"a {type(model).__name__} was given as model; expected a callable on images (B, C, H, W).")
     images = images.unsqueeze(0) if isinstance(images, Tensor) and images.ndim == 3 else images
     check_images(images, lowest=4)
     count = check_count(n_angles, "class_probability: n_angles")
+    if count > MOST_TRANSFORMS:
+        raise ValueError(
+            f"class_probability: n_angles = {count} was given; expected at most {MOST_TRANSFORMS}; 73 shows every 5 "
+            "degrees."
+        )
     check_count(batch_size, "class_probability: batch_size")
     images = like_model(model, images)
     degrees = torch.linspace(-180, 180, count, dtype=torch.float64) if count > 1 else torch.zeros(1).double()

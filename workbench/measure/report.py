@@ -95,7 +95,8 @@ def _summary(names: tuple[str, ...]) -> str:
 
 
 def _input_shape(model: nn.Module, input_size: int | tuple[int, ...]) -> tuple[int, int, int, int]:
-    sides = (input_size, input_size) if isinstance(input_size, int) else tuple(input_size)
+    given = tuple(input_size) if isinstance(input_size, tuple | list) else ()
+    sides = (input_size, input_size) if isinstance(input_size, int) else given
     good = len(sides) in (2, 3) and all(isinstance(s, int) and not isinstance(s, bool) and s > 0 for s in sides)
     if not good:
         raise ValueError(f"input_size = {input_size!r} was given; expected H, (H, W) or (C, H, W), all positive.")
