@@ -214,6 +214,11 @@ def test_group_layers_lists_them_in_order():
         ({"stride": 0}, "at least 1"),
         ({"kernel_size": 4}, "use kernel size 5, 'valid'"),
         ({"kernel_size": 0}, "at least 1"),
+        ({"kernel_size": 99_999}, "at most 255"),
+        ({"input_size": "8"}, r"input_size = '8' was given; expected H = W or \(H, W\)"),
+        ({"input_size": (8,)}, r"input_size = \(8,\)"),
+        ({"input_size": 2.5}, "input_size = 2.5"),
+        ({"kernel": "siren"}, "kernel = 'siren' was given; expected a KernelSpec"),
         ({"in_channels": -3}, "at least 1"),
         ({"out_channels": 1.5}, "at least 1"),
     ],
@@ -253,6 +258,32 @@ def test_a_number_of_elements_that_cannot_be_leaves_every_layer_as_it_was():
 def test_images_that_cannot_be_lifted_are_refused(x, sentence):
     with pytest.raises(ValueError, match=sentence):
         LiftingConv(2, 2, 5, padding="valid")(x)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16], ids=str)
+def test_another_precision_than_that_of_the_weights_is_named_with_the_fix(dtype):
+    net = nn.Sequential(LiftingConv(1, 2, 3, n=4), GroupConv(2, 2, 3, n=4))
+    x = torch.zeros(1, 1, 8, 8, dtype=dtype)
+    sentence = rf"{dtype} was given; expected torch.float32, .* use .to\(torch.float32\)"
+    with pytest.raises(ValueError, match=f"LiftingConv.*{sentence}"):
+        net(x)
+    signal = net[0](x.float())
+    with pytest.raises(ValueError, match=f"GroupConv.*{sentence}"):
+        net[1](signal.map(lambda values: values.to(dtype)))
+    with torch.autocast("cpu", torch.bfloat16):
+        assert net(x.float()).values.dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize("elements", [[0.0], torch.full((2, 1), float("nan")), torch.zeros(2, 2), torch.zeros(0, 1)])
+def test_elements_that_cannot_be_requested_are_refused(elements):
+    layer = LiftingConv(1, 2, 3)
+    with pytest.raises(ValueError, match=r"requested; expected .*\(S, 1\)"), layer.requested(elements):
+        pass
+
+
+def test_what_is_no_module_has_no_group_layers():
+    with pytest.raises(TypeError, match="a int was given; expected a torch module"):
+        set_n(3, 4)
 
 
 @pytest.mark.parametrize(

@@ -88,6 +88,23 @@ def test_a_plain_tensor_is_refused_with_a_sentence(layer):
         GroupPointwise(nn.Tanh())([1.0])
 
 
+@pytest.mark.parametrize("kind", [GroupBatchNorm, GroupInstanceNorm, GroupLayerNorm])
+def test_channels_that_cannot_be_or_do_not_fit_are_refused(kind):
+    for channels in (0, -1, 2.5, "3", True, 10**9):
+        with pytest.raises(ValueError, match=f"{kind.__name__}: channels = "):
+            kind(channels)
+    with pytest.raises(ValueError, match=rf"3 channels was given; expected 5; build it as {kind.__name__}\(3\)"):
+        kind(5)(lifted(SO2(), 4, dtype=torch.float32))
+
+
+def test_what_is_no_module_or_probability_is_refused():
+    with pytest.raises(TypeError, match="int was given; expected a torch module"):
+        GroupPointwise(3)
+    for p in ("a", 1, -0.1, float("nan")):
+        with pytest.raises(ValueError, match="expected a probability"):
+            GroupDropout(p)
+
+
 @pytest.mark.parametrize("layer", [GroupBatchNorm(3), GroupLayerNorm(3)], ids=lambda layer: type(layer).__name__)
 def test_their_weights_survive_saving_and_loading(layer):
     nn.init.normal_(layer.norm.weight)

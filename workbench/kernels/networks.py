@@ -16,6 +16,9 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from workbench.groups.base import check_number
+
+WIDEST = 4096  # more than any kernel needs: a larger number is a slip of the hand
 NETWORKS = ("siren", "fourier", "gabor", "magnet")
 DEFAULT_OMEGA0 = {"siren": 10.0, "fourier": 256.0, "gabor": 256.0, "magnet": 256.0}
 CONSTANT = 0.9  # size of a multiplicative network's constant at the start, as a share of what varies
@@ -56,13 +59,14 @@ class KernelSpec:
         ):
             if value not in allowed:
                 raise ValueError(f"KernelSpec: {name} = {value!r} was given; expected one of {', '.join(allowed)}.")
-        if self.hidden < 1 or self.layers < 2:
-            raise ValueError(
-                f"KernelSpec: hidden = {self.hidden} and layers = {self.layers} were given; expected hidden >= 1 and "
-                "layers >= 2."
-            )
-        if self.omega0 is not None and not (math.isfinite(self.omega0) and self.omega0 > 0):
-            raise ValueError(f"KernelSpec: omega0 = {self.omega0} was given; expected a positive finite number.")
+        for count, least, name in ((self.hidden, 1, "hidden"), (self.layers, 2, "layers")):
+            if isinstance(count, bool) or not isinstance(count, int) or not least <= count <= WIDEST:
+                raise ValueError(
+                    f"KernelSpec: hidden = {self.hidden!r} and layers = {self.layers!r} were given; expected integers, "
+                    f"hidden >= 1 and layers >= 2, at most {WIDEST}; 32 and 3 are usual; {name} cannot be {count!r}."
+                )
+        if self.omega0 is not None:
+            check_number(self.omega0, "KernelSpec: omega0", "a positive finite number; 10 is usual", lowest=0.0)
 
     @property
     def frequency(self) -> float:

@@ -67,6 +67,8 @@ class _GroupLayer(nn.Module):
         self.sampling = sampling
         self.stride, self.padding_mode, self.exact = stride, padding_mode, exact
         self.padding = _symmetric_padding(name, padding, kernel_size)
+        if kernel is not None and not isinstance(kernel, KernelSpec):
+            raise ValueError(f"{name}: kernel = {kernel!r} was given; expected a KernelSpec, such as KernelSpec().")
         self.kernels = KernelBank(
             in_channels, out_channels, kernel_size, self.group, kernel or KernelSpec(), isinstance(self, LiftingConv)
         )
@@ -126,6 +128,10 @@ class _GroupLayer(nn.Module):
     @contextmanager
     def requested(self, elements: Tensor) -> Iterator[None]:
         """Within this block the layer answers at ``elements (S, element_dim)`` instead of drawing its own."""
+        if not isinstance(elements, Tensor) or not bool(torch.isfinite(elements).all()):
+            raise ValueError(
+                f"{self}: no tensor or NaN was requested; expected finite elements (S, {self.group.element_dim})."
+            )
         if elements.ndim != 2 or elements.shape[1] != self.group.element_dim or not len(elements):
             raise ValueError(
                 f"{self}: elements of shape {tuple(elements.shape)} were requested; expected "
@@ -188,7 +194,9 @@ class _GroupLayer(nn.Module):
         return bank
 
     def _convolve(self, x: Tensor, signal: GroupSignal | None, at: Draw | None = None) -> GroupSignal:
-        size = (x.shape[-2], x.shape[-1])
+        size, dtype = (x.shape[-2], x.shape[-1]), self.kernels.network.readout.weight.dtype
+        if x.dtype != dtype and not torch.is_autocast_enabled(x.device.type):
+            raise ValueError(f"{self}: {x.dtype} was given; expected {dtype}, that of the weights; use .to({dtype}).")
         self.check_size(size)
         drawn = self.draw() if at is None else at
         window = Window(size, self.kernel_size, self.stride, self.padding, self.padding_mode)
@@ -331,6 +339,8 @@ def _symmetric_padding(name: str, padding: int | str, kernel_size: int) -> int:
 
 def group_layers(model: nn.Module) -> dict[str, _GroupLayer]:
     """The lifting and group convolutions of a model, by module name, in order."""
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"a {type(model).__name__} was given; expected a torch module.")
     return {name: module for name, module in model.named_modules() if isinstance(module, _GroupLayer)}
 
 

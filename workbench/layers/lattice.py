@@ -7,6 +7,9 @@ differently (derived here; 2x2 pooling of 17 pixels is off by half of the signal
 
 from __future__ import annotations
 
+MOST_CHANNELS = 1 << 16
+MOST = {"kernel_size": 255, "window": 1024, "stride": 1024, "padding": 1024}
+
 
 def size_problem(size: tuple[int, int], window: int, stride: int, padding: int) -> str | None:
     """Why a sliding window breaks quarter turns at this size, with the nearest fix; ``None`` when it does not.
@@ -45,9 +48,11 @@ def check_size(name: object, size: tuple[int, int], window: int, stride: int, pa
 def check_window(name: str, **numbers: int) -> None:
     """Refuse window sizes, strides and paddings that are not sensible integers."""
     for key, value in numbers.items():
-        least = 0 if key == "padding" else 1
+        least, most = 0 if key == "padding" else 1, MOST.get(key, MOST_CHANNELS)
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
             raise ValueError(f"{name}: {key} = {value!r} was given; expected an integer of at least {least}.")
+        if value > most:
+            raise ValueError(f"{name}: {key} = {value} was given; expected at most {most}; look for a typo.")
 
 
 def output_size(size: tuple[int, int], window: int, stride: int, padding: int) -> tuple[int, int]:
@@ -58,4 +63,7 @@ def output_size(size: tuple[int, int], window: int, stride: int, padding: int) -
 
 def as_size(size: int | tuple[int, int]) -> tuple[int, int]:
     """``(H, W)`` from one side or both."""
-    return (size, size) if isinstance(size, int) else (int(size[0]), int(size[1]))
+    sides = (size, size) if isinstance(size, int) else tuple(size) if isinstance(size, tuple | list) else ()
+    if len(sides) != 2 or not all(isinstance(side, int) and side >= 1 for side in sides):
+        raise ValueError(f"input_size = {size!r} was given; expected H = W or (H, W), positive integers, such as 28.")
+    return sides[0], sides[1]

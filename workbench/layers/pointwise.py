@@ -6,6 +6,17 @@ import torch
 from torch import Tensor, nn
 
 from workbench.groups import GroupSignal
+from workbench.layers.lattice import check_window
+
+
+def expect_channels(layer: nn.Module, values: Tensor, channels: int) -> Tensor:
+    """``values (B, C, G, H, W)``, or a sentence where C is another."""
+    if values.shape[1] != channels:
+        raise ValueError(
+            f"{type(layer).__name__}: a signal of {values.shape[1]} channels was given; expected {channels}; build it "
+            f"as {type(layer).__name__}({values.shape[1]})."
+        )
+    return values
 
 
 class _OnValues(nn.Module):
@@ -33,10 +44,11 @@ class GroupBatchNorm(_OnValues):
 
     def __init__(self, channels: int, eps: float = 1e-5, momentum: float = 0.1):
         super().__init__()
+        check_window("GroupBatchNorm", channels=channels)
         self.norm = nn.BatchNorm3d(channels, eps=eps, momentum=momentum)
 
     def on_values(self, values: Tensor) -> Tensor:
-        return self.norm(values)
+        return self.norm(expect_channels(self, values, self.norm.num_features))
 
 
 class GroupInstanceNorm(_OnValues):
@@ -44,10 +56,11 @@ class GroupInstanceNorm(_OnValues):
 
     def __init__(self, channels: int, eps: float = 1e-5):
         super().__init__()
+        check_window("GroupInstanceNorm", channels=channels)
         self.channels, self.eps = channels, eps
 
     def on_values(self, values: Tensor) -> Tensor:
-        return nn.functional.instance_norm(values, eps=self.eps)
+        return nn.functional.instance_norm(expect_channels(self, values, self.channels), eps=self.eps)
 
 
 class GroupLayerNorm(_OnValues):
@@ -55,10 +68,11 @@ class GroupLayerNorm(_OnValues):
 
     def __init__(self, channels: int, eps: float = 1e-5):
         super().__init__()
+        check_window("GroupLayerNorm", channels=channels)
         self.norm = nn.GroupNorm(1, channels, eps=eps)
 
     def on_values(self, values: Tensor) -> Tensor:
-        return self.norm(values)
+        return self.norm(expect_channels(self, values, self.norm.num_channels))
 
 
 class GroupReLU(_OnValues):
@@ -83,6 +97,10 @@ class GroupPointwise(_OnValues):
 
     def __init__(self, module: nn.Module):
         super().__init__()
+        if not isinstance(module, nn.Module):
+            raise TypeError(
+                f"GroupPointwise: {type(module).__name__} was given; expected a torch module, such as nn.GELU()."
+            )
         self.module = module
 
     def on_values(self, values: Tensor) -> Tensor:
@@ -97,8 +115,8 @@ class GroupDropout(_OnValues):
 
     def __init__(self, p: float = 0.5, whole_channels: bool = False):
         super().__init__()
-        if not 0 <= p < 1:
-            raise ValueError(f"GroupDropout: p = {p} was given; expected a probability in [0, 1).")
+        if not isinstance(p, int | float) or not 0 <= p < 1:
+            raise ValueError(f"GroupDropout: p = {p!r} was given; expected a probability in [0, 1).")
         self.p, self.whole_channels = p, whole_channels
 
     def on_values(self, values: Tensor) -> Tensor:
