@@ -45,7 +45,16 @@ def test_it_is_not_invariant_to_quarter_turns():
 
 @pytest.mark.parametrize(
     ("config", "sentence"),
-    [({"depth": 3}, "depth was given; expected only in_channels"), ({"kernel_size": 4}, "expected an odd number")],
+    [
+        ({"depth": 3}, "depth was given; expected only in_channels"),
+        ({"kernel_size": 4}, "expected an odd number"),
+        ({"widths": 3}, "widths = 3 was given"),
+        ({"widths": ()}, "at least the lifting or first convolution"),
+        ({"widths": (4, 0)}, r"widths\[1\] = 0"),
+        ({"pools": (9,)}, "stages from 0 to 3"),
+        ({"classes": 0}, "classes = 0"),
+        ({"classes": 10**9}, "at most 65536"),
+    ],
 )
 def test_wrong_settings_are_refused_with_a_sentence(config, sentence):
     with pytest.raises(ValueError, match=sentence):

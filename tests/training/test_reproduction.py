@@ -135,7 +135,7 @@ def test_worker_processes_find_the_same_as_training_here(tmp_path: Path) -> None
     assert not list((tmp_path / "there").glob(".stop*"))
 
 
-@pytest.mark.parametrize("seeds", [[], [0, 0]])
+@pytest.mark.parametrize("seeds", [[], [0, 0], 3])
 def test_no_seeds_and_repeated_seeds_are_refused(tmp_path: Path, seeds: list[int]) -> None:
     with pytest.raises(ValueError, match="at least one whole number and none twice"):
         here(tmp_path, method(), seeds=seeds)

@@ -27,6 +27,7 @@ from workbench.layers import (
     GroupReLU,
     LiftingConv,
 )
+from workbench.models._checks import check_integers, check_stages, check_switches
 from workbench.models._learned_pooling import LearnedPooling
 from workbench.models._partial_gcnn_settings import CONFIGS, published_experiments
 from workbench.models.method import Claim, Experiment, Method
@@ -216,17 +217,16 @@ def configuration(config: Mapping[str, Any]) -> Config:
     for key, allowed in (("architecture", tuple(_ARCHITECTURES)), ("norm", ("batch", "layer"))):
         if (value := getattr(chosen, key)) not in allowed:
             raise ValueError(f"partial_gcnn: {key} {value!r} was given; expected {', '.join(allowed)}.")
-    for key in ("in_channels", "classes", "input_size"):
-        if not isinstance(value := getattr(chosen, key), int) or value < 1:
-            raise ValueError(f"partial_gcnn: {key} = {value!r} was given; expected a positive integer.")
-    if not chosen.widths:
-        raise ValueError("partial_gcnn: widths = () was given; expected the channels of at least the lifting.")
+    name = "partial_gcnn"
+    check_integers(name, **{k: getattr(chosen, k) for k in ("in_channels", "classes", "input_size", "kernel_size")})
+    check_switches(name, **{k: getattr(chosen, k) for k in ("partial", "plane_last", "learned_pooling")})
+    widths, pools = check_stages(name, chosen.widths, chosen.pools)
     if chosen.learned_pooling and chosen.partial and not chosen.plane_last:
         raise ValueError(
             "partial_gcnn: learned_pooling = True was given with partial = True; expected a fixed number of elements, "
             "which a learned arc or gate would change; use partial=False, or plane_last=True."
         )
-    return replace(chosen, widths=tuple(chosen.widths), pools=tuple(chosen.pools))
+    return replace(chosen, widths=widths, pools=pools)
 
 
 def build(config: Mapping[str, Any]) -> nn.Module:

@@ -8,6 +8,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from workbench.models._checks import check_integers, check_stages
+
 DEFAULTS: dict[str, Any] = {
     "in_channels": 1, "classes": 10, "widths": (16, 16, 16, 32), "kernel_size": 5, "pools": (0, 1),
 }  # fmt: skip
@@ -60,6 +62,8 @@ def build(config: Mapping[str, Any]) -> nn.Module:
     if unknown := sorted(set(given) - set(DEFAULTS)):
         raise ValueError(f"plain_cnn: {', '.join(unknown)} was given; expected only {', '.join(DEFAULTS)}.")
     chosen = {**DEFAULTS, **given}
+    check_integers("plain_cnn", **{key: chosen[key] for key in ("in_channels", "classes", "kernel_size")})
+    widths, pools = check_stages("plain_cnn", chosen["widths"], chosen["pools"])
     if chosen["kernel_size"] % 2 == 0:
         raise ValueError(f"plain_cnn: kernel_size = {chosen['kernel_size']} was given; expected an odd number.")
-    return PlainCNN(**{**chosen, "widths": tuple(chosen["widths"]), "pools": tuple(chosen["pools"])})
+    return PlainCNN(**{**chosen, "widths": widths, "pools": pools})

@@ -175,9 +175,11 @@ def _function(name: str, where: str) -> Callable[[dict, bool], xr.Dataset]:
 
 
 def _checked_seeds(seeds: Iterable[int]) -> list[int]:
-    numbers = [int(seed) for seed in seeds]
+    numbers = [int(seed) for seed in seeds] if isinstance(seeds, Iterable) else []
     if not numbers or len(set(numbers)) != len(numbers):
-        raise ValueError(f"seeds is {numbers}; expected at least one whole number and none twice, such as range(5)")
+        raise ValueError(
+            f"seeds is {numbers or seeds!r}; expected at least one whole number and none twice, such as range(5)"
+        )
     return numbers
 
 

@@ -1,0 +1,37 @@
+"""Sentences for settings of networks that cannot be."""
+
+from __future__ import annotations
+
+from typing import Any
+
+WIDEST = 1 << 16  # more channels or classes than any network here holds: a larger number is a slip of the hand
+
+
+def check_integers(model: str, **values: Any) -> None:
+    """Refuse what is no positive integer of a sensible size."""
+    for name, value in values.items():
+        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= WIDEST:
+            raise ValueError(f"{model}: {name} = {value!r} was given; expected a positive integer, at most {WIDEST}.")
+
+
+def check_stages(model: str, widths: Any, pools: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Channels of each stage and the stages that a pooling follows, as tuples; refuse what names none."""
+    if not isinstance(widths, tuple | list) or not widths:
+        raise ValueError(
+            f"{model}: widths = {widths!r} was given; expected the channels of at least the lifting or first "
+            "convolution, such as (8, 8, 16)."
+        )
+    check_integers(model, **{f"widths[{i}]": width for i, width in enumerate(widths)})
+    good = isinstance(pools, tuple | list) and all(isinstance(p, int) and 0 <= p < len(widths) for p in pools)
+    if not good:
+        raise ValueError(
+            f"{model}: pools = {pools!r} was given; expected stages from 0 to {len(widths) - 1}, such as (0, 1), or ()."
+        )
+    return tuple(widths), tuple(pools)
+
+
+def check_switches(model: str, **values: Any) -> None:
+    """Refuse what is neither True nor False."""
+    for name, value in values.items():
+        if not isinstance(value, bool):
+            raise ValueError(f"{model}: {name} = {value!r} was given; expected True or False.")
