@@ -69,7 +69,7 @@ def options(code: SimpleNamespace) -> dict[str, object]:
 
 def compared(steps: dict, pairs: tuple[str, ...], rounds: int) -> dict[str, object]:
     """Median milliseconds of each contestant; median, quartiles and rounds of each ratio."""
-    times = interleaved({**steps, "all pairs": written_plainly(all_pairs=True)(steps["ours"])}, rounds)
+    times = interleaved({**steps, "all pairs": written_plainly()(steps["ours"])}, rounds)
     found = {pair: ratios(times, *pair.split(" / ")) for pair in ("published / all pairs", "ours / published", *pairs)}
     spent = [ratio.pop("milliseconds") for ratio in found.values()]
     return {"milliseconds": spent[0], "ratios": found}

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from types import SimpleNamespace
 
 from workbench.commands import memory
 
@@ -37,3 +38,14 @@ def test_a_setting_of_the_users_own_for_freed_memory_is_kept(monkeypatch):
     assert memory.keep_freed_memory() is False
     assert memory.os.environ["MALLOC_TRIM_THRESHOLD_"] == "131072"
     assert memory.os.environ["MALLOC_MMAP_THRESHOLD_"] == str(2**30)
+
+
+def test_a_setting_beyond_a_c_integer_becomes_the_largest(monkeypatch):
+    given = []
+    monkeypatch.setattr(sys, "platform", "linux")
+    for name in memory.KEEP_MEMORY:
+        monkeypatch.setenv(name, str(2**32))
+    glibc = SimpleNamespace(mallopt=lambda number, size: given.append(size) or 1)
+    monkeypatch.setattr(memory.ctypes, "CDLL", lambda name: glibc)
+    assert memory.keep_freed_memory() is True
+    assert given == [2**31 - 1] * 2

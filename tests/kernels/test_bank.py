@@ -104,10 +104,10 @@ def test_rounding_takes_no_angle_across_the_jump_of_the_raw_encoding(n, monkeypa
     def furthest() -> float:
         """From float32 to float64, over all pairs; the two sides of the jump are 2 apart."""
         near, exact = (O2().grid(n, dtype=dtype) for dtype in DTYPES)
-        return float((made._encode(near[:, None], near[None]) - made._encode(exact[:, None], exact[None])).abs().max())
+        return float((made.coordinates(near, near) - made.coordinates(exact, exact)).abs().max())
 
     assert furthest() <= EXACT[torch.float32]
-    monkeypatch.setattr("workbench.kernels.bank.ROUNDING", 0.0)
+    monkeypatch.setattr("workbench.kernels.coordinates.ROUNDING", 0.0)
     assert furthest() > 1
 
 

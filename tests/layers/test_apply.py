@@ -15,6 +15,7 @@ from workbench.layers.choice import choose, prices
 from workbench.layers.spectral import Window, convolve_spectra, kernel_spectra
 
 TIGHT = EXACT[torch.float64]
+EVERY_WAY = [(k, w) for w in ("spectral", "columns") for k in range(1, 10)] + [(k, "split") for k in (3, 5, 7, 9)]
 WINDOWS = [(0, "zeros"), (1, "zeros"), (2, "zeros"), (3, "zeros"), (2, "circular"), (1, "circular")]
 
 
@@ -35,7 +36,7 @@ def test_block_and_tips_hold_every_tap_of_the_disc_once(k):
 
 
 @pytest.mark.parametrize("mode", ["zeros", "circular"])
-@pytest.mark.parametrize(("k", "way"), [(k, "spectral") for k in range(1, 10)] + [(k, "split") for k in (3, 5, 7, 9)])
+@pytest.mark.parametrize(("k", "way"), EVERY_WAY)
 def test_every_way_is_the_dense_convolution(k, way, mode):
     bank, bias = bank_of(k), torch.randn(6).double()
     for size in ((k, k), (12, 9), (9, 13)):
@@ -47,7 +48,7 @@ def test_every_way_is_the_dense_convolution(k, way, mode):
             assert relative(found, wanted) <= TIGHT
 
 
-@pytest.mark.parametrize("way", ["split", "spectral"])
+@pytest.mark.parametrize("way", ["split", "columns", "spectral"])
 def test_images_smaller_than_the_kernel_are_exact_too(way):
     bank = bank_of(9)
     for side in range(1, 6):
@@ -91,6 +92,27 @@ def test_both_derivatives_of_the_split_convolution_are_right(padding, mode):
 
 
 @pytest.mark.parametrize(("padding", "mode"), WINDOWS)
+def test_both_derivatives_of_the_columns_are_right(padding, mode):
+    weights = torch.randn(2, 2 * 5, 1, 1, dtype=torch.float64, requires_grad=True)
+    x = torch.randn(1, 2, 4, 5, dtype=torch.float64, requires_grad=True)
+    window = Window((4, 5), 3, 1, padding, mode)
+
+    def run(x, weights):
+        return convolve(x, (weights,), None, window)
+
+    assert gradcheck(run, (x, weights))
+    assert gradgradcheck(run, (x, weights))
+
+
+def test_columns_in_another_order_are_seen():
+    bank, window, x = bank_of(3), Window((6, 6), 3, 1, 1, "zeros"), torch.randn(1, 4, 6, 6).double()
+    (weights,) = prepared(bank, "columns", window)
+    dense = convolve(x, prepared(bank, "dense", window), None, window)
+    swapped = weights.unflatten(1, (5, -1)).flip(1).flatten(1, 2)
+    assert relative(convolve(x, (swapped,), None, window), dense) > BROKEN
+
+
+@pytest.mark.parametrize(("padding", "mode"), WINDOWS)
 def test_derivatives_of_the_product_of_spectra_are_right(padding, mode):
     kernel = torch.randn(2, 3, 5, dtype=torch.float64, requires_grad=True)
     x = torch.randn(2, 2, 4, 5, dtype=torch.float64, requires_grad=True)
@@ -111,6 +133,9 @@ def test_a_way_is_chosen_only_where_it_is_defined():
     assert choose(Window((14, 14), 1, 1, 0, "zeros"), x, 256, True) == "dense"
     assert "split" not in prices(Window((14, 14), 6, 1, 0, "zeros"), 64, 256, 256, True)
     assert choose(Window((28, 28), 7, 1, 3, "zeros"), torch.zeros(4, 1, 28, 28), 64, True) == "dense"  # a lifting
+    window, few = Window((28, 28), 3, 1, 1, "zeros"), torch.zeros(16, 10, 28, 28)
+    assert choose(window, few, 40, True) == "columns"
+    assert choose(window, few, 40, False) == "dense"
 
 
 def test_half_precision_never_goes_through_spectra():
@@ -126,7 +151,7 @@ def test_a_layer_gives_the_same_answer_and_gradients_whichever_way_is_chosen(dty
     layer = GroupConv(4, 3, 5, n=4, kernel=KernelSpec(hidden=4)).to(dtype).train(training)
     signal = lifted(SO2(), 4, channels=4, size=12, dtype=dtype)
     answers, slopes = [], []
-    for way in ("dense", "split", "spectral"):
+    for way in ("dense", "split", "columns", "spectral"):
         monkeypatch.setattr("workbench.layers.convolution.choose", lambda *_, way=way: way)
         values = layer(signal).values
         answers.append(values)
@@ -158,5 +183,5 @@ def test_valid_padding_is_what_a_plain_convolution_calls_it():
     bank, window = bank_of(5), Window((8, 8), 5, 1, 0, "zeros")
     (dense,) = prepared(bank, "dense", window)
     x = torch.randn(1, 4, 8, 8).double()
-    for way in ("split", "spectral"):
+    for way in ("split", "columns", "spectral"):
         assert relative(convolve(x, prepared(bank, way, window), None, window), functional.conv2d(x, dense)) <= TIGHT

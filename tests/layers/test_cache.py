@@ -23,9 +23,9 @@ class Counting(KernelBank):
 
     generated = 0
 
-    def features(self, *args, **kwargs):
+    def values(self, *args, **kwargs):
         self.generated += 1
-        return super().features(*args, **kwargs)
+        return super().values(*args, **kwargs)
 
 
 def network(partial=True, **options) -> nn.Sequential:

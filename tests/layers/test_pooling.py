@@ -94,6 +94,16 @@ def test_the_quick_halving_has_the_gradient_of_the_plain_maximum(size):
     assert torch.equal(*slopes)
 
 
+@pytest.mark.parametrize("ties", [(0,), (0, 1), (0, 2), (1, 2), (0, 1, 2), (1, 2, 3), (0, 1, 2, 3)])
+def test_as_many_pixels_as_are_equal_share_the_gradient_of_the_halving(ties):
+    values = torch.zeros(1, 1, 4, 4, dtype=torch.float64)
+    values[..., list(ties)] = 1  # of 2 x 2 pixels, for each of four elements
+    values = values.unflatten(-1, (2, 2)).requires_grad_(True)
+    out = GroupPool(2)(lifted(SO2(), 4, channels=1).with_values(values)).values
+    (slope,) = torch.autograd.grad(out.sum(), values)
+    assert relative(slope, values.detach() / len(ties)) <= EXACT[torch.float64]
+
+
 def test_equal_pixels_share_the_gradient_of_the_halving():
     values = torch.zeros(1, 1, 4, 2, 2, dtype=torch.float64, requires_grad=True)
     out = GroupPool(2)(lifted(SO2(), 4, channels=1).with_values(values)).values

@@ -5,6 +5,7 @@ import os
 import sys
 
 KEPT = 2**30  # bytes; glibc's own thresholds end at 32 MiB, below a batch's activations
+LARGEST = 2**31 - 1  # mallopt takes a C int; a larger value would wrap round to a small one
 KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(KEPT), "MALLOC_TRIM_THRESHOLD_": str(KEPT)}  # for a child process
 _MALLOPT = {"MALLOC_MMAP_THRESHOLD_": -3, "MALLOC_TRIM_THRESHOLD_": -1}  # names of <malloc.h>
 
@@ -22,4 +23,5 @@ def keep_freed_memory() -> bool:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError):  # another C library than glibc
         return False
-    return all(mallopt(number, int(os.environ[name])) == 1 for name, number in _MALLOPT.items())
+    asked = {number: min(int(os.environ[name]), LARGEST) for name, number in _MALLOPT.items()}
+    return all(mallopt(number, size) == 1 for number, size in asked.items())

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor, nn
 
 from workbench.groups import O2, Group
 from workbench.kernels.calibration import calibrate
-from workbench.kernels.geometry import Plan, disc_mask, lookup, plan, tap_offsets, turn_permutation
-from workbench.kernels.networks import KernelSpec, make_network
-
-ROUNDING = 1e-5  # radians: more than float32 loses in a difference of angles, less than any grid step
+from workbench.kernels.coordinates import Coordinates
+from workbench.kernels.fused import Places, Readout, SirenKernels
+from workbench.kernels.geometry import Plan, disc_mask, lookup, plan, tap_offsets, turns
+from workbench.kernels.networks import KernelSpec, Siren, make_network
 
 
 class KernelBank(nn.Module):
@@ -50,7 +48,12 @@ class KernelBank(nn.Module):
         self.register_buffer("taps", tap_offsets(kernel_size)[inside] / half, persistent=False)
         self.network = make_network(spec, self.coordinate_dim, out_channels * in_channels)
         self.register_buffer("gain", torch.ones(()))
+        self._kept: tuple | None = None
         self.gain.fill_(calibrate(self))
+
+    @property
+    def _channels(self) -> tuple[int, int]:
+        return self.out_channels, self.in_channels
 
     @property
     def coordinate_dim(self) -> int:
@@ -63,59 +66,55 @@ class KernelBank(nn.Module):
 
     def coordinates(self, outputs: Tensor, inputs: Tensor | None) -> Tensor:
         """Points ``(S_out, S_in, T, coordinate_dim)`` at which the network is evaluated."""
-        parts = []
-        n_in = 1 if inputs is None else len(inputs)
-        if self.kernel_size > 1 or self.lifting:
-            # M = D_m R_r is orthogonal, so that M^-1 p, one p a row, is p M
-            moved = self.taps.to(outputs.dtype) @ self.group.matrix(outputs)
-            parts.append(moved[:, None].expand(-1, n_in, -1, -1))
-        if inputs is not None:
-            encoded = self._encode(outputs[:, None], inputs[None])
-            parts.append(encoded[:, :, None].expand(-1, -1, len(self.taps), -1))
-        return torch.cat(parts, -1)
-
-    def _encode(self, outputs: Tensor, inputs: Tensor) -> Tensor:
-        """h^-1 h', (r' - m m' r, m m'), with an angle that no wrapping has rounded."""
-        mirror = outputs[..., 1:] * inputs[..., 1:]
-        angle = inputs[..., :1] - (outputs[..., :1] * mirror if mirror.shape[-1] else outputs[..., :1])
-        if self.spec.encoding == "periodic":
-            return torch.cat([torch.cos(angle), torch.sin(angle), mirror], -1)
-        # an angle of 0 that rounding made -1e-7 belongs to this side of the jump, not to 2 pi
-        encoded = (torch.remainder(angle + ROUNDING, 2 * math.pi) - ROUNDING) / math.pi - 1
-        return torch.cat([encoded, mirror], -1)
+        taps = self.taps.to(outputs.dtype) if self.kernel_size > 1 or self.lifting else None
+        return Coordinates.apply(outputs, inputs, taps, self.spec.encoding == "raw")
 
     def _plan(self, n_out: int, n_in: int, uniform: bool) -> Plan:
-        reuse = uniform and turn_permutation(self.group, n_out, 1) is not None
-        if reuse and not self.lifting:
-            reuse = turn_permutation(self.group, n_in, 1) is not None
+        reuse = uniform and turns(self.group, n_out) and (self.lifting or turns(self.group, n_in))
         return plan(self.group, n_out, n_in, self.kernel_size, reuse)
 
-    def features(
-        self, outputs: Tensor, inputs: Tensor | None, uniform: bool = False, taps: tuple[int, ...] | None = None
-    ) -> Tensor:
-        """What the read-out sees at all k*k taps or those named, ``(S_out, S_in, T, hidden + 1)``.
+    def _points(self, outputs: Tensor, inputs: Tensor | None, distinct: tuple[int, ...]) -> Tensor:
+        """Coordinates ``(P, coordinate_dim)`` of the distinct kernels; kept while a layer stays on one grid."""
+        versions = [None if t is None or t.is_inference() else t._version for t in (outputs, inputs)]
+        if self._kept is not None:
+            of_outputs, of_inputs, of_distinct, of_versions, points = self._kept
+            if (of_outputs is outputs and of_inputs is inputs) and (
+                of_distinct is distinct and of_versions == versions
+            ):
+                return points
+        few = outputs
+        if len(distinct) < len(outputs):
+            few = outputs[: len(distinct)] if distinct[-1] == len(distinct) - 1 else outputs[list(distinct)]
+        points = self.coordinates(few, inputs).flatten(0, -2)
+        self._kept = None if points.requires_grad else (outputs, inputs, distinct, versions, points)
+        return points
 
-        The last column multiplies the read-out's bias, so that a tap outside the disc is a row of zeros. The gain
-        and the mean over inputs are included. The network runs once per distinct point; turned copies are looked up.
+    def values(
+        self,
+        outputs: Tensor,
+        inputs: Tensor | None,
+        uniform: bool = False,
+        taps: tuple[int, ...] | None = None,
+        few: int | None = None,
+    ) -> Tensor:
+        """Kernels ``(C_out, S_out, C_in, S_in, T)`` at all k*k taps or those named, a view of another order.
+
+        The network runs once per distinct point; turned copies are looked up. The gain and the mean over inputs are
+        included. ``few`` stops at that many channels on either side.
         """
         n_in = 1 if inputs is None else len(inputs)
         chosen = self._plan(len(outputs), n_in, uniform)
-        few = chosen.outputs
-        if len(few) < len(outputs):
-            outputs = outputs[: len(few)] if few[-1] == len(few) - 1 else outputs[list(few)]
-        rows = _Rows.apply(self.network.features(self.coordinates(outputs, inputs).flatten(0, -2)), self.gain / n_in)
-        index, shape = lookup(chosen, taps, rows.device)
-        return rows.index_select(0, index).view(*shape, -1)
-
-    def read(self, features: Tensor) -> Tensor:
-        """Kernels ``(C_out, S_out, C_in, S_in, T)`` from :meth:`features`, a view of another order.
-
-        Looking the *features* up and multiplying once is cheaper than looking up C_out * C_in values per tap.
-        """
-        readout = self.network.readout
-        weight = torch.cat([readout.weight, readout.bias[:, None]], 1)
-        values = torch.mm(weight, features.flatten(0, 2).t())
-        return values.view(self.out_channels, self.in_channels, *features.shape[:3]).transpose(1, 2)
+        points = self._points(outputs, inputs, chosen.outputs)
+        weight, bias, channels = self.network.readout.weight, self.network.readout.bias, self._channels
+        if few is not None:
+            weight = weight.unflatten(0, channels)[:few, :few].flatten(0, 1)
+            bias = bias.unflatten(0, channels)[:few, :few].flatten()
+            channels = min(few, channels[0]), min(few, channels[1])
+        scale, places = self.gain / n_in, Places(*lookup(chosen, taps, points.device), channels)
+        if isinstance(self.network, Siren):
+            sines = (p for layer in self.network.sines for p in (layer.weight, layer.bias))
+            return SirenKernels.apply(points, weight, bias, scale, places, self.network.omega0, *sines)
+        return Readout.apply(self.network.features(points), weight, bias, scale, places)
 
     def forward(self, outputs: Tensor, inputs: Tensor | None, uniform: bool = False) -> Tensor:
         """The bank ``(C_out, S_out, C_in, S_in, k*k)``, zero outside the disc, divided by S_in.
@@ -125,26 +124,8 @@ class KernelBank(nn.Module):
             inputs: ``(S_in, element_dim)``, ``None`` for a lifting layer.
             uniform: both lists are whole even grids, so that quarter turns may be looked up.
         """
-        return self.read(self.features(outputs, inputs, uniform)).contiguous()
+        return self.values(outputs, inputs, uniform).contiguous()
 
     def extra_repr(self) -> str:
         """Channels, size, group and network."""
         return f"{self.in_channels}->{self.out_channels}, k={self.kernel_size}, {self.group}, {self.spec.network}"
-
-
-class _Rows(torch.autograd.Function):
-    """Scaled features with a column for the bias and a last row of zeros: ``(P, h) -> (P + 1, h + 1)``."""
-
-    @staticmethod
-    def forward(ctx, features: Tensor, scale: Tensor) -> Tensor:
-        ctx.scale = scale
-        points, hidden = features.shape
-        rows = features.new_empty(points + 1, hidden + 1)
-        torch.mul(features, scale, out=rows[:-1, :-1])
-        rows[:-1, -1] = scale
-        rows[-1] = 0
-        return rows
-
-    @staticmethod
-    def backward(ctx, grad: Tensor) -> tuple[Tensor, None]:
-        return grad[:-1, :-1] * ctx.scale, None

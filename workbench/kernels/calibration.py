@@ -63,18 +63,9 @@ def _powers(bank: KernelBank, counts: list[int], seed: int) -> list[Tensor]:
     for n in counts:
         elements = bank.group.grid(n)
         lifted = _circular(noise, lift(elements, None))
-        out = _circular(lifted / lifted.std(), _few_kernels(bank, elements, channels))
+        out = _circular(lifted / lifted.std(), bank.values(elements, elements, True, few=FEW))
         powers.append(out.square().mean() * (bank.in_channels / channels))
     return powers
-
-
-def _few_kernels(bank: KernelBank, elements: Tensor, channels: int) -> Tensor:
-    """The bank's kernels between its first channels, ``(few, S, channels, S, k*k)``."""
-    features = bank.features(elements, elements, True)
-    readout = bank.network.readout
-    weight = torch.cat([readout.weight, readout.bias[:, None]], 1)
-    weight = weight.view(bank.out_channels, bank.in_channels, -1)[:FEW, :channels]
-    return torch.einsum("och,stkh->osctk", weight, features)
 
 
 def _circular(x: Tensor, kernels: Tensor) -> Tensor:

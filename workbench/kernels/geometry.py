@@ -47,6 +47,12 @@ def turn_permutation(group: Group, n: int, quarters: int) -> Tensor | None:
     return (index + quarters * n // 4) % n if n % 4 == 0 else None
 
 
+@lru_cache(maxsize=256)
+def turns(group: Group, n: int) -> bool:
+    """Whether a quarter turn maps an even grid of ``n`` elements to itself."""
+    return turn_permutation(group, n, 1) is not None
+
+
 @dataclass(frozen=True, eq=False)  # compared by identity: plans are cached and key further caches
 class Plan:
     """Which kernel values are computed once and where each is used.

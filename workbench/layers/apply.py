@@ -38,7 +38,7 @@ def prepare(
     way: Way,
     window: Window,
 ) -> Weights:
-    """The weights that :func:`convolve` takes: one dense kernel, the block and the tips of a split disc, or spectra.
+    """The weights that :func:`convolve` takes: a dense kernel, block and tips of a split disc, columns, or spectra.
 
     Args:
         kernels, outputs, inputs, uniform: the bank and its elements, as in its forward pass.
@@ -48,14 +48,15 @@ def prepare(
     """
     k = kernels.kernel_size
     block, tips = disc_split(k)
-    taps = {"dense": None, "split": block + tips, "spectral": disc_taps(k)}[way]
-    features = kernels.features(outputs, inputs, uniform, taps)
+    taps = {"dense": None, "split": block + tips}.get(way, disc_taps(k))
+    values = kernels.values(outputs, inputs, uniform, taps)
     if share is not None:
-        features = features * share[:, None, None]
-    values = kernels.read(features)
+        values = values * share[:, None]
     if way == "spectral":
         into = values.permute(2, 3, 0, 1, 4)
         return (kernel_spectra(into.flatten(2, 3).flatten(0, 1), disc_taps(k), window),)
+    if way == "columns":
+        return (values.permute(0, 1, 4, 2, 3).reshape(len(values) * values.shape[1], -1, 1, 1),)
     if way == "dense":
         return (values.reshape(len(values) * values.shape[1], -1, k, k),)
     return _Parts.apply(values, len(block))
@@ -78,28 +79,32 @@ def convolve(x: Tensor, weights: Weights, bias: Tensor | None, window: Window) -
     k, stride, padding = window.kernel_size, window.stride, window.padding
     if window.mode == "circular" and padding:
         x, padding = functional.pad(x, [padding] * 4, mode="circular"), 0
-    if len(weights) == 1:
+    if len(weights) == 1 and weights[0].shape[-1] == k:
         return functional.conv2d(x, weights[0], bias, stride=stride, padding=padding)
+    if len(weights) == 1:
+        return functional.conv2d(_Shifted.apply(x, k, padding, disc_taps(k), True), weights[0], bias).contiguous()
     block, tips = weights
     inner = x if padding else x[..., 1:-1, 1:-1]
     out = functional.conv2d(inner, block, bias, padding=max(padding - 1, 0))
-    return out.add_(functional.conv2d(_Tips.apply(x, k // 2, padding), tips))
+    return out.add_(functional.conv2d(_Shifted.apply(x, k, padding, disc_split(k)[1], False), tips))
 
 
-class _Tips(torch.autograd.Function):
-    """The image seen from the four tips of the disc: ``(B, C, H, W) -> (B, 4 C, H', W')``.
+class _Shifted(torch.autograd.Function):
+    """The image as some taps of a kernel see it: ``(B, C, H, W) -> (B, T C, H', W')``.
 
-    One buffer each way; padding, slicing and joining by separate calls cost four times as much.
+    One buffer each way; padding, slicing and joining by separate calls cost four times as much. ``last`` puts
+    channels last in memory, where a product with few channels needs no padding of its own.
     """
 
     @staticmethod
-    def _windows(size: tuple[int, int], r: int, padding: int) -> list[tuple[tuple[slice, slice], tuple[slice, slice]]]:
+    def _windows(
+        size: tuple[int, int], kernel_size: int, padding: int, taps: tuple[int, ...]
+    ) -> list[tuple[tuple[slice, slice], tuple[slice, slice]]]:
         pairs = []
-        for dy, dx in ((-r, 0), (0, -r), (0, r), (r, 0)):
+        for tap in taps:
             target, source = [], []
-            for side, shift in zip(size, (dy, dx), strict=True):
-                out = side + 2 * padding - 2 * r
-                move = shift + r - padding  # output i looks at input i + move
+            for side, place in zip(size, divmod(tap, kernel_size), strict=True):
+                out, move = side + 2 * padding - kernel_size + 1, place - padding  # output i looks at input i + move
                 low, high = max(0, -move), max(max(0, -move), min(out, side - move))
                 target.append(slice(low, high))
                 source.append(slice(low + move, high + move))
@@ -107,22 +112,28 @@ class _Tips(torch.autograd.Function):
         return pairs
 
     @staticmethod
-    def forward(ctx, x: Tensor, r: int, padding: int) -> Tensor:
-        ctx.where = x.shape, r, padding
-        height, width = (side + 2 * padding - 2 * r for side in x.shape[-2:])
-        out = x.new_zeros(x.shape[0], 4, x.shape[1], height, width)
-        for t, (target, source) in enumerate(_Tips._windows((x.shape[-2], x.shape[-1]), r, padding)):
+    def forward(ctx, x: Tensor, kernel_size: int, padding: int, taps: tuple[int, ...], last: bool) -> Tensor:
+        batch, channels, *size = x.shape
+        height, width = (side + 2 * padding - kernel_size + 1 for side in size)
+        ctx.shape, ctx.last, ctx.taps = x.shape, last, len(taps)
+        ctx.windows = _Shifted._windows((size[0], size[1]), kernel_size, padding, taps)
+        if last:
+            x = x.contiguous(memory_format=torch.channels_last)
+            out = x.new_zeros(batch, height, width, len(taps), channels).permute(0, 3, 4, 1, 2)
+        else:
+            out = x.new_zeros(batch, len(taps), channels, height, width)
+        for t, (target, source) in enumerate(ctx.windows):
             out[:, t, :, target[0], target[1]] = x[:, :, source[0], source[1]]
         return out.flatten(1, 2)
 
     @staticmethod
-    def backward(ctx, grad: Tensor) -> tuple[Tensor, None, None]:
-        shape, r, padding = ctx.where
-        back = grad.new_zeros(shape)
-        grad = grad.unflatten(1, (4, -1))
-        for t, (target, source) in enumerate(_Tips._windows((shape[-2], shape[-1]), r, padding)):
+    def backward(ctx, grad: Tensor) -> tuple[Tensor, None, None, None, None]:
+        memory = torch.channels_last if ctx.last else torch.contiguous_format
+        back = torch.zeros(ctx.shape, dtype=grad.dtype, device=grad.device).contiguous(memory_format=memory)
+        grad = grad.unflatten(1, (ctx.taps, -1))
+        for t, (target, source) in enumerate(ctx.windows):
             back[:, :, source[0], source[1]] += grad[:, t, :, target[0], target[1]]
-        return back, None, None
+        return back.contiguous(), None, None, None, None
 
 
 class _Parts(torch.autograd.Function):

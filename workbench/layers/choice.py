@@ -16,9 +16,11 @@ from torch import Tensor
 from workbench.kernels.geometry import disc_taps
 from workbench.layers.spectral import Window
 
-Way = Literal["dense", "split", "spectral"]
+Way = Literal["dense", "split", "columns", "spectral"]
 
 CONVOLUTION = 130e9  # operations per second
+NARROW = 100e9  # of kernels of 3 x 3, and of as many taps laid out as channels
+LANES = 8  # input channels are padded to whole numbers of these
 PRODUCT = 45e9  # of matrix products
 MEMORY = 8e9  # bytes per second, each way
 FEWEST_INPUTS = 16  # with fewer channels a convolution is bound by its output, not by its taps
@@ -50,7 +52,8 @@ def prices(window: Window, batch: int, channels_in: int, channels_out: int, fres
     k, pairs = window.kernel_size, channels_in * channels_out
     pixels, answers = prod(window.size), prod(window.out_size)
     passes, touches = (3, 8) if fresh else (1, 1)  # gradients of input and kernel; reads and writes of the weights
-    dense = 2 * batch * pairs * answers * k * k * passes / CONVOLUTION
+    filled = channels_in / (-(-channels_in // LANES) * LANES)
+    dense = 2 * batch * pairs * answers * k * k * passes / (CONVOLUTION if k > 3 else NARROW * filled)
     weights = 4 * touches * pairs / MEMORY  # seconds per number in a kernel
     price: dict[Way, float] = {"dense": dense + k * k * weights}
     if k % 2 and channels_in >= FEWEST_INPUTS:
@@ -58,6 +61,11 @@ def prices(window: Window, batch: int, channels_in: int, channels_out: int, fres
         share = 1.15 * taps / (k * k)  # smaller convolutions run a little slower
         shifted = 4 * 4 * batch * channels_in * answers * (12 if fresh else 4) / MEMORY
         price["split"] = share * dense + taps * weights + shifted + (CALL if fresh else CALL / 6)
+    if k == 3 and fresh:
+        taps = len(disc_taps(k))
+        products = 2 * batch * pairs * answers * taps * passes / NARROW
+        copies = 13 * batch * answers * (taps * channels_in + channels_out) / MEMORY
+        price["columns"] = products + taps * weights + copies
     rank = window.products
     maps = channels_in * pixels + channels_out * answers
     spectra = 2 * rank * batch * (maps * (2 if fresh else 1) + pairs * passes) / PRODUCT

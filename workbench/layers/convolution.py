@@ -145,11 +145,12 @@ class _GroupLayer(nn.Module):
 
     def draw(self) -> Draw:
         """The output elements of the next forward pass; fixed in evaluation mode."""
-        weight = next(self.kernels.network.parameters())
+        weight = self.kernels.network.readout.weight
         if self._requested is not None:
             return Draw(self._requested.to(weight), None, uniform=False)
         learned = list(self.distribution.parameters()) if self.distribution is not None else []
-        if self.training or (torch.is_grad_enabled() and any(p.requires_grad for p in learned)):
+        chance = self.training and (self.sampling == "random" or bool(learned))
+        if chance or (torch.is_grad_enabled() and any(p.requires_grad for p in learned)):
             return self._draw(weight)
         values = [p.tolist() for p in learned]  # by value: a slider may write to theta.data
         key = self.n, weight.dtype, weight.device, values, torch.is_inference_mode_enabled()
@@ -174,7 +175,7 @@ class _GroupLayer(nn.Module):
         uniform = drawn.uniform and (signal is None or signal.uniform)
         if drawn.elements.requires_grad or (inputs is not None and inputs.requires_grad):
             uniform = False  # a looked-up quarter turn would move with its source's angle: a wrong slope of the arc
-        parameters = list(self.kernels.network.parameters())
+        parameters = [] if self.training else list(self.kernels.network.parameters())
         frozen = not self.training and not (torch.is_grad_enabled() and any(p.requires_grad for p in parameters))
         n_out = self.out_channels * len(drawn.elements)
         way = choose(window, x, n_out, not frozen)

@@ -180,7 +180,7 @@ def _plain(c: Config, reduce: str, kernel_sizes: tuple[int, ...]) -> nn.Module:
     for stage, (a, b) in enumerate(zip(c.widths[:-1], c.widths[1:], strict=True), start=1):
         k = kernel_sizes[stage - 1]
         body += _convolution(c, (a, b), k, last=stage == len(c.widths) - 1)
-        body += [_norm(c.norm, b), GroupReLU(), *size.pool(stage)]
+        body += [_norm(c.norm, b), *size.pool(stage), GroupReLU()]
         if c.dropout and c.architecture == "gcnn" and stage in (2, 5, 8):
             body.append(GroupDropout(c.dropout, whole_channels=True))
     return _Classifier(c, body, reduce, size.side)

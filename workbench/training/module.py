@@ -51,7 +51,7 @@ class TrainingModule(pl.LightningModule):
             for name, chosen in parameter_groups(self.model).items()
             if chosen
         ]
-        optimiser = torch.optim.Adam(groups)
+        optimiser = torch.optim.Adam(groups, fused=True)  # one call for all parameters
         schedule = self._schedule(optimiser)
         if schedule is None:
             return optimiser
