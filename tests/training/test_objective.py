@@ -1,5 +1,7 @@
 """Facts about the extra terms of the loss and the two groups of parameters."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -7,6 +9,7 @@ from torch import nn
 from tests.tolerances import EXACT
 from tests.training.tiny import tiny
 from workbench.groups import SO2, MirrorGate, UniformArc
+from workbench.kernels import KernelBank
 from workbench.layers import GroupConv, LiftingConv
 from workbench.models import build_model
 from workbench.training.objective import KernelNorms, arcs, distributions, monotone_prior, parameter_groups
@@ -85,11 +88,59 @@ def test_kernel_norms_teach_the_network_that_makes_the_kernels() -> None:
     assert all(p.grad is not None for name, p in model.named_parameters() if "kernels" in name)
 
 
+@pytest.mark.parametrize("theta", [None, 1.0, 0.6])
+def test_kernels_of_the_forward_pass_teach_the_same_as_kernels_made_again(theta: float | None) -> None:
+    lift, conv = LiftingConv(1, 2, 5, n=8), GroupConv(2, 3, 5, n=8, partial=theta is not None)
+    model = nn.Sequential(lift, conv).double()
+    if theta is not None:
+        conv.distribution.theta.data.fill_(theta)
+    learned = [p for name, p in model.named_parameters() if "bias" not in name or "kernels" in name]
+    with KernelNorms(model) as norms:
+        signal = conv(lift(torch.randn(1, 1, 9, 9, dtype=torch.float64)))
+    shared = torch.autograd.grad(norms.total(), learned, allow_unused=True, retain_graph=True)
+    grid = SO2().grid(8, dtype=torch.float64)
+    again = lift.bank(grid, None).norm() + conv.bank(signal.elements, grid).norm()
+    for one, other in zip(shared, torch.autograd.grad(again, learned, allow_unused=True), strict=True):
+        assert (one is None) == (other is None)
+        if one is not None:
+            torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-12)
+
+
+def test_kernels_are_made_once_per_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[int] = []
+    whole = KernelBank.values
+
+    def values(self: KernelBank, *given: Any, **named: Any) -> torch.Tensor:
+        made.append(id(self))
+        return whole(self, *given, **named)
+
+    monkeypatch.setattr(KernelBank, "values", values)
+    model = nn.Sequential(LiftingConv(1, 2, 3, n=4), GroupConv(2, 2, 3, n=4, partial=True))
+    made.clear()
+    with KernelNorms(model) as norms:
+        model(torch.randn(1, 1, 8, 8))
+    norms.total().backward()
+    assert len(made) == len(set(made)) == 2
+    assert all("values" not in vars(layer.kernels) for layer in model)
+
+
+def test_kernels_kept_from_an_earlier_pass_count_as_well() -> None:
+    model = nn.Sequential(LiftingConv(1, 2, 3, n=4)).eval().requires_grad_(False)
+    x = torch.randn(1, 1, 8, 8)
+    with KernelNorms(model) as first:
+        model(x)
+    with KernelNorms(model) as second:
+        model(x)
+    assert float(first.total()) > 0
+    torch.testing.assert_close(second.total(), first.total())
+
+
 def test_layers_are_left_as_they_were_after_an_exception() -> None:
     model = LiftingConv(1, 2, 3, n=4)
     with pytest.raises(ZeroDivisionError), KernelNorms(model):
         raise ZeroDivisionError
     assert not model._forward_hooks
+    assert "values" not in vars(model.kernels)
 
 
 def test_a_gate_is_a_distribution_without_an_arc() -> None:

@@ -57,8 +57,10 @@ class KernelNorms:
     """Un-squared norms of the kernels that one forward pass used, and of the biases added to their outputs.
 
     sum over layers of |generated kernel|_2 + |bias|_2: the "weight decay" of Romero & Lohit 2022 (released code).
-    A layer that generates kernels offers `bank(elements_out, elements_in, uniform)`; the block notes on which
-    elements each was used, and takes its hooks away at the end.
+    A layer that generates kernels makes them by `kernels.values(...)`: the block keeps what each forward pass made, so
+    that the norms cost no second evaluation. Where a pass made none (its kernels were kept from an earlier one), or a
+    layer offers only `bank(elements_out, elements_in, uniform)`, they are made again on the same elements. Hooks are
+    taken away at the end.
 
     >>> plain = nn.Conv2d(1, 1, 1)
     >>> with KernelNorms(plain) as norms:
@@ -69,25 +71,46 @@ class KernelNorms:
 
     def __init__(self, model: nn.Module) -> None:
         self.layers = [m for m in model.modules() if callable(getattr(m, "bank", None)) or isinstance(m, nn.Conv2d)]
-        self.used: list[tuple[Any, Any, Any]] = []
+        self.used: list[tuple[Any, Any]] = []  # layer, its kernels
+        self._made: dict[int, Tensor] = {}
+        self._heard: list[Any] = []
         self._hooks: list[Any] = []
 
     def __enter__(self) -> KernelNorms:
         self.used = []
         self._hooks = [layer.register_forward_hook(self._note) for layer in self.layers]
+        for layer in self.layers:
+            self._listen(layer)
         return self
 
     def __exit__(self, *_: object) -> None:
         for hook in self._hooks:
             hook.remove()
+        for kernels in self._heard:
+            del kernels.values  # the class's own method is seen again
+        self._heard = []
+
+    def _listen(self, layer: Any) -> None:
+        kernels: Any = getattr(layer, "kernels", None)
+        whole = getattr(kernels, "values", None)
+        if not callable(whole):
+            return
+
+        def values(*given: Any, **named: Any) -> Tensor:
+            self._made[id(layer)] = whole(*given, **named)
+            return self._made[id(layer)]
+
+        kernels.values = values
+        self._heard.append(kernels)
 
     def _note(self, layer: nn.Module, given: tuple, returned: Any) -> None:
-        self.used.append((layer, given[0], returned))
+        made = self._made.pop(id(layer), None)
+        self.used.append((layer, _kernel(layer, given[0], returned) if made is None else made))
 
     def total(self) -> Tensor:
         """The sum of norms, differentiable in everything that made the kernels."""
-        norms = [_kernel(*used).norm() for used in self.used]
-        norms += [layer.bias.norm() for layer, _, _ in self.used if isinstance(layer.bias, Tensor)]
+        norms = [kernel.norm() for _, kernel in self.used]
+        norms += [layer.bias.norm() for layer, _ in self.used if isinstance(layer.bias, Tensor)]
         return torch.stack(norms).sum() if norms else torch.zeros(())
 
 
