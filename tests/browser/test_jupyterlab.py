@@ -80,9 +80,17 @@ def save(page, path):
     """Save the notebook as a reader does and wait until its outputs are in the file."""
     page.keyboard.press("Control+s")
     end = time.monotonic() + FIRST_PICTURE / 1e3
-    while not json.loads(path.read_text())["cells"][0]["outputs"]:
+    while not outputs(path):
         assert time.monotonic() < end, "the notebook was not saved"
         time.sleep(0.1)
+
+
+def outputs(path):
+    """The outputs of the first cell in the file; none while JupyterLab is still writing it."""
+    try:
+        return json.loads(path.read_text())["cells"][0]["outputs"]
+    except json.JSONDecodeError:
+        return []
 
 
 def wait_for_state(page, **values):
