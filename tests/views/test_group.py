@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tests.views import made
+from workbench.explorers.group import GroupExplorer
 from workbench.views.group import group_picture
 
 
@@ -61,3 +62,10 @@ def test_names_of_elements_keep_clear_of_their_dots_however_small_the_circle():
     notes = [note for note in group_picture(made.group_dataset())["layout"]["annotations"] if "xshift" in note]
     assert notes
     assert all(np.hypot(note["xshift"], note["yshift"]) > 15 for note in notes)
+
+
+@pytest.mark.parametrize(("name", "named"), [("C(8)", 8), ("C(12)", 12), ("D(8)", 8)])
+def test_names_below_table_and_strip_have_room_for_every_group(name, named):
+    layout = group_picture(GroupExplorer(group=name).dataset())["layout"]
+    assert len(layout["xaxis2"]["ticktext"]) == 4
+    assert len(layout["xaxis5"]["ticktext"]) == len(layout["xaxis5"]["tickvals"]) == named

@@ -27,6 +27,8 @@ WIDTH_PX, TALLEST_TILE_PX, TOP_PX, HEADING_PX = 660, 100, 170, 62
 """Assumed width of the strips and heights of their parts; the page may stretch the width."""
 MARGIN = {"l": 104, "r": 24, "t": 52, "b": 34}
 COLUMNS = ((0.0, 0.24), (0.32, 0.54), (0.63, 0.81), (0.87, 1.0))
+MOST_NAMES = 12
+"""Below a strip; of more elements every second one is named."""
 LABEL_PX = 19
 """From the middle of an element's dot to that of its name: a number of pixels, however small the circle."""
 MIRRORED_RADIUS = 0.62
@@ -205,8 +207,7 @@ def _table(ds: xr.Dataset, top: Domain) -> tuple[Trace, dict]:
         "xaxis": "x2",
         "yaxis": "y2",
     }
-    step = -(-len(names) // 6)
-    at = np.arange(0, len(names), step)
+    at = np.arange(0, len(names), max(1, len(names) // 4))
     ticks = {"tickmode": "array", "tickvals": at, "ticktext": names[at].tolist(), "showgrid": False}
     layout = {
         "xaxis2": axis("", domain=list(COLUMNS[1]), anchor="y2", constrain="domain", constraintoward="left", **ticks),
@@ -266,7 +267,9 @@ def _range(variable: xr.Variable) -> tuple[float, float]:
 
 def _strip_axes(number: int, names: list[str], rows: list[str], size: tuple[int, int], domain: list[float]) -> dict:
     height, width = size
-    x = {"tickmode": "array", "tickvals": centres(len(names), width), "ticktext": names, "showgrid": False}
+    shown = slice(None, None, -(-len(names) // MOST_NAMES))
+    places = centres(len(names), width)[shown]
+    x = {"tickmode": "array", "tickvals": places, "ticktext": names[shown], "tickangle": 0, "showgrid": False}
     y = {"tickmode": "array", "tickvals": centres(len(rows), height), "ticktext": rows, "showgrid": False}
     layout = {
         f"xaxis{number}": axis(
