@@ -1,0 +1,128 @@
+"""Write tests/benchmarks/README.md from the stored results: `python -m tests.benchmarks.summary`."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+PAGE = HERE / "README.md"
+KINDS = ("group step", "group eval", "lifting step", "lifting eval")
+
+
+def stored(name: str) -> dict[str, Any]:
+    """One result file."""
+    return json.loads((HERE / "results" / f"{name}.json").read_text())
+
+
+def spread(row: dict[str, Any]) -> str:
+    """Median and quartiles, in bold where we lose."""
+    low, high = row["quartiles"]
+    middle = f"{row['ratio']:.2f}" if row["ratio"] <= 1 else f"**{row['ratio']:.2f}**"
+    return f"{middle} ({low:.2f} to {high:.2f})"
+
+
+def table(head: list[str], rows: list[list[str]]) -> str:
+    """A Markdown table."""
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in (head, ["---"] * len(head), *rows))
+
+
+def layers(result: dict[str, Any]) -> str:
+    """Rows of layers: one line per shape, one column per kind of call."""
+    shapes: dict[tuple, dict[str, str]] = {}
+    for row in result["layers"]:
+        kind, call = row["kind"].split()
+        key = (kind, row["channels"], row["pixels"], row["k"], row["n"], row["batch"])
+        shapes.setdefault(key, {})[call] = spread(row)
+    lines = [[*(str(part) for part in key), found["step"], found["eval"]] for key, found in shapes.items()]
+    return table(["layer", "C", "pixels", "k", "n", "batch", "training step", "evaluation, kernels kept"], lines)
+
+
+def networks(result: dict[str, Any]) -> str:
+    """Training steps of whole networks."""
+    lines = [
+        [f"`{row['network']}`", str(row["batch"]), spread(row), f"{row['ratio_to_ours_dense']:.2f}"]
+        for row in result["networks"]
+    ]
+    return table(["network", "batch", "over the plain writing", "over ours with dense calls"], lines)
+
+
+def shares(result: dict[str, Any]) -> str:
+    """Kernel generation as a share of a step."""
+    found = (f"{100 * row['ratio']:.1f} % (C = {row['channels']}, {row['pixels']} px)" for row in result["kernels"])
+    return ", ".join(found)
+
+
+def published(result: dict[str, Any]) -> str:
+    """The released code, ours and the plain writing."""
+    lines = [
+        [
+            row["case"], str(row["batch"]), spread(row["ratios"]["ours / published"]),
+            spread(row["ratios"]["published / all pairs"]),
+        ]
+        for row in result["rows"]
+    ]  # fmt: skip
+    return table(["case", "batch", "ours / released code", "released code / plain writing"], lines)
+
+
+def sliders() -> str:
+    """Slider to changed picture, both faces."""
+    lines = []
+    for face, name in (("JupyterLab", "slider_latency_lab"), ("served", "slider_latency_served")):
+        found = stored(name)
+        parts = [f"{found[f'{part}_p50_ms']['median']:.0f}" for part in ("compute", "transfer", "draw")]
+        totals = [f"{found[f'total_{p}_ms']['median']:.0f}" for p in ("p50", "p95")]
+        lines.append([face, *totals, *parts, f"{found['must_p95_ms']:.0f}"])
+    return table(["face", "p50 ms", "p95 ms", "compute p50", "transfer p50", "draw p50", "promised p95"], lines)
+
+
+def page() -> str:
+    """The whole page."""
+    one, two, imports = stored("group_conv_speed_1"), stored("group_conv_speed_2"), stored("import_cost")
+    return f"""# What it costs
+
+Written by `python -m tests.benchmarks.summary` from `results/`; nothing here is typed. Ratios below 1 are faster than
+what they are compared with, bold ones are where we lose; in brackets the quartiles over rounds taken in one process.
+Machine: {one["environment"]["machine"]}, torch {one["environment"]["torch"]}, CPU time.
+
+## Layers, over `Conv2d(n C, n C, k)` with fixed weights (lifting: `C, n C`)
+
+`python tests/benchmarks/group_conv_speed.py`, one thread.
+
+{layers(one)}
+
+![cost against batch, k, n and channels](results/group_conv_speed_1.png)
+
+Cost grows as a plain convolution's does, with batch, pixels, and the square of n C; with k it grows as the taps of the
+disc, k^2 times pi / 4, or hardly at all where spectra are multiplied. Making the kernels grows with n and C^2 but not
+with the batch, so it is what one loses at batch 1. As a share of a step at batch 64: {shares(one)}.
+
+## Whole networks, a training step with elements drawn anew
+
+The plain writing has one dense convolution call per layer and PyTorch's own modules, as the paper's code; the second
+ratio is stricter, ours in everything but the way to convolve.
+
+{networks(one)}
+
+## Beside the released code of Partial G-CNNs
+
+`python -m tests.benchmarks.published_code --folder FOLDER`, where FOLDER holds a copy of it.
+
+{published(stored("published_code"))}
+
+## Two threads
+
+{layers(two)}
+
+## Sliders, from the key to the changed picture in a real browser
+
+{sliders()}
+
+## Imports
+
+`import workbench` costs {imports["ratio_median"]["workbench"]:.3f} times `import torch`; the promise is at most
+{imports["ratio_allowed"]}.
+"""
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page())
