@@ -23,13 +23,18 @@ def rotate_fourier(x: Tensor, matrix: Tensor, shift: Tensor, padding: str) -> Te
         padding: what lies outside the frame: ``"zeros"``, ``"border"`` or ``"circular"``.
 
     Raises:
-        ValueError: for images that are not square.
+        ValueError: for images that are not square, and for scalings.
     """
     size = x.shape[-1]
     if x.shape[-2] != size:
         raise ValueError(
             f"images of {x.shape[-2]} x {size} pixels were given to the resampler 'fourier'; expected square "
             "ones; pad them, or use the resampler 'bicubic'."
+        )
+    if bool(((matrix[:, 0].square().sum(-1) - 1).abs() > 1e-6).any()):
+        raise ValueError(
+            "a scaling was given to the resampler 'fourier'; expected rotations, mirrors and shifts, because it shears "
+            "without changing the number of pixels; use the resampler 'bicubic'."
         )
     angle, mirror = angle_and_mirror(matrix)
     turns = (angle * (2 / math.pi)).round()
@@ -78,17 +83,17 @@ def _shears(x: Tensor, angle: Tensor) -> Tensor:
     right = torch.arange(size, dtype=x.dtype, device=x.device) - (size - 1) / 2
     along_x = torch.tan(angle / 2).view(-1, 1) * (-right)  # y = -row: each row's own shift
     along_y = torch.sin(angle).view(-1, 1) * right  # rows grow downwards: the sign turns once more
-    x = _advance(x, along_x.unsqueeze(-1).unsqueeze(1), -1)
-    x = _advance(x, along_y.unsqueeze(-2).unsqueeze(1), -2)
-    return _advance(x, along_x.unsqueeze(-1).unsqueeze(1), -1)
+    x = advance(x, along_x.unsqueeze(-1).unsqueeze(1), -1)
+    x = advance(x, along_y.unsqueeze(-2).unsqueeze(1), -2)
+    return advance(x, along_x.unsqueeze(-1).unsqueeze(1), -1)
 
 
 def _translate(x: Tensor, shift: Tensor) -> Tensor:
-    x = _advance(x, -shift[:, 0].view(-1, 1, 1, 1), -1)
-    return _advance(x, shift[:, 1].view(-1, 1, 1, 1), -2)
+    x = advance(x, -shift[:, 0].view(-1, 1, 1, 1), -1)
+    return advance(x, shift[:, 1].view(-1, 1, 1, 1), -2)
 
 
-def _advance(x: Tensor, pixels: Tensor, dim: int) -> Tensor:
+def advance(x: Tensor, pixels: Tensor, dim: int) -> Tensor:
     """The periodic band-limited signal read ``pixels`` further along ``dim``; ``pixels`` broadcasts."""
     size = x.shape[dim]
     frequency = torch.fft.rfftfreq(size, dtype=x.dtype, device=x.device) * (2 * math.pi)

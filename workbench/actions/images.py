@@ -90,9 +90,13 @@ def transform_each(
 
 def act(x: Tensor, elements: Tensor, group: Group, resampler: str, padding: str) -> Tensor:
     """The core: ``x (E or 1, K, H, W)`` and ``elements (E, element_dim)`` give ``(E, K, H, W)``."""
+    return act_affine(x, *affine(elements, group), resampler, padding)
+
+
+def act_affine(x: Tensor, matrix: Tensor, shift: Tensor, resampler: str, padding: str) -> Tensor:
+    """The same for linear parts ``(E, 2, 2)`` and shifts ``(E, 2)`` in pixels, float64 on the CPU."""
     check_choice("resampler", resampler, RESAMPLERS)
     check_choice("padding", padding, PADDINGS)
-    matrix, shift = affine(elements, group)
     exact = on_lattice(matrix, shift, TOLERANCE, (x.shape[-2], x.shape[-1]))
     moved = x.new_empty(len(matrix), *x.shape[1:])
     rest = (~exact).nonzero().flatten()

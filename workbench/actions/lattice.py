@@ -20,6 +20,16 @@ def affine(elements: Tensor, group: Group) -> tuple[Tensor, Tensor]:
     """
     if not isinstance(group, Group):
         raise ValueError(f"group {group!r} was given; expected a group, such as SO2(); parse_group reads its name.")
+    if group.dim != 2:
+        raise ValueError(
+            f"the group {group.name} was given for images; expected one that acts on the plane, such as SO2, because "
+            f"{group.name} moves points of {group.dim} coordinates; give point sets or series as inputs."
+        )
+    return affine_of(elements, group)
+
+
+def affine_of(elements: Tensor, group: Group) -> tuple[Tensor, Tensor]:
+    """Linear part ``(E, d, d)`` and shift ``(E, d)`` for a group of any dimension, float64 on the CPU."""
     elements = torch.as_tensor(elements)
     if elements.ndim != 2 or elements.shape[1] != group.element_dim or len(elements) == 0:
         raise ValueError(
@@ -33,12 +43,12 @@ def affine(elements: Tensor, group: Group) -> tuple[Tensor, Tensor]:
         )
     elements = elements.detach().double().cpu()
     matrix = group.matrix(elements)
-    shift = group.act(elements, elements.new_zeros(len(elements), 2))
+    shift = group.act(elements, elements.new_zeros(len(elements), group.dim))
     return matrix, shift
 
 
 def angle_and_mirror(matrix: Tensor) -> tuple[Tensor, Tensor]:
-    """The angle (radians) and the mirror (+1 or -1) of matrices D_m R_r, shapes ``(...,)`` from ``(..., 2, 2)``."""
+    """The angle (radians) and the mirror (+1 or -1) of matrices s D_m R_r, shapes ``(...,)`` from ``(..., 2, 2)``."""
     (a, b), (c, d) = (matrix[..., 0, 0], matrix[..., 0, 1]), (matrix[..., 1, 0], matrix[..., 1, 1])
     return torch.atan2(c, d), torch.where(a * d < b * c, -1.0, 1.0).to(matrix.dtype)
 
@@ -51,6 +61,8 @@ def on_lattice(matrix: Tensor, shift: Tensor, tol: float, shape: tuple[int, int]
     turns = angle_and_mirror(matrix)[0] * (2 / math.pi)
     whole = (turns - turns.round()).abs() * (math.pi / 2) <= tol
     whole &= ((shift - shift.round()).abs() <= tol).all(-1)
+    size = matrix[..., 0, 0] * matrix[..., 1, 1] - matrix[..., 0, 1] * matrix[..., 1, 0]
+    whole &= (size.abs() - 1).abs() <= tol  # a scaled image has other pixels
     if shape is not None and shape[0] != shape[1]:
         whole &= turns.round().long() % 2 == 0
     return whole
@@ -59,7 +71,7 @@ def on_lattice(matrix: Tensor, shift: Tensor, tol: float, shape: tuple[int, int]
 def is_lattice(g: Tensor, group: Group, tol: float = TOLERANCE, shape: tuple[int, int] | None = None) -> Tensor:
     """Whether elements move pixel centres onto pixel centres, so that they act on images without interpolation.
 
-    True for quarter turns, flips combined with quarter turns, and shifts by whole pixels.
+    True for quarter turns, flips combined with quarter turns, and shifts by whole pixels; never for scalings.
 
     Args:
         g: ``(element_dim,)`` or ``(E, element_dim)``; angles in radians, shifts in pixels.

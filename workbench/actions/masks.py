@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from workbench.actions.images import check_images
+from workbench.actions.images import check_images, source_points
 
 MASKS = ("disc", "centre", "none")
 _REACH = 4.0  # the Gaussian is cut at this many sigmas, where it has fallen to 3e-4 of its peak
@@ -51,6 +51,31 @@ def named_mask(name: str, height: int, width: int, dtype: torch.dtype = torch.fl
     if name == "centre":
         return disc_mask(height, width, min(height, width) / 4, dtype)
     raise ValueError(f"mask = {name!r} was given; expected one of {', '.join(map(repr, MASKS))}.")
+
+
+def overlap_mask(height: int, width: int, matrix: Tensor, shift: Tensor, margin: float = 0.0) -> Tensor:
+    """One where both g and its inverse lead to a place within the frame, shape ``(E, H, W)``.
+
+    Outside of it a moved image shows what the padding invented, and there is nothing to compare.
+
+    Args:
+        matrix, shift: linear parts ``(E, 2, 2)`` and shifts ``(E, 2)`` in pixels of the elements.
+        margin: pixels next to the frame that do not count as within it, such as half a receptive field.
+
+    >>> shift = torch.tensor([[1.0, 0.0]])
+    >>> overlap_mask(2, 4, torch.eye(2).unsqueeze(0), shift)[0]
+    tensor([[0., 1., 1., 0.],
+            [0., 1., 1., 0.]])
+    """
+    inverse = torch.linalg.inv(matrix)
+    back = -(inverse @ shift.unsqueeze(-1)).squeeze(-1)
+    inside = torch.ones(len(matrix), height, width, dtype=torch.bool)
+    reach = torch.tensor([max(side / 2 - margin, 0.5) for side in (width, height)], dtype=matrix.dtype)
+    for linear, offset in ((matrix, shift), (inverse, back)):
+        # source_points reads at the inverse; the tolerance keeps pixels that land on the rim but for rounding
+        points = source_points(linear, offset, height, width)
+        inside &= (points.abs() <= reach - 0.5 + 1e-6).all(-1)
+    return inside.float()
 
 
 def smooth(x: Tensor, sigma_px: float) -> Tensor:

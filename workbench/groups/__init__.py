@@ -1,6 +1,7 @@
-"""Groups as mathematics: elements, products, Haar grids, actions on R^2, learned distributions."""
+"""Groups as mathematics: elements, products, Haar grids, actions on R^d, learned distributions."""
 
 import re
+from collections.abc import Callable
 
 from workbench.groups.affine import Plane, Translation
 from workbench.groups.base import Group, rotation_matrix, wrap
@@ -13,14 +14,20 @@ from workbench.groups.distributions import (
     UniformArc,
 )
 from workbench.groups.planar import O2, SO2, Cyclic, Dihedral
+from workbench.groups.scale import RotationScale, Scale
 from workbench.groups.signal import GroupSignal
+from workbench.groups.space import E3, O3, SO3
+from workbench.groups.symmetric import Symmetric
 
 C = Cyclic
 D = Dihedral
 
 __all__ = [
+    "E3",
     "O2",
+    "O3",
     "SO2",
+    "SO3",
     "ArcWithMirror",
     "C",
     "Cyclic",
@@ -33,6 +40,9 @@ __all__ = [
     "MirrorGate",
     "Plane",
     "RotationGates",
+    "RotationScale",
+    "Scale",
+    "Symmetric",
     "Translation",
     "UniformArc",
     "parse_group",
@@ -40,11 +50,27 @@ __all__ = [
     "wrap",
 ]
 
-_FINITE = {"C": Cyclic, "D": Dihedral}
+_BARE: dict[str, Callable[[], Group]] = {
+    "SO2": SO2,
+    "O2": O2,
+    "SO3": SO3,
+    "O3": O3,
+    "E3": E3,
+    "Scale": Scale,
+    "RotationScale": RotationScale,
+    "Translation": Translation,
+    "Translation1": lambda: Translation(dim=1),
+    "Translation3": lambda: Translation(dim=3),
+}
+_COUNTED: dict[str, Callable[[int], Group]] = {"C": Cyclic, "D": Dihedral, "Symmetric": Symmetric}
+_NUMBER = r"(\d{1,9}(?:\.\d{1,9})?)"
 
 
 def parse_group(name: str | Group) -> Group:
-    """The group of that name: ``"SO2"``, ``"O2"``, ``"C(8)"``, ``"D(4)"``, ``"Translation"``, ``"R2xSO2"``.
+    """The group of that name: ``"SO2"``, ``"C(8)"``, ``"R2xSO2"``, ``"Scale"``, ``"E3"``, ``"Symmetric(10)"``.
+
+    Also ``"O2"``, ``"D(4)"``, ``"SO3"``, ``"O3"``, ``"RotationScale"``, ``"Translation"``, and ``"Translation1"``,
+    ``"Scale(1)"`` on a line, ``"Translation3"``, ``"Scale(3)"`` in space.
 
     >>> from workbench.groups import parse_group
     >>> parse_group("R2xC(8)").linear.order
@@ -55,13 +81,28 @@ def parse_group(name: str | Group) -> Group:
     """
     if isinstance(name, Group):
         return name
-    text = str(name).strip().replace("SE2", "R2xSO2").replace("E2", "R2xO2")
+    text = str(name).strip()
+    if text.startswith(("SE2", "E2")):
+        text = text.replace("SE2", "R2xSO2", 1) if text.startswith("SE2") else text.replace("E2", "R2xO2", 1)
     if text.startswith("R2x"):
         return Plane(parse_group(text.removeprefix("R2x")))
-    if text in ("SO2", "O2", "Translation"):
-        return {"SO2": SO2, "O2": O2, "Translation": Translation}[text]()
-    if match := re.fullmatch(r"([CD])\((\d{1,4})\)|Translation\((\d+(?:\.\d+)?)\)", text):
-        return Translation(float(match[3])) if match[3] else _FINITE[match[1]](int(match[2]))
+    if text in _BARE:
+        return _BARE[text]()
+    if (found := _with_numbers(text)) is not None:
+        return found
     raise ValueError(
-        f"group {name!r} was given; expected SO2, O2, C(n), D(n), Translation or R2x<group>, for example 'C(8)'."
+        f"group {name!r} was given; expected SO2, O2, C(n), D(n), Translation, R2x<group>, Scale, RotationScale, SO3, "
+        "O3, E3 or Symmetric(n), for example 'C(8)'."
     )
+
+
+def _with_numbers(text: str) -> Group | None:
+    if match := re.fullmatch(r"(C|D|Symmetric)\((\d{1,6})\)", text):
+        return _COUNTED[match[1]](int(match[2])) if match[1] == "Symmetric" or len(match[2]) <= 4 else None
+    if match := re.fullmatch(rf"Translation([13]?)\({_NUMBER}\)", text):
+        return Translation(float(match[2]), int(match[1] or 2))
+    if match := re.fullmatch(rf"E3\({_NUMBER}\)", text):
+        return E3(float(match[1]))
+    if match := re.fullmatch(rf"Scale\((\d)(?:,{_NUMBER})?\)", text):
+        return Scale(int(match[1]), float(match[2] or 2.0))
+    return None

@@ -9,17 +9,23 @@ from workbench.groups.base import Group, check_count, check_elements, check_numb
 
 
 class Translation(Group):
-    """Translations of the plane; an element is the vector ``(x, y)``.
+    """Translations of R^d, d = 2 by default; an element is the vector, ``(x, y)`` in the plane.
 
-    The group is not compact: Haar samples and grids are those of one period, the square
-    [-period/2, period/2)^2, as on a circular image.
+    The group is not compact: Haar samples and grids are those of one period, the cube
+    [-period/2, period/2)^d, as on a circular image.
+
+    >>> from workbench.groups import Translation
+    >>> Translation(), Translation(dim=3), Translation(dim=1).element_dim
+    (Translation, Translation3, 1)
     """
 
-    element_dim = 2
-
-    def __init__(self, period: float = 2.0):
+    def __init__(self, period: float = 2.0, dim: int = 2):
         self.period = check_number(period, "Translation: period", "a positive length, such as 2.0", lowest=0.0)
-        self.name = "Translation" if period == 2.0 else f"Translation({period:g})"
+        if isinstance(dim, bool) or dim not in (1, 2, 3):
+            raise ValueError(f"Translation: dim = {dim!r} was given; expected 1, 2 or 3; use dim=2 for images.")
+        self.dim = self.element_dim = dim
+        own = "Translation" if dim == 2 else f"Translation{dim}"
+        self.name = own if period == 2.0 else f"{own}({period:g})"
 
     def product(self, a: Tensor, b: Tensor) -> Tensor:
         check_elements(self, a, b)
@@ -38,23 +44,24 @@ class Translation(Group):
         return torch.linalg.vector_norm(a - b, dim=-1)
 
     def matrix(self, g: Tensor) -> Tensor:
-        return torch.eye(2, dtype=g.dtype, device=g.device).expand(*g.shape[:-1], 2, 2)
+        return torch.eye(self.dim, dtype=g.dtype, device=g.device).expand(*g.shape[:-1], self.dim, self.dim)
 
     def shift(self, g: Tensor) -> Tensor:
         return g
 
     def grid(self, n=None, offset=0.0, dtype=torch.float32, device=None) -> Tensor:
-        n = check_count(n, f"{self.name}.grid", "use a square number")
-        side = round(n**0.5)
-        if side * side != n:
-            raise ValueError(f"{self.name}.grid: n = {n} was given; expected a square number; use {side * side}.")
+        n = check_count(n, f"{self.name}.grid", {1: "use n >= 1", 2: "use a square number"}.get(self.dim, "use a cube"))
+        side = round(n ** (1 / self.dim))
+        if side**self.dim != n:
+            power = {2: "square", 3: "cubic"}[self.dim]
+            raise ValueError(f"{self.name}.grid: n = {n} was given; expected a {power} number; use {side**self.dim}.")
         line = (torch.arange(side, dtype=torch.float64, device=device) + offset) / side - 0.5
-        x, y = torch.meshgrid(line, line, indexing="xy")
-        return (torch.stack([x.flatten(), y.flatten()], -1) * self.period).to(dtype)
+        axes = torch.meshgrid(*[line] * self.dim, indexing="xy") if self.dim > 1 else (line,)
+        return (torch.stack([axis.flatten() for axis in axes], -1) * self.period).to(dtype)
 
     def sample(self, n, generator=None, dtype=torch.float32, device=None) -> Tensor:
         n = check_count(n, f"{self.name}.sample")
-        return (torch.rand(n, 2, generator=generator, dtype=dtype, device=device) - 0.5) * self.period
+        return (torch.rand(n, self.dim, generator=generator, dtype=dtype, device=device) - 0.5) * self.period
 
 
 class Plane(Group):
@@ -71,7 +78,7 @@ class Plane(Group):
     """
 
     def __init__(self, linear: Group, period: float = 2.0):
-        if not isinstance(linear, Group) or isinstance(linear, Plane | Translation):
+        if not isinstance(linear, Group) or isinstance(linear, Plane | Translation) or linear.dim != 2:
             raise ValueError(f"Plane: {linear!r} was given; expected a group that fixes the origin, such as SO2().")
         self.linear = linear
         self.translation = Translation(period)

@@ -14,16 +14,18 @@ from torch import Tensor
 
 
 class Group(ABC):
-    """A group acting on R^d, d = 2 here.
+    """A group acting on R^d.
 
     Attributes:
         name: the field's name, for example ``"C(8)"``; :func:`workbench.groups.parse_group` reads it back.
         element_dim: the numbers that name one element.
+        dim: d, the dimension of the space it acts on: 2 for images.
         order: the number of elements, ``None`` when there are infinitely many.
     """
 
     name: str
     element_dim: int
+    dim: int = 2
     order: int | None = None
 
     def identity(self, dtype: torch.dtype = torch.float32, device: torch.device | str | None = None) -> Tensor:
@@ -55,10 +57,10 @@ class Group(ABC):
 
     @abstractmethod
     def matrix(self, g: Tensor) -> Tensor:
-        """The linear part acting on ``(x, y)``, shape ``(..., 2, 2)``."""
+        """The linear part acting on ``(x, y)``, shape ``(..., d, d)``, d = 2 in the plane."""
 
     def shift(self, g: Tensor) -> Tensor | None:
-        """The translation part, shape ``(..., 2)``; ``None`` for groups that fix the origin."""
+        """The translation part, shape ``(..., d)``; ``None`` for groups that fix the origin."""
         return None
 
     def act(self, g: Tensor, points: Tensor) -> Tensor:
@@ -66,12 +68,13 @@ class Group(ABC):
 
         Args:
             g: elements ``(..., element_dim)``.
-            points: ``(..., 2)`` as (x, y), leading dimensions broadcast against those of ``g``.
+            points: ``(..., d)``, (x, y) in the plane, leading dimensions broadcast against those of ``g``.
         """
-        if points.shape[-1:] != (2,) or not points.is_floating_point():
+        if points.shape[-1:] != (self.dim,) or not points.is_floating_point():
+            axes = {2: " as (x, y)", 3: " as (x, y, z)"}.get(self.dim, "")
             raise ValueError(
                 f"{self}.act: points of shape {tuple(points.shape)} and {points.dtype} were given; expected floating "
-                "(..., 2) as (x, y); use points.float()."
+                f"(..., {self.dim}){axes}; use points.float()."
             )
         moved = (self.matrix(g).to(points.dtype) @ points.unsqueeze(-1)).squeeze(-1)
         shift = self.shift(g)

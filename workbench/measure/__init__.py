@@ -1,12 +1,14 @@
 """Measures: a model, data and a group go in, a labelled Dataset comes out; the model is left exactly as found."""
 
-from workbench.measure.check import check_equivariance, lattice_elements
+from workbench.measure.behaviour import Behaviour, parse_behaviour
+from workbench.measure.check import check_equivariance
 from workbench.measure.cost import cost
 from workbench.measure.dataset import labelled, open_dataset, save, validate
 from workbench.measure.distribution import learned_distribution
 from workbench.measure.error import equivariance_error
+from workbench.measure.inference import infer_behaviour
 from workbench.measure.kernels import kernels, spectrum
-from workbench.measure.orbit import orbit
+from workbench.measure.orbit import lattice_elements, orbit
 from workbench.measure.partial import overlap_loss, partial_layer_error, predicted_loss
 from workbench.measure.probability import class_probability
 from workbench.measure.probe import Cancelled
@@ -15,11 +17,13 @@ from workbench.measure.report import will_it_be_equivariant
 from workbench.measure.state import undisturbed
 
 __all__ = [
+    "Behaviour",
     "Cancelled",
     "check_equivariance",
     "class_probability",
     "cost",
     "equivariance_error",
+    "infer_behaviour",
     "kernels",
     "labelled",
     "lattice_elements",
@@ -27,6 +31,7 @@ __all__ = [
     "open_dataset",
     "orbit",
     "overlap_loss",
+    "parse_behaviour",
     "partial_layer_error",
     "predicted_loss",
     "provenance",

@@ -8,10 +8,11 @@ import xarray as xr
 from torch import Tensor
 
 from workbench.actions import is_lattice, transform_images
-from workbench.groups import O2, Cyclic, Dihedral, Group, Plane, Translation, parse_group
+from workbench.groups import Group, parse_group
 from workbench.measure.error import equivariance_error
-from workbench.measure.orbit import named
+from workbench.measure.orbit import lattice_elements, named
 from workbench.measure.probe import like_model
+from workbench.measure.sweep import NotFinite
 
 TOLERANCES = {torch.float64: 1e-12, torch.float32: 2e-6, torch.bfloat16: 2e-2, torch.float16: 2e-3}
 """Largest relative error at elements that move pixels onto pixels, by dtype of the model: rounding alone."""
@@ -73,43 +74,27 @@ def check_equivariance(
         )
     limit = TOLERANCES.get(images.dtype, 2e-2) if tolerance is None else tolerance
     _refuse_symmetric_images(images, elements, group, padding)
-    ds = equivariance_error(
-        model,
-        images,
-        group,
-        elements,
-        layers=layers,
-        output=output,
-        resampler=resampler,
-        padding=padding,
-        mask=mask,
-        input_kind="given to check_equivariance",
-        seed=seed,
-        transform_dtype=torch.float64,
-    )
+    try:
+        ds = equivariance_error(
+            model,
+            images,
+            group,
+            elements,
+            layers=layers,
+            output=output,
+            resampler=resampler,
+            padding=padding,
+            mask=mask,
+            input_kind="given to check_equivariance",
+            seed=seed,
+            transform_dtype=torch.float64,
+        )
+    except NotFinite as error:
+        raise AssertionError(f"not equivariant under {group.name}: {error}") from error
     ds = ds.assign_attrs(created_by="check_equivariance", tolerance=limit)
     _refuse_silence(ds)
     _refuse_error(ds, limit)
     return ds
-
-
-def lattice_elements(group: Group, size: tuple[int, int]) -> Tensor:
-    """Elements of the group that move the pixels of an ``(H, W)`` image onto pixels, float64 ``(E, element_dim)``.
-
-    >>> from workbench.groups import SO2
-    >>> lattice_elements(SO2(), (8, 8)).shape, lattice_elements(Dihedral(8), (8, 8)).shape
-    (torch.Size([4, 1]), torch.Size([8, 2]))
-    """
-    if isinstance(group, Plane):
-        linear = lattice_elements(group.linear, size)
-        return group.join(torch.zeros(len(linear), 2, dtype=torch.float64), linear)
-    if isinstance(group, Translation):
-        return torch.tensor([[0, 0], [1, 0], [0, -1], [2, 3]], dtype=torch.float64)
-    if group.order is None:
-        candidates = (Dihedral(4) if isinstance(group, O2) else Cyclic(4)).grid(dtype=torch.float64)
-    else:
-        candidates = group.grid(dtype=torch.float64)
-    return candidates[is_lattice(candidates, group, shape=size)]
 
 
 def _refuse_symmetric_images(images: Tensor, elements: Tensor, group: Group, padding: str) -> None:

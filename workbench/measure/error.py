@@ -8,18 +8,22 @@ import xarray as xr
 from torch import Tensor
 
 from workbench.actions import PADDINGS, RESAMPLERS
-from workbench.actions.images import check_choice, check_images
+from workbench.actions.images import check_choice
 from workbench.actions.masks import MASKS
 from workbench.groups import Group, parse_group
+from workbench.measure.behaviour import Behaviour, input_kind_of, parse_behaviour
 from workbench.measure.compare import FORMS, Action
 from workbench.measure.dataset import labelled
+from workbench.measure.inference import checked_inputs, size_of
+from workbench.measure.interval import INTERVALS, interval_name
 from workbench.measure.orbit import orbit, transform_coords
-from workbench.measure.probe import like_model
 from workbench.measure.provenance import provenance
 from workbench.measure.state import undisturbed
 from workbench.measure.sweep import Sweep
 
-OUTPUTS = ("auto", "invariant")
+ERROR_MASKS = (*MASKS, "overlap")
+STOCHASTIC = ("average", "refuse")
+_NO_RESAMPLING = ("points", "set")
 
 
 def equivariance_error(
@@ -30,12 +34,18 @@ def equivariance_error(
     *,
     n_elements: int = 37,
     layers: str | Iterable[str] = (),
-    output: str = "auto",
+    input: str = "auto",
+    output: str | Behaviour = "auto",
+    select: Any = None,
     resampler: str = "bicubic",
     padding: str = "border",
     mask: str = "disc",
+    margin: float = 0.0,
     form: str = "relative",
     eps: float = 1e-12,
+    interval: str = "bootstrap",
+    stochastic: str = "average",
+    repeats: int | None = None,
     input_kind: str = "",
     seed: int = 0,
     batch_size: int = 256,
@@ -48,36 +58,52 @@ def equivariance_error(
     .. math:: e(g, x) = |f(g x) - g f(x)| / (|g f(x)| + \epsilon)
 
     The input floor is :math:`|g^{-1} g x - x| / |x|`, the output floor the same round trip on f(x): what the
-    resampler alone changes. Where g moves pixels onto pixels both are 0. Vectors are invariant, g f(x) = f(x),
-    and their output floor is exactly 0.
+    resampler alone changes. Where g acts without interpolation (on points and sets always) both are 0. Vectors are
+    invariant, g f(x) = f(x), and their output floor is exactly 0.
 
     Args:
-        model: any callable from images ``(B, C, H, W)`` to a GroupSignal ``(B, C, G, H, W)``, maps ``(B, C, H, W)`` or
-            vectors ``(B, K)``. A module is put into evaluation mode and left exactly as found.
-        images: ``(B, C, H, W)``; cast to the dtype of the model's parameters.
+        model: any callable from the inputs to a tensor, or to a GroupSignal ``(B, C, G, H, W)``; of images to maps,
+            fields or segmentations ``(B, C, H, W)``, vectors ``(B, K)``, boxes ``(B, N, 4)``, key points
+            ``(B, N, 2)``, label maps of whole numbers ``(B, H, W)``. A module is put into evaluation mode and left
+            exactly as found.
+        images: the inputs: images ``(B, C, H, W)``, series ``(B, C, L)``, points ``(B, N, d + F)`` with features, or
+            sets ``(B, N, ...)``; cast to the dtype of the model's parameters.
         group: the group or its name.
         elements: ``(E, element_dim)``, radians and pixels; :func:`orbit` of ``n_elements`` where not given.
         layers: names of modules to watch as well, or ``"all"``.
-        output: ``"auto"``, or ``"invariant"`` to compare f(gx) with f(x) itself.
+        input: ``"image"``, ``"series"``, ``"points"``, ``"set"``; ``"auto"`` tells it from the group and the shape.
+        output: how the result moves, in the words of :func:`parse_behaviour` (``"invariant"`` compares f(gx) with f(x)
+            itself); ``"auto"`` infers it by :func:`infer_behaviour`.
+        select: key, place or attribute of the part to measure where the model puts out several, or a function.
         resampler, padding: as in :func:`workbench.actions.transform_image`.
-        mask: compare inside the ``"disc"``, the ``"centre"`` (a disc of half the radius) or everywhere (``"none"``).
+        mask: compare inside the ``"disc"``, the ``"centre"`` (a disc of half the radius), the ``"overlap"`` (where
+            neither g nor its inverse bring in anything from outside the frame), or everywhere (``"none"``).
+            Scalings and series leave out what is outside the overlap under any mask but ``"none"``.
+        margin: pixels next to the frame that the overlap leaves out as well; half the model's receptive field.
         form: ``"relative"``, ``"symmetric"`` (2 |a - b| / (|a| + |b| + eps)) or ``"absolute"`` (root mean square).
         eps: keeps the relative forms finite where an output vanishes.
+        interval: ``"bootstrap"`` over samples (Student's t below 8 samples) or ``"t"``.
+        stochastic: where two runs of the same input differ, ``"average"`` over ``repeats`` runs (8 where not given), or
+            ``"refuse"``.
+        repeats: runs to average for a stochastic model.
         input_kind: what the images are, for the reader ("digits", "white noise").
         seed: of all random generators while measuring.
-        batch_size: at most so many images per forward pass; bounds the memory.
+        batch_size: at most so many samples per forward pass, fewer where they are large; bounds the memory.
         transform_dtype: of the transforms and differences; that of the model where not given.
         progress: called with the part done in [0, 1]. cancel: an event or function; stops with ``Cancelled``.
 
     Returns:
-        Dims ``layer`` (first the watched ones, then ``"output"``), ``transform``, ``sample``. ``error`` and
-        ``absolute_error`` per sample; ``error_mean``, ``error_sem`` (standard error over samples), ``error_low`` and
-        ``error_high`` (95 % interval of Student's t; NaN for one sample); ``input_floor``, ``output_floor`` and
-        their means; ``exact``: g acted on that output without interpolation; ``comparable``: false where a layer
-        answers on a partial arc only, its error is NaN then. Coordinates ``angle_deg``, ``mirror``, ``lattice``.
+        Dims ``layer`` (first the watched ones, then ``"output"``), ``transform``, ``sample``. ``error`` in the asked
+        form, ``relative_error``, ``symmetric_error`` and ``absolute_error`` per sample; ``error_mean``, ``error_sem``
+        (standard error over samples), ``error_low`` and ``error_high`` (95 % interval; NaN for one sample);
+        ``input_floor``, ``output_floor`` and their means; ``error_over_floor``; ``exact``: g acted on that output
+        without interpolation; ``comparable``: false where a layer answers on a partial arc only, its error is NaN
+        then. Coordinates ``angle_deg``, ``mirror``, ``lattice``, and ``scale``, ``shift_...`` or ``moved`` where the
+        group has them. Attributes ``input``, ``output``, ``output_confidence``, ``output_why``, and ``stochastic``:
+        the relative change between two runs of the same input.
 
     Raises:
-        ValueError: for images, elements or options that cannot be, in one sentence.
+        ValueError: for inputs, elements, options or outputs that cannot be, in one sentence.
         Cancelled: when asked to stop.
 
     >>> import torch
@@ -90,50 +116,74 @@ def equivariance_error(
     Source: derived here after the error of Romero & Lohit 2022 (arXiv 2110.10211); the floors are ours.
     """
     group = parse_group(group)
-    check_images(images, lowest=4)
-    _check_options(model, output, resampler, padding, mask, form, batch_size, eps)
-    images = like_model(model, images)
+    _check_options(model, resampler, padding, mask, form, batch_size, eps)
+    _check_new_options(interval, stochastic, repeats, margin)
+    declared = None if output == "auto" else parse_behaviour(output)
+    kind = input_kind_of(images, group, input)
+    images = checked_inputs(model, images, group, kind)
     elements = orbit(group, n_elements) if elements is None else torch.as_tensor(elements)
-    action = Action(
-        elements.detach().cpu(), group, resampler, padding, mask, (images.shape[-2], images.shape[-1]), transform_dtype
+    size = size_of(images, kind)
+    action = Action(elements.detach().cpu(), group, resampler, padding, mask, size, transform_dtype, kind, margin)
+    exact_input = action.exact(action.source(images))  # refuses elements of another shape, too
+    sweep = Sweep(
+        model, action, layers, declared, form, eps, batch_size, select, repeats, refuse=stochastic == "refuse"
     )
-    exact_input = action.exact(images)  # refuses elements of another shape, too
-    sweep = Sweep(model, action, layers, output, form, eps, batch_size)
     with undisturbed(model, seed):
         sweep.measure(images, progress, cancel)
+    law = sweep.law
+    assert law is not None  # decided while measuring
+    resampled = kind not in _NO_RESAMPLING or law.kind == "boxes"
     attrs = provenance(
         "equivariance_error",
         seed=seed,
         dtype=images.dtype,
-        resampler=resampler,
-        padding=padding,
-        mask=mask,
-        reduction=f"{form}, norm over channels, group and pixels; mean over samples",
+        resampler=resampler if resampled else None,
+        padding=padding if resampled else None,
+        mask=mask if resampled else None,
+        margin=margin,
+        reduction=f"{form}, norm over channels, group and {_PLACES[kind]}; mean over samples",
         input_kind=input_kind or None,
         group=group.name,
         form=form,
         eps=eps,
-        output=output,
-        input_size=f"{images.shape[-2]} x {images.shape[-1]}",
+        input=kind,
+        output=str(law),
+        output_confidence=law.confidence,
+        output_why=law.why,
+        interval=interval_name(interval, len(images)),
+        stochastic=sweep.stochastic,
+        repeats=sweep.repeats,
+        input_size=f"{size[0]} x {size[1]}",
         samples=len(images),
         model=type(model).__name__ if isinstance(model, torch.nn.Module) else getattr(model, "__name__", "callable"),
         sides="left action, f(g x) against g f(x)",
         largest_output=sweep.largest_output,
     )
-    coords = transform_coords(action.elements, group)
-    coords["lattice"] = labelled("transform", exact_input, "g moves input pixels onto pixels")
-    return sweep.dataset(coords, form).assign_attrs(attrs)
+    coords = transform_coords(action.elements, group, kind)
+    coords["lattice"] = labelled("transform", exact_input, f"g moves input {_PLACES[kind]} without interpolation")
+    return sweep.dataset(coords, form, interval, seed).assign_attrs(attrs)
 
 
-def _check_options(model, output, resampler, padding, mask, form, batch_size, eps) -> None:
+_PLACES = {"image": "pixels", "series": "samples", "points": "points", "set": "members"}
+
+
+def _check_options(model, resampler, padding, mask, form, batch_size, eps) -> None:
     if not callable(model):
         raise ValueError(f"a {type(model).__name__} was given as model; expected a callable on images (B, C, H, W).")
-    check_choice("output", output, OUTPUTS)
     check_choice("resampler", resampler, RESAMPLERS)
     check_choice("padding", padding, PADDINGS)
-    check_choice("mask", mask, MASKS)
+    check_choice("mask", mask, ERROR_MASKS)
     check_choice("form", form, FORMS)
     if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
         raise ValueError(f"batch_size = {batch_size!r} was given; expected a positive number of images; use 256.")
     if not 0 < eps < 1:
         raise ValueError(f"eps = {eps} was given; expected a small positive number; use 1e-12.")
+
+
+def _check_new_options(interval: str, stochastic: str, repeats: object, margin: object) -> None:
+    check_choice("interval", interval, INTERVALS)
+    check_choice("stochastic", stochastic, STOCHASTIC)
+    if repeats is not None and (isinstance(repeats, bool) or not isinstance(repeats, int) or repeats < 1):
+        raise ValueError(f"repeats = {repeats!r} was given; expected a positive number of runs, or None.")
+    if isinstance(margin, bool) or not isinstance(margin, int | float) or not 0 <= margin < 2**20:
+        raise ValueError(f"margin = {margin!r} was given; expected pixels from 0 on; use half a receptive field.")

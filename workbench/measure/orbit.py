@@ -6,7 +6,21 @@ import torch
 import xarray as xr
 from torch import Tensor
 
-from workbench.groups import O2, Group, Plane, Translation
+from workbench.actions import is_lattice
+from workbench.groups import (
+    E3,
+    O2,
+    O3,
+    SO3,
+    Cyclic,
+    Dihedral,
+    Group,
+    Plane,
+    RotationScale,
+    Scale,
+    Symmetric,
+    Translation,
+)
 from workbench.groups.base import check_count
 from workbench.measure.dataset import labelled
 
@@ -19,7 +33,9 @@ def orbit(group: Group, n_elements: int = 37) -> Tensor:
 
     Rotation groups: ``n_elements`` angles from 0 to 2 pi, both ends included, and the four quarter turns where they
     are not among them; with mirrors the same angles again, mirrored. Finite groups: all their elements.
-    Translations: shifts to the right from 0 to 4 pixels, whole ones included. R^2 x| H: the sweep of H.
+    Translations: shifts to the right from 0 to 4 pixels, whole ones included. R^2 x| H: the sweep of H. Scalings:
+    factors even in the logarithm from 1/2 to 2, with 1; rotations and scalings: the sweep of angles at factors
+    1/sqrt(2), 1 and sqrt(2). SO(3), O(3), E(3): the identity, then their grid. Permutations: their grid.
 
     >>> from workbench.groups import SO2
     >>> len(orbit(SO2(), 37)), len(orbit(SO2(), 10))
@@ -32,9 +48,8 @@ def orbit(group: Group, n_elements: int = 37) -> Tensor:
     if isinstance(group, Plane):
         linear = orbit(group.linear, n_elements)
         return group.join(torch.zeros(len(linear), 2, dtype=torch.float64), linear)
-    if isinstance(group, Translation):
-        right = _with(torch.linspace(0, _LONGEST_SHIFT, n_elements, dtype=torch.float64), torch.arange(5.0).double())
-        return torch.stack([right, torch.zeros_like(right)], -1)
+    if (special := _special(group, n_elements)) is not None:
+        return special
     if group.order is not None:
         return group.grid(dtype=torch.float64)
     quarters = torch.arange(5, dtype=torch.float64) * (math.pi / 2)
@@ -46,30 +61,100 @@ def orbit(group: Group, n_elements: int = 37) -> Tensor:
     return angle.unsqueeze(-1)
 
 
+def _special(group: Group, n_elements: int) -> Tensor | None:
+    """Sweeps of the groups that are neither finite nor made of rotations of the plane."""
+    if isinstance(group, Translation):
+        right = _with(torch.linspace(0, _LONGEST_SHIFT, n_elements, dtype=torch.float64), torch.arange(5.0).double())
+        return torch.cat([right.unsqueeze(-1), right.new_zeros(len(right), group.dim - 1)], -1)
+    if isinstance(group, Scale):
+        factors = group.grid(n_elements, dtype=torch.float64)
+        return _with(factors.flatten(), torch.ones(1).double()).unsqueeze(-1)
+    if isinstance(group, RotationScale):
+        angles = orbit(group.turns, n_elements)
+        return torch.cat([torch.cat([angles, torch.full_like(angles, 2.0**half)], -1) for half in (-0.5, 0.0, 0.5)])
+    if isinstance(group, SO3 | O3 | E3):
+        grid = group.grid(n_elements + n_elements % 2, dtype=torch.float64)
+        return torch.cat([group.identity(torch.float64).unsqueeze(0), grid])[:n_elements]
+    if isinstance(group, Symmetric):
+        return group.grid(n_elements, dtype=torch.float64)
+    return None
+
+
+def lattice_elements(group: Group, size: tuple[int, int]) -> Tensor:
+    """Elements of the group that move the pixels of an ``(H, W)`` image onto pixels, float64 ``(E, element_dim)``.
+
+    >>> from workbench.groups import SO2
+    >>> lattice_elements(SO2(), (8, 8)).shape, lattice_elements(Dihedral(8), (8, 8)).shape
+    (torch.Size([4, 1]), torch.Size([8, 2]))
+    """
+    if isinstance(group, Plane):
+        linear = lattice_elements(group.linear, size)
+        return group.join(torch.zeros(len(linear), 2, dtype=torch.float64), linear)
+    if isinstance(group, Translation):
+        return torch.tensor([[0, 0], [1, 0], [0, -1], [2, 3]], dtype=torch.float64)
+    if isinstance(group, Scale):
+        return group.identity(torch.float64).unsqueeze(0)
+    if isinstance(group, RotationScale):
+        turns = lattice_elements(group.turns, size)
+        return torch.cat([turns, torch.ones_like(turns)], -1)
+    if group.order is None:
+        candidates = (Dihedral(4) if isinstance(group, O2) else Cyclic(4)).grid(dtype=torch.float64)
+    else:
+        candidates = group.grid(dtype=torch.float64)
+    return candidates[is_lattice(candidates, group, shape=size)]
+
+
 def _with(values: Tensor, needed: Tensor) -> Tensor:
     """Sorted values joined with those needed ones that are not there yet."""
     missing = needed[(values[:, None] - needed[None]).abs().min(0).values > 1e-9]
     return torch.cat([values, missing]).sort().values
 
 
-def transform_coords(elements: Tensor, group: Group) -> dict[str, tuple]:
-    """Coordinates over ``transform``: the angle in degrees, the mirror, and the shift in pixels."""
-    count, linear = len(elements), group.linear if isinstance(group, Plane) else group
-    angle, mirror = torch.zeros(count).double(), torch.ones(count)
-    if not isinstance(linear, Translation):
-        part = elements[:, 2:] if isinstance(group, Plane) else elements
-        angle = part[:, 0].double() * (180 / math.pi)
-        mirror = part[:, 1] if isinstance(linear, O2) else mirror
+def transform_coords(elements: Tensor, group: Group, input_kind: str = "image") -> dict[str, tuple]:
+    """Coordinates over ``transform``: the angle in degrees, the mirror, the scale, the shift, the members moved."""
+    angle, mirror, scale = _linear_part(elements.double(), group)
     coords = {
-        "transform": labelled("transform", torch.arange(count), "number of the transform"),
-        "angle_deg": labelled("transform", angle, "input rotation", "degrees"),
+        "transform": labelled("transform", torch.arange(len(elements)), "number of the transform"),
+        "angle_deg": labelled("transform", angle * (180 / math.pi), "input rotation", "degrees"),
         "mirror": labelled("transform", mirror.round().long(), "mirror after the rotation (-1: mirrored)"),
     }
+    if scale is not None:
+        coords["scale"] = labelled("transform", scale, "scale factor")
+    if isinstance(group, Symmetric):
+        moved = group.distance(elements, group.identity(elements.dtype))
+        coords["moved"] = labelled("transform", moved.long(), "members that changed their place")
     shift = group.shift(elements)
     if shift is not None:
-        coords["shift_x_px"] = labelled("transform", shift[:, 0].double(), "shift to the right", "pixels")
-        coords["shift_y_px"] = labelled("transform", shift[:, 1].double(), "shift upwards", "pixels")
+        coords |= _shift_coords(shift.double(), group.dim, input_kind)
     return coords
+
+
+def _linear_part(elements: Tensor, group: Group) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Angle in radians, mirror and, where the group has one, scale factor of each element."""
+    nothing, ones = elements.new_zeros(len(elements)), elements.new_ones(len(elements))
+    if isinstance(group, Plane):
+        return _linear_part(elements[:, 2:], group.linear)
+    if isinstance(group, SO3 | O3 | E3):
+        angle = torch.linalg.vector_norm(SO3().log(elements[:, :4]), dim=-1)
+        return angle, elements[:, 4] if group.element_dim > 4 else ones, None
+    if isinstance(group, Translation | Symmetric):
+        return nothing, ones, None
+    if isinstance(group, Scale):
+        return nothing, ones, elements[:, 0]
+    if isinstance(group, RotationScale):
+        return elements[:, 0], ones, elements[:, 1]
+    return elements[:, 0], elements[:, 1] if isinstance(group, O2) else ones, None
+
+
+def _shift_coords(shift: Tensor, dim: int, input_kind: str) -> dict[str, tuple]:
+    if dim == 1:
+        return {"shift_samples": labelled("transform", shift[:, 0], "shift towards later samples", "samples")}
+    words = ("shift to the right", "shift upwards") if dim == 2 else ("shift along x", "shift along y", "shift along z")
+    suffix, units = ("_px", "pixels") if input_kind == "image" else ("", "units of the points")
+    return {
+        f"shift_{axis}{suffix}": labelled("transform", shift[:, place], words[place], units)
+        for place, axis in enumerate("xyz"[:dim])
+    }
 
 
 def named(ds: xr.Dataset, transform: int) -> str:
@@ -79,9 +164,15 @@ def named(ds: xr.Dataset, transform: int) -> str:
     'rotation by 28.65 degrees, mirrored'
     """
     row = ds.isel(transform=transform)
+    if "moved" in row.coords:
+        return f"a permutation that moves {int(row.moved)} members"
     words = [f"rotation by {float(row.angle_deg):.4g} degrees"]
     if int(row.mirror) < 0:
         words.append("mirrored")
-    if "shift_x_px" in row.coords:
-        words.append(f"shift by ({float(row.shift_x_px):g}, {float(row.shift_y_px):g}) pixels")
+    if "scale" in row.coords:
+        words.append(f"scaled by {float(row.scale):.4g}")
+    shifts = [name for name in row.coords if str(name).startswith("shift_")]
+    if shifts:
+        by = ", ".join(f"{float(row[name]):g}" for name in shifts)
+        words.append(f"shift by ({by}) {row[shifts[0]].attrs.get('units', 'pixels')}")
     return ", ".join(words)

@@ -3,19 +3,26 @@
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import Tensor, nn
 
 from workbench.groups import GroupSignal
+from workbench.measure.behaviour import Moved
+from workbench.measure.result import measurable, selected
 from workbench.measure.state import module_of
 
 FINER = 4  # elements of the grid on which a partial layer is compared, per element of the layer
 OUTPUT = "output"
 """The name of the end-to-end result among the layers."""
 
-Output = Tensor | GroupSignal
+IMAGE_DIMS = (1, 2, 4)
+"""Dimensions of what layers put out for images: numbers, vectors and maps."""
+LIST_DIMS = (1, 2, 3)
+"""The same for signals, points and sets."""
+
+Output = Tensor | GroupSignal | Moved
 Receive = Callable[[str, Output], None]
 
 
@@ -109,36 +116,71 @@ def watching(layers: dict[str, nn.Module], receive: Callable[[str, nn.Module, tu
             handle.remove()
 
 
-def run(model: Callable, images: Tensor, layers: dict[str, nn.Module], strict: bool, receive: Receive) -> None:
+def run(
+    model: Callable,
+    images: Tensor,
+    layers: dict[str, nn.Module],
+    strict: bool,
+    receive: Receive,
+    skip: Callable[[str, str], None] | None = None,
+    select: Any = None,
+    dims: tuple[int, ...] = IMAGE_DIMS,
+) -> None:
     """One forward pass; ``receive`` gets every watched output and, last, the result of the model.
+
+    A layer that puts out several things is received part by part, as ``"name[0]"``, ``"name[1]"``, ``"name[key]"``.
 
     Args:
         strict: refuse a layer whose output is no batch of signals, maps or vectors; otherwise pass it over.
+        skip: told the name and the reason of what is passed over.
+        select: the part of the model's result that is wanted, see :func:`selected`.
+        dims: numbers of dimensions that an output of a layer may have.
     """
 
     def sift(name: str, module: nn.Module, inputs: tuple, output: Any) -> None:
-        value = whole_group(module, inputs, output)
-        problem = why_not(value, len(images))
-        if problem is None:
-            receive(name, value)
-        elif strict:
-            raise ValueError(f"layer {name!r} puts out {problem}; leave it out of layers.")
+        parts = pieces(name, whole_group(module, inputs, output))
+        problems = {part: why_not(value, len(images), dims) for part, value in parts.items()}
+        if strict and None not in problems.values():
+            first = next(iter(problems.values()), "nothing")
+            raise ValueError(f"layer {name!r} puts out {first}; leave it out of layers.")
+        for part, value in parts.items():
+            if (problem := problems[part]) is None:
+                receive(part, value)
+            elif skip is not None:
+                skip(part, problem)
 
     with watching(layers, sift):
         result = model(images)
-    if problem := why_not(result, len(images)):
+    result = selected(result, select)
+    problem = why_not(result, len(images))
+    if problem and not measurable(result, len(images)):
         raise ValueError(f"the model puts out {problem}; wrap it in a function that returns one of these.")
     receive(OUTPUT, result)
 
 
-def why_not(value: Any, batch: int) -> str | None:
+def pieces(name: str, output: Any) -> dict[str, Any]:
+    """The parts of an output by name: itself, or what a tuple, list or dict holds.
+
+    >>> list(pieces("lstm", (1, (2, 3))))
+    ['lstm[0]', 'lstm[1][0]', 'lstm[1][1]']
+    """
+    if isinstance(output, dict):
+        held = list(output.items())
+    elif isinstance(output, tuple | list):
+        held = list(enumerate(output))
+    else:
+        return {name: output}
+    return {part: piece for key, value in held for part, piece in pieces(f"{name}[{key}]", value).items()}
+
+
+def why_not(value: Any, batch: int, dims: tuple[int, ...] = IMAGE_DIMS) -> str | None:
     """Why an output cannot be compared, ``None`` where it can."""
     expected = "expected a GroupSignal (B, C, G, H, W), maps (B, C, H, W) or vectors (B, K)"
     if isinstance(value, GroupSignal):
         return None if len(value.values) == batch else f"a signal of batch {len(value.values)}; expected {batch}"
     if not isinstance(value, Tensor):
         return f"a {type(value).__name__}; {expected}"
-    if value.ndim not in (1, 2, 4) or len(value) != batch or not value.is_floating_point():
+    if value.ndim not in dims or len(value) != batch or not value.is_floating_point():
         return f"a tensor of shape {tuple(value.shape)} and {value.dtype} for {batch} images; {expected}"
     return None
 
@@ -186,6 +228,8 @@ def copied(value: Output) -> Output:
     """A copy that a later in-place operation of the model cannot change."""
     if isinstance(value, GroupSignal):
         return value.with_values(value.values.detach().clone())
+    if isinstance(value, Moved):
+        return replace(value, values=value.values.detach().clone())
     return value.detach().clone()
 
 

@@ -1,5 +1,6 @@
 """The run behind the equivariance error: samples and elements in chunks, of which only norms are kept."""
 
+import random
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
@@ -10,29 +11,53 @@ import xarray as xr
 from torch import Tensor
 
 from workbench.groups import GroupSignal
-from workbench.measure.compare import Action, error_of, tensor_of
+from workbench.measure.behaviour import Behaviour, candidates
+from workbench.measure.compare import FORMS, Action, error_of, shaped, tensor_of, with_tensor
 from workbench.measure.dataset import labelled
-from workbench.measure.probe import OUTPUT, Output, copied, named_layers, report, run
+from workbench.measure.inference import LARGEST_SAMPLE, TRIAL_SAMPLES, change_between_runs, decide
+from workbench.measure.interval import interval, student
+from workbench.measure.probe import IMAGE_DIMS, LIST_DIMS, OUTPUT, Output, copied, named_layers, report, run
 
-CONFIDENCE = 0.95
+REPEATS = 8
+"""Runs over which a stochastic model is averaged where nothing else is asked."""
+KEYS = ("error", "relative_error", "symmetric_error", "absolute_error", "output_floor")
+
+
+class NotFinite(ValueError):
+    """The model's output holds NaN or infinite numbers."""
 
 
 class Sweep:
-    """One run over samples and elements, in chunks that fit ``batch_size``; keeps norms only."""
+    """One run over samples and elements, in chunks that fit ``batch_size``; keeps norms only.
+
+    Args:
+        output: the declared behaviour of the result, ``None`` where it is to be inferred.
+        repeats: runs to average; ``None``: one, or ``REPEATS`` where two runs of the same input differ.
+        refuse: raise where two runs of the same input differ.
+    """
 
     def __init__(
         self,
         model: Callable,
         action: Action,
         layers: str | Iterable[str],
-        output: str,
+        output: Behaviour | None,
         form: str,
         eps: float,
         batch_size: int,
+        select: Any = None,
+        repeats: int | None = None,
+        refuse: bool = False,
     ) -> None:
-        self.model, self.action, self.output = model, action, output
+        self.model, self.action, self.law, self.select = model, action, output, select
         self.form, self.eps, self.batch_size = form, eps, batch_size
+        self.wanted_repeats, self.repeats, self.refuse = repeats, 1, refuse
         self.layers, self.strict = named_layers(model, layers), layers != "all"
+        self.dims = IMAGE_DIMS if action.input_kind == "image" else LIST_DIMS
+        self.stochastic: float | None = None  # relative change between two runs of the same input
+        self._clear()
+
+    def _clear(self) -> None:
         self.rows: dict[str, list[dict[str, Tensor]]] = {}  # per layer one dict for each sample batch
         self.exact: dict[str, Tensor] = {}
         self.refused: dict[str, str] = {}
@@ -40,30 +65,108 @@ class Sweep:
         self.largest_output = 0.0
 
     def measure(self, images: Tensor, progress: Callable[[float], None] | None, cancel: Any) -> None:
-        count, batches = len(self.action.elements), images.split(self.batch_size)
+        self._pass(images, progress, cancel)
+        if self.stochastic is None and self._identity_differs():
+            # a generator of the model's own: nothing else that f(x) = f(ex) could fail for
+            self._look_for_chance(images)
+            if self.repeats > 1:
+                self._clear()
+                self._pass(images, None, cancel)
+        self.stochastic = self.stochastic or 0.0
+
+    def _pass(self, images: Tensor, progress: Callable[[float], None] | None, cancel: Any) -> None:
+        count, batches = len(self.action.elements), images.split(self._at_once(images))
         for place, batch in enumerate(batches):
             report(progress, cancel, place / len(batches))
-            reference: dict[str, Output] = {}
-            self._run(batch, lambda name, value: reference.__setitem__(name, copied(value)))  # noqa: B023 - runs now
+            reference = self._reference(batch, images)
             floors: list[Tensor] = []
             found: dict[str, list[dict[str, Tensor]]] = {name: [] for name in reference}
-            step = max(1, self.batch_size // len(batch))
+            step = max(1, self._at_once(images) // len(batch))
             for start in range(0, count, step):
                 part = replace(self.action, elements=self.action.elements[start : start + step])
                 floors.append(self._chunk(batch, part, reference, found))
                 report(progress, cancel, (place + min(1.0, (start + step) / count)) / len(batches))
             self._keep(found, reference, floors)
 
-    def _run(self, images: Tensor, receive: Callable[[str, Output], None]) -> None:
-        def invariant(name: str, value: Output) -> None:
-            flat = name == OUTPUT and self.output == "invariant"
-            receive(name, tensor_of(value).flatten(1) if flat else value)
+    def _at_once(self, images: Tensor) -> int:
+        """Samples in one forward pass: as many as asked, fewer where they are large."""
+        return max(1, min(self.batch_size, LARGEST_SAMPLE // images[0].numel()))
 
-        run(self.model, images, self.layers, self.strict, invariant)
+    def _reference(self, batch: Tensor, images: Tensor) -> dict[str, Output]:
+        """What the model makes of samples that are not moved; the first time, what it makes of them at all."""
+        raw: dict[str, Output] = {}
+        before = _random_state()
+        self._once(batch, lambda name, value: raw.__setitem__(name, copied(value)))
+        if self.law is None:
+            self.law = decide(self.model, raw[OUTPUT], images, self.action, self.select)
+            if self.law.kind == "unknown":
+                raise ValueError(f"{self.law.why}; declare one with output=..., or wrap the model.")
+        if self.stochastic is None and (_random_state() != before or not self._has_identity()):
+            self._look_for_chance(images)
+        if self.repeats > 1:
+            raw = {}
+            self._run(batch, {}, lambda name, value: raw.__setitem__(name, value))
+        _refuse_what_is_not_finite(raw[OUTPUT])
+        return {name: value if self.repeats > 1 else self._shaped(name, value) for name, value in raw.items()}
+
+    def _look_for_chance(self, images: Tensor) -> None:
+        self.stochastic = change_between_runs(self.model, images[:TRIAL_SAMPLES], self.select)
+        if self.stochastic and self.refuse:
+            raise ValueError(
+                f"a model whose output changes by {self.stochastic:.1%} between two runs of the same input was given; "
+                "expected a deterministic one; fix its seed or switch its randomness off, or allow "
+                "stochastic='average'."
+            )
+        self.repeats = self.wanted_repeats or (REPEATS if self.stochastic else 1)
+
+    def _identity_distance(self) -> Tensor:
+        group, elements = self.action.group, self.action.elements.double()
+        return (elements - group.identity(torch.float64)).abs().sum(-1)
+
+    def _has_identity(self) -> bool:
+        return bool((self._identity_distance() < 1e-12).any())
+
+    def _identity_differs(self) -> bool:
+        place = int(self._identity_distance().argmin())
+        error = torch.cat([row["relative_error"][place] for row in self.rows[OUTPUT]])
+        dtype = self.action.dtype or torch.float32
+        return bool(error.nan_to_num(nan=0.0).max() > torch.finfo(dtype).eps ** 0.5)
+
+    def _shaped(self, name: str, value: Output, like: Output | None = None) -> Output:
+        if name == OUTPUT:
+            assert self.law is not None  # decided in the first pass
+            return shaped(value, self.law, like)
+        if isinstance(value, GroupSignal) or self.action.input_kind == "image":
+            return value
+        return shaped(value, candidates(value, self.inputs, self.action.group, self.action.input_kind)[0])
+
+    def _once(self, images: Tensor, receive: Callable[[str, Output], None]) -> None:
+        self.inputs = images
+        run(self.model, images, self.layers, self.strict, receive, select=self.select, dims=self.dims)
+
+    def _run(self, images: Tensor, like: dict[str, Output], receive: Callable[[str, Output], None]) -> None:
+        """Passes over the samples; ``receive`` gets their mean where there are several."""
+        if self.repeats == 1:
+            self._once(images, lambda name, value: receive(name, self._shaped(name, value, like.get(name))))
+            return
+        sums: dict[str, Output] = {}
+
+        def add(name: str, value: Output) -> None:
+            value = self._shaped(name, value, like[name] if name in like else sums.get(name))
+            if name in sums and isinstance(value, GroupSignal) and not _same_elements(value, sums[name]):
+                raise _redrawn(name)
+            total = tensor_of(value).detach() / self.repeats
+            sums[name] = with_tensor(value, total + tensor_of(sums[name]) if name in sums else total)
+
+        for _ in range(self.repeats):
+            self._once(images, add)
+        for name, value in sums.items():
+            receive(name, value)
 
     def _chunk(self, batch: Tensor, part: Action, reference: dict[str, Output], found: dict[str, list]) -> Tensor:
         """Norms for some elements; gives the input floor ``(E, B)``."""
-        moved = part.there(batch)
+        source = part.source(batch)
+        moved = part.there(source)
 
         def receive(name: str, value: Output) -> None:
             if name not in found:
@@ -71,15 +174,12 @@ class Sweep:
             if name not in self.refused:
                 self._compare(name, value, part, reference[name], found)
 
-        self._run(moved.flatten(0, 1).to(batch.dtype), receive)
-        return self._floor(part, moved, batch)
+        self._run(moved.flatten(0, 1).to(batch.dtype), reference, receive)
+        return self._floor(part, moved, source)
 
     def _compare(self, name: str, value: Output, part: Action, reference: Output, found: dict[str, list]) -> None:
         if isinstance(value, GroupSignal) and not _same_elements(value, reference):
-            raise ValueError(
-                f"{name} drew other group elements for other images; expected fixed ones in evaluation mode; "
-                "set the layer's sampling to 'grid' or fix its offset."
-            )
+            raise _redrawn(name)
         try:
             wanted = part.there(reference)
             floor = self._floor(part, wanted, reference)
@@ -92,13 +192,8 @@ class Sweep:
         got = part.cast(tensor_of(value)).view(wanted.shape)
         norms = part.distance(got * here, wanted * there, reference)
         entries = part.entries(reference)
-        found[name].append(
-            {
-                "error": error_of(self.form, norms, entries, self.eps),
-                "absolute_error": error_of("absolute", norms, entries, self.eps),
-                "output_floor": floor,
-            }
-        )
+        errors = {f"{form}_error": error_of(form, norms, entries, self.eps) for form in FORMS}
+        found[name].append(errors | {"error": errors[f"{self.form}_error"], "output_floor": floor})
 
     def _floor(self, part: Action, moved: Tensor, value: Output) -> Tensor:
         """The round trip there and back, in the form of the error, ``(E, B)``."""
@@ -111,7 +206,7 @@ class Sweep:
         still = part.cast(tensor_of(value)).expand(len(rest), *tensor_of(value).shape)
         here, _ = part.windows(value)
         norms = some.distance(some.back(moved[rest], value) * here, still * here, value)
-        floor[rest] = error_of(self.form, norms, part.entries(value), self.eps)
+        floor[rest] = error_of(self.form, norms, some.entries(value), self.eps)
         return floor
 
     def _keep(self, found: dict[str, list], reference: dict[str, Output], floors: list[Tensor]) -> None:
@@ -122,24 +217,28 @@ class Sweep:
         for name, chunks in found.items():
             shape = self.input_floor[-1].shape
             unknown = torch.full(shape, torch.nan, dtype=torch.float64)
-            keys = ("error", "absolute_error", "output_floor")
             refused = name in self.refused
-            row = {key: unknown if refused else torch.cat([c[key] for c in chunks]) for key in keys}
+            row = {key: unknown if refused else torch.cat([c[key] for c in chunks]) for key in KEYS}
             self.rows.setdefault(name, []).append(row)
             self.exact[name] = torch.zeros(shape[0]).bool() if refused else self.action.exact(reference[name])
 
-    def dataset(self, coords: dict[str, tuple], form: str) -> xr.Dataset:
+    def dataset(self, coords: dict[str, tuple], form: str, kind: str = "bootstrap", seed: int = 0) -> xr.Dataset:
         names = list(self.rows)
         values = {
             key: np.stack([torch.cat([row[key] for row in self.rows[name]], 1).numpy() for name in names])
-            for key in ("error", "absolute_error", "output_floor")
+            for key in KEYS
         }
         values["input_floor"] = torch.cat(self.input_floor, 1).numpy()
         units = "output units" if form == "absolute" else "1"
         dims = ("layer", "transform", "sample")
-        mean, sem, low, high = statistics(values["error"])
+        mean, sem, _, _ = statistics(values["error"])
+        low, high = interval(values["error"], kind, seed)
+        floor = values["output_floor"].mean(-1)
+        over = np.divide(mean, floor, out=np.full_like(mean, np.nan), where=floor > 0)
         variables = {
             "error": labelled(dims, values["error"], f"{form} equivariance error", units),
+            "relative_error": labelled(dims, values["relative_error"], "relative equivariance error"),
+            "symmetric_error": labelled(dims, values["symmetric_error"], "symmetric equivariance error"),
             "absolute_error": labelled(dims, values["absolute_error"], "root mean square error", "output units"),
             "error_mean": labelled(dims[:2], mean, f"{form} equivariance error, mean over samples", units),
             "error_sem": labelled(dims[:2], sem, "standard error of the mean over samples", units),
@@ -148,7 +247,8 @@ class Sweep:
             "input_floor": labelled(dims[1:], values["input_floor"], "input resampling floor", units),
             "input_floor_mean": labelled(dims[1], values["input_floor"].mean(-1), "input resampling floor", units),
             "output_floor": labelled(dims, values["output_floor"], "output resampling floor", units),
-            "output_floor_mean": labelled(dims[:2], values["output_floor"].mean(-1), "output resampling floor", units),
+            "output_floor_mean": labelled(dims[:2], floor, "output resampling floor", units),
+            "error_over_floor": labelled(dims[:2], over, "mean error over mean output floor (NaN: no floor)"),
             "exact": labelled(
                 dims[:2], torch.stack([self.exact[n] for n in names]), "g acted on the output without interpolation"
             ),
@@ -165,14 +265,32 @@ def _same_elements(value: GroupSignal, reference: Output) -> bool:
     return isinstance(reference, GroupSignal) and torch.equal(value.elements, reference.elements)
 
 
-def statistics(error: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Mean, standard error and the ends of the 95 % interval over the last axis; NaN spread for one sample."""
-    from scipy.special import stdtrit
+def _redrawn(name: str) -> ValueError:
+    return ValueError(
+        f"{name} drew other group elements for other images; expected fixed ones in evaluation mode; "
+        "set the layer's sampling to 'grid' or fix its offset."
+    )
 
+
+def _refuse_what_is_not_finite(value: Output) -> None:
+    tensor = tensor_of(value)
+    if bool(torch.isfinite(tensor).all()):
+        return
+    bad = (~torch.isfinite(tensor)).flatten(1).any(1) if tensor.ndim > 1 else ~torch.isfinite(tensor)
+    raise NotFinite(
+        f"the model puts out NaN or infinite numbers for {int(bad.sum())} of {len(bad)} inputs, the first is number "
+        f"{int(bad.nonzero()[0])} of its batch; expected finite ones; look for a division by zero or an overflow."
+    )
+
+
+def _random_state() -> tuple:
+    """Where the shared random generators stand: a model that draws from them moves it."""
+    legacy: Any = np.random.get_state()  # noqa: NPY002 - the model may draw from the global generator
+    return torch.get_rng_state().numpy().tobytes(), hash(random.getstate()), legacy[2], legacy[1].tobytes()
+
+
+def statistics(error: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Mean, standard error and the ends of Student's 95 % interval over the last axis; NaN spread for one sample."""
     count, mean = error.shape[-1], error.mean(-1)
-    if count == 1:
-        unknown = np.full_like(mean, np.nan)
-        return mean, unknown, unknown.copy(), unknown.copy()
-    sem = error.std(-1, ddof=1) / np.sqrt(count)
-    reach = sem * stdtrit(count - 1, 0.5 + CONFIDENCE / 2)
-    return mean, sem, mean - reach, mean + reach
+    sem = np.full_like(mean, np.nan) if count == 1 else error.std(-1, ddof=1) / np.sqrt(count)
+    return mean, sem, *student(error)

@@ -1,0 +1,143 @@
+"""Trials on a few samples: how an output moves, and whether two runs of the same input agree."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from workbench.actions.images import check_images
+from workbench.actions.points import check_points
+from workbench.actions.series import check_series
+from workbench.actions.sets import permute_set
+from workbench.groups import Group, Translation, parse_group
+from workbench.measure.behaviour import Behaviour, candidates, choose, input_kind_of
+from workbench.measure.compare import Action, error_of, shaped, tensor_of
+from workbench.measure.orbit import lattice_elements, orbit
+from workbench.measure.probe import OUTPUT, Output, copied, like_model, run
+from workbench.measure.state import undisturbed
+
+LARGEST_SAMPLE = 2**24
+"""Numbers in one sample: more (an image of 4096 x 4096 pixels) are refused, because each one is moved many times."""
+TRIAL_SAMPLES = 4
+_TRIAL_ELEMENTS = 3
+
+
+def infer_behaviour(
+    model: Callable,
+    inputs: Tensor,
+    group: Group | str,
+    input_kind: str = "auto",
+    *,
+    select: Any = None,
+    resampler: str = "bicubic",
+    padding: str = "border",
+    seed: int = 0,
+) -> Behaviour:
+    """How the model's output moves with its input, from its shape and a trial.
+
+    Where the shape leaves several laws, four samples are moved by three elements (such that act without
+    interpolation where the group has them), and the law with the smallest error is taken if it fits (error below
+    0.5) and is twice as good as the usual one for that shape; otherwise the usual one, with a low confidence.
+
+    Args:
+        model, inputs, group, resampler, padding, select, seed: as in :func:`workbench.measure.equivariance_error`.
+        input_kind: ``"image"``, ``"series"``, ``"points"``, ``"set"``, or ``"auto"``.
+
+    Returns:
+        Its ``kind`` is ``"unknown"``, with confidence 0, where no law has this shape.
+
+    >>> from workbench.groups import SO3
+    >>> infer_behaviour(lambda x: x.mean(1), torch.rand(4, 5, 3), SO3()).kind
+    'vectors'
+    """
+    group = parse_group(group)
+    kind = input_kind_of(inputs, group, input_kind)
+    inputs = checked_inputs(model, inputs, group, kind)
+    action = Action(orbit(group, 3), group, resampler, padding, "none", size_of(inputs, kind), None, kind)
+    with undisturbed(model, seed):
+        value = one_output(model, inputs[:TRIAL_SAMPLES], select)
+        return decide(model, value, inputs, action, select)
+
+
+def decide(model: Callable, value: Output, inputs: Tensor, action: Action, select: Any) -> Behaviour:
+    """The law of the output ``value``; runs the model once more only where its shape leaves a choice."""
+    laws = candidates(value, inputs, action.group, action.input_kind)
+    shape = tuple(tensor_of(value).shape)
+    if not laws:
+        return Behaviour("unknown", confidence=0.0, why=f"no behaviour is known for an output of shape {shape}")
+    if len(laws) == 1:
+        return replace(laws[0], why=f"the usual behaviour of an output of shape {shape}")
+    return choose(laws, _trial(model, inputs[:TRIAL_SAMPLES], action, laws, select))
+
+
+def _trial(model: Callable, inputs: Tensor, action: Action, laws: list[Behaviour], select: Any) -> list[float]:
+    """The mean relative error of each law over a few samples and elements."""
+    action = replace(action, elements=_trial_elements(action), mask="none")
+    moved = action.there(action.source(inputs))
+    before = one_output(model, inputs, select)
+    after = one_output(model, moved.flatten(0, 1).to(inputs.dtype), select)
+    errors = []
+    for law in laws:
+        value = shaped(before, law)
+        wanted = action.there(value)
+        got = action.cast(tensor_of(shaped(after, law, like=value))).view(wanted.shape)
+        error = error_of("relative", action.distance(got, wanted, value), action.entries(value), 1e-12)
+        errors.append(float(error.nan_to_num(nan=torch.inf).mean()))
+    return errors
+
+
+def _trial_elements(action: Action) -> Tensor:
+    group = action.group
+    if action.input_kind == "image":
+        exact = lattice_elements(group, action.input_size)
+        others = exact[(exact - group.identity(exact.dtype)).abs().sum(-1) > 1e-6]
+        return others[:_TRIAL_ELEMENTS] if len(others) else orbit(group, 4)[1:]
+    if action.input_kind == "series" and isinstance(group, Translation):
+        return torch.tensor([[1.0], [-2.0], [3.0]], dtype=torch.float64)
+    return group.sample(_TRIAL_ELEMENTS, torch.Generator().manual_seed(0), torch.float64)
+
+
+def one_output(model: Callable, inputs: Tensor, select: Any) -> Output:
+    """The end-to-end output of one pass, a copy."""
+    found: dict[str, Output] = {}
+    run(model, inputs, {}, True, lambda name, value: found.__setitem__(name, copied(value)), select=select)
+    return found[OUTPUT]
+
+
+def change_between_runs(model: Callable, inputs: Tensor, select: Any) -> float:
+    """Relative difference of two outputs of the same input: 0 where the model is deterministic."""
+    first, second = (tensor_of(one_output(model, inputs, select)).double() for _ in range(2))
+    if first.shape != second.shape:
+        return 1.0
+    change = torch.linalg.vector_norm(first - second)
+    return float(change / (torch.linalg.vector_norm(first) + 1e-12)) if bool(change > 0) else 0.0
+
+
+def checked_inputs(model: Callable, inputs: Tensor, group: Group, kind: str) -> Tensor:
+    """The inputs as the model takes them, or a sentence that says what is wrong with them."""
+    if kind == "image":
+        check_images(inputs, lowest=4)
+    elif kind == "points":
+        check_points(inputs, group)
+    elif kind == "series":
+        check_series(inputs, group)
+    else:
+        permute_set(inputs[:1], group.identity().unsqueeze(0), group)
+    size = inputs[0].numel()
+    if size > LARGEST_SAMPLE:
+        raise ValueError(
+            f"inputs of shape {tuple(inputs.shape)} were given, {size} numbers each; expected at most "
+            f"{LARGEST_SAMPLE}, such as 4096 x 4096 pixels, because each one is moved many times; crop or downsample."
+        )
+    if kind != "image" and not inputs.is_floating_point():
+        return inputs
+    return like_model(model, inputs)
+
+
+def size_of(inputs: Tensor, kind: str) -> tuple[int, int]:
+    """Height and width of images; for other kinds the last two sizes."""
+    return (inputs.shape[-2], inputs.shape[-1]) if inputs.ndim > 1 else (1, inputs.shape[-1])

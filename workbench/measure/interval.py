@@ -1,0 +1,90 @@
+"""Intervals of a mean over samples: bootstrap, widened for few samples, and Student's t."""
+
+import functools
+
+import numpy as np
+
+CONFIDENCE = 0.95
+INTERVALS = ("bootstrap", "t")
+RESAMPLES = 1000
+FEWEST = 8
+"""Fewer samples than this cannot be resampled: there are too few different means."""
+_AT_ONCE = 2**22  # resampled means held in memory at a time
+
+
+def interval(values: np.ndarray, kind: str = "bootstrap", seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Ends of the 95 % interval of the mean over the last axis; NaN for one sample.
+
+    The bootstrap takes percentiles of the means of resampled samples. Its percentiles are moved outwards so that it is
+    as wide as Student's t for normal data (Hesterberg 2015, arXiv 1411.5279, "expanded percentile interval"), as the
+    plain one is too narrow by sqrt((n - 1) / n) and more. Below 8 samples it is Student's t as well.
+
+    >>> low, high = interval(np.array([[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0]]))
+    >>> bool(low[0] < 4.5 < high[0])
+    True
+    """
+    return student(values) if kind == "t" or values.shape[-1] < FEWEST else bootstrap(values, seed)
+
+
+def interval_name(kind: str, count: int) -> str:
+    """How :func:`interval` made it, in words, for the attributes of a Dataset."""
+    if kind == "t" or count < FEWEST:
+        return "Student's t over samples" if kind == "t" else f"Student's t over samples (fewer than {FEWEST})"
+    return f"bootstrap over samples, {RESAMPLES} resamples, expanded percentiles"
+
+
+def student(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The interval of Student's t over the last axis."""
+    from scipy.special import stdtrit
+
+    count, mean = values.shape[-1], values.mean(-1)
+    if count == 1:
+        return np.full_like(mean, np.nan), np.full_like(mean, np.nan)
+    reach = values.std(-1, ddof=1) / np.sqrt(count) * stdtrit(count - 1, 0.5 + CONFIDENCE / 2)
+    return mean - reach, mean + reach
+
+
+def bootstrap(values: np.ndarray, seed: int = 0, resamples: int = RESAMPLES) -> tuple[np.ndarray, np.ndarray]:
+    """Expanded percentile interval of the mean over the last axis, all leading entries with the same resamples.
+
+    Samples stay together across layers and transforms, so differences between these may be taken as paired.
+    """
+    count = values.shape[-1]
+    weights = resampling(count, seed, resamples)
+    flat = values.reshape(-1, count)
+    ends = np.empty((2, len(flat)))
+    step = max(1, _AT_ONCE // resamples)
+    for start in range(0, len(flat), step):
+        means = flat[start : start + step] @ weights
+        ends[:, start : start + step] = _ends(means, expanded(count))
+    return ends[0].reshape(values.shape[:-1]), ends[1].reshape(values.shape[:-1])
+
+
+def _ends(means: np.ndarray, tail: float) -> np.ndarray:
+    """The two percentiles of each row; NaN where a mean is NaN."""
+    means.sort(-1)
+    place = tail * (means.shape[-1] - 1)
+    below, part = int(place), place - int(place)
+    low = means[:, below] * (1 - part) + means[:, below + 1] * part
+    high = means[:, -1 - below] * (1 - part) + means[:, -2 - below] * part
+    broken = np.isnan(means[:, -1])
+    return np.where(broken, np.nan, np.stack([low, high]))
+
+
+@functools.lru_cache(maxsize=8)
+def resampling(count: int, seed: int, resamples: int = RESAMPLES) -> np.ndarray:
+    """Share of each sample in each resample, ``(count, resamples)``; columns sum to one."""
+    draws = np.random.default_rng(seed).integers(0, count, (resamples, count))
+    places = draws + np.arange(resamples)[:, None] * count
+    shares = np.bincount(places.ravel(), minlength=resamples * count).reshape(resamples, count) / count
+    shares = np.ascontiguousarray(shares.T)
+    shares.flags.writeable = False
+    return shares
+
+
+@functools.lru_cache(maxsize=64)
+def expanded(count: int) -> float:
+    """The tail, instead of 2.5 %, whose normal quantile is as far out as Student's t times sqrt(n / (n - 1))."""
+    from scipy.special import ndtr, stdtrit
+
+    return float(ndtr(-np.sqrt(count / (count - 1)) * stdtrit(count - 1, 0.5 + CONFIDENCE / 2)))
