@@ -39,6 +39,12 @@ FINITE_DIFFERENCE = 1e-4
 # Measures: relative rounding of Student's printed table, four digits.
 STUDENT_TABLE = 2e-4
 REFERENCE_RULE = 0.1
+# Measures of data: rate of false rejections around alpha = 0.05 over 600 repeats (three standard errors: 0.027).
+FALSE_POSITIVES = 0.027
+# Measures of data: degrees between a recovered arc and the one that the data was made with, where it is resolvable.
+DATA_ARC_DEG = 10.0
+# Measures of data: a probability in one of 37 bins counted over 2,000,000 draws (their standard error: 3e-4).
+MONTE_CARLO_DENSITY = 2e-3
 # Layers: the least relative error that a deliberately broken layer must show (measured 0.1 to 1.6).
 BROKEN = 0.05
 # Layers: what eight bits of mantissa cost two layers (measured 4e-3); kernels made in bf16 would cost 6e-2.
@@ -59,3 +65,9 @@ SINGLE_AGAINST_DOUBLE = 2e-5
 COUNT_GAP = 0.2
 # Models: the same for the pooled logits of an untrained network (measured 2e-2).
 BROKEN_LOGITS = 5e-3
+# Lie derivative: central differences between pixels against the formula of a Gaussian of sigma 3 px.
+GRID_DERIVATIVE = 0.05
+# Lie derivative: relative difference to the exact error over the angle, at 0.05 radians on inputs smooth to 4 px.
+LIE_AGAINST_ANGLE = 0.2
+# Lie derivative: what the rounding of a difference quotient leaves where the rate is zero, by dtype.
+LIE_ROUNDING = {torch.float64: 1e-8, torch.float32: 1e-3}
