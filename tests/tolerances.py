@@ -67,7 +67,7 @@ COUNT_GAP = 0.2
 BROKEN_LOGITS = 5e-3
 # Lie derivative: central differences between pixels against the formula of a Gaussian of sigma 3 px.
 GRID_DERIVATIVE = 0.05
-# Lie derivative: relative difference to the exact error over the angle, at 0.05 radians on inputs smooth to 4 px.
+# Lie derivative: relative difference to the exact error over the angle, at 0.02 radians on inputs smooth to 3 px.
 LIE_AGAINST_ANGLE = 0.2
 # Lie derivative: what the rounding of a difference quotient leaves where the rate is zero, by dtype.
 LIE_ROUNDING = {torch.float64: 1e-8, torch.float32: 1e-3}

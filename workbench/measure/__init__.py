@@ -1,13 +1,17 @@
 """Measures: a model, data and a group go in, a labelled Dataset comes out; the model is left exactly as found."""
 
+from workbench.measure.attribution import attribute_error
 from workbench.measure.behaviour import Behaviour, parse_behaviour
 from workbench.measure.check import check_equivariance
 from workbench.measure.cost import cost
+from workbench.measure.data_features import layer_features
+from workbench.measure.data_symmetry import data_symmetry
 from workbench.measure.dataset import labelled, open_dataset, save, validate
 from workbench.measure.distribution import learned_distribution
 from workbench.measure.error import equivariance_error
 from workbench.measure.inference import infer_behaviour
 from workbench.measure.kernels import kernels, spectrum
+from workbench.measure.lie import lie_derivative
 from workbench.measure.orbit import lattice_elements, orbit
 from workbench.measure.partial import overlap_loss, partial_layer_error, predicted_loss
 from workbench.measure.probability import class_probability
@@ -15,19 +19,24 @@ from workbench.measure.probe import Cancelled
 from workbench.measure.provenance import provenance
 from workbench.measure.report import will_it_be_equivariant
 from workbench.measure.state import undisturbed
+from workbench.measure.task import task_cost
 
 __all__ = [
     "Behaviour",
     "Cancelled",
+    "attribute_error",
     "check_equivariance",
     "class_probability",
     "cost",
+    "data_symmetry",
     "equivariance_error",
     "infer_behaviour",
     "kernels",
     "labelled",
     "lattice_elements",
+    "layer_features",
     "learned_distribution",
+    "lie_derivative",
     "open_dataset",
     "orbit",
     "overlap_loss",
@@ -37,6 +46,7 @@ __all__ = [
     "provenance",
     "save",
     "spectrum",
+    "task_cost",
     "undisturbed",
     "validate",
     "will_it_be_equivariant",

@@ -1,0 +1,302 @@
+"""Which module introduces the error: each one's share of |f(gx) - g f(x)|, adding up to the whole.
+
+Let y_k be the result for g x when the first k modules, in the order in which they run, put out g times what they put
+out for x. Then y_0 = f(gx), and y_(k-1) - y_k is what module k adds (and what functions between modules k - 1 and k
+add). Projected on the whole difference these add up to its norm, whatever the graph.
+"""
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+import xarray as xr
+from torch import Tensor, nn
+
+from workbench.actions import PADDINGS, RESAMPLERS, named_mask
+from workbench.actions.images import check_choice, check_images
+from workbench.actions.masks import MASKS
+from workbench.groups import Group, GroupSignal, parse_group
+from workbench.groups.base import check_count
+from workbench.measure.compare import Action, tensor_of
+from workbench.measure.dataset import labelled
+from workbench.measure.interval import interval, interval_name
+from workbench.measure.orbit import lattice_elements, transform_coords
+from workbench.measure.probe import OUTPUT, Output, copied, like_model, named_layers, report, why_not
+from workbench.measure.provenance import provenance
+from workbench.measure.state import undisturbed
+
+REST = "functions after the last module"
+_TINY = 1e-12
+
+
+def attribute_error(
+    model: nn.Module,
+    images: Tensor,
+    group: Group | str,
+    elements: Tensor | None = None,
+    layers: str | Iterable[str] = "all",
+    *,
+    resampler: str = "bicubic",
+    padding: str = "border",
+    mask: str = "disc",
+    input_kind: str = "",
+    seed: int = 0,
+    batch_size: int = 256,
+    progress: Callable[[float], None] | None = None,
+    cancel: Any = None,
+) -> xr.Dataset:
+    r"""Share of every module in the equivariance error, with intervals; the shares add up to the whole.
+
+    .. math:: c_k = \frac{\langle y_{k-1} - y_k,\; f(gx) - g f(x) \rangle}{|f(gx) - g f(x)|\,|g f(x)|}, \qquad
+              \sum_k c_k = \frac{|f(gx) - g f(x)|}{|g f(x)|}
+
+    A negative share takes back error of others. Every share needs one forward pass of the modules behind it.
+
+    Args:
+        model: a module; left exactly as found.
+        images, group, resampler, padding, mask, input_kind, seed, progress, cancel: as in
+            :func:`equivariance_error`.
+        elements: ``(E, element_dim)``; those that move pixels onto pixels, without the identity, where not given.
+        layers: ``"all"`` innermost modules and whole group layers, or names.
+        batch_size: at most so many images per forward pass.
+
+    Returns:
+        ``contribution`` over ``layer``, ``transform`` and ``sample``; ``contribution_mean``, ``contribution_low``,
+        ``contribution_high`` (95 %, bootstrap over samples) over ``layer`` and ``transform``; ``whole`` (mean relative
+        error) over ``transform``; ``residual``, the sum of the mean shares minus the whole: rounding. The last layer
+        is what functions after the last module add. Attribute ``passed_over``: modules whose output cannot be moved;
+        theirs counts with the next one.
+
+    Raises:
+        ValueError: for images, elements or options that cannot be, or a callable that is no module.
+        Cancelled: when asked to stop.
+
+    >>> net = nn.Sequential(nn.ReLU(), nn.Conv2d(1, 2, 3, padding=1), nn.ReLU())
+    >>> ds = attribute_error(net, torch.rand(4, 1, 8, 8), "C(4)")
+    >>> str(ds.contribution_mean.mean("transform").idxmax("layer").values)
+    '1'
+
+    Source: derived here (a telescoping sum over interventions); compare Gruver et al. 2022 (arXiv 2210.02984), eq. 6.
+    """
+    group = parse_group(group)
+    check_images(images, lowest=4)
+    _check_options(model, resampler, padding, mask, batch_size)
+    images = like_model(model, images)
+    size = (images.shape[-2], images.shape[-1])
+    elements = moving_lattice_elements(group, size) if elements is None else torch.as_tensor(elements).detach().cpu()
+    action = Action(elements, group, resampler, padding, mask, size)
+    exact = action.exact(images)
+    watched = _innermost(model) if layers == "all" else named_layers(model, layers)
+    ledger = _Ledger(model, watched, action, batch_size)
+    batches = images.split(max(1, min(len(images), batch_size)))
+    with undisturbed(model, seed):
+        for place, batch in enumerate(batches):
+            start = place / len(batches)
+            ledger.add(batch, partial(_tell, progress, cancel, start, 1 / len(batches)))
+        report(progress, cancel, 1.0)
+    attrs = provenance(
+        "attribute_error",
+        seed=seed,
+        dtype=images.dtype,
+        resampler=resampler,
+        padding=padding,
+        mask=mask,
+        reduction="relative, projected on the whole difference; mean over samples",
+        input_kind=input_kind or None,
+        group=group.name,
+        interval=f"95 %, {interval_name('bootstrap', len(images))}",
+        scope="functions between two modules count with the second of them",
+        passed_over="; ".join(f"{layer}: {why}" for layer, why in ledger.passed_over.items()) or None,
+        model=type(model).__name__,
+    )
+    coords = transform_coords(elements, group)
+    coords["lattice"] = labelled("transform", exact, "g moves input pixels onto pixels")
+    return ledger.dataset(coords, seed).assign_attrs(attrs)
+
+
+def _tell(progress: Any, cancel: Any, start: float, share: float, part: float) -> None:
+    report(progress, cancel, start + share * part)
+
+
+def _check_options(model: Any, resampler: str, padding: str, mask: str, batch_size: int) -> None:
+    if not isinstance(model, nn.Module):
+        raise ValueError(f"a {type(model).__name__} was given; expected a torch module, whose layers can be seen.")
+    check_choice("resampler", resampler, RESAMPLERS)
+    check_choice("padding", padding, PADDINGS)
+    check_choice("mask", mask, MASKS)
+    check_count(batch_size, "attribute_error: batch_size", "use 256")
+
+
+def moving_lattice_elements(group: Group, size: tuple[int, int]) -> Tensor:
+    """The lattice elements that move something."""
+    elements = lattice_elements(group, size)
+    moving = elements[(elements - group.identity(elements.dtype)).abs().amax(-1) > _TINY]
+    if not len(moving):
+        raise ValueError(
+            f"{group.name} has no element but the identity that moves the pixels of {size[0]} x {size[1]} images onto "
+            "pixels; expected elements to measure at; pass elements=orbit(group)."
+        )
+    return moving
+
+
+def _innermost(module: nn.Module, prefix: str = "") -> dict[str, nn.Module]:
+    """Modules without children, and whole group layers, by name."""
+    if hasattr(module, "requested") or next(module.children(), None) is None:
+        return {prefix or "model": module}
+    inner: dict[str, nn.Module] = {}
+    for name, child in module.named_children():
+        inner |= _innermost(child, f"{prefix}.{name}" if prefix else name)
+    return inner
+
+
+Answer = Callable[[str, nn.Module, tuple, dict, Callable], Any]
+
+
+@contextmanager
+def answering(layers: dict[str, nn.Module], answer: Answer) -> Iterator[None]:
+    """Within the block ``answer(name, module, inputs, options, forward)`` decides what each layer puts out.
+
+    A second run of a module in the block is called ``"name (call 2)"``. Other threads get the layer itself.
+    """
+    here, calls = threading.get_ident(), dict.fromkeys(layers, 0)
+
+    def instead(name: str, module: nn.Module) -> Callable:
+        forward = module.forward
+
+        def run(*inputs: Any, **options: Any) -> Any:
+            if threading.get_ident() != here:
+                return forward(*inputs, **options)
+            calls[name] += 1
+            called = name if calls[name] == 1 else f"{name} (call {calls[name]})"
+            return answer(called, module, inputs, options, forward)
+
+        return run
+
+    with ExitStack() as stack:
+        for name, module in layers.items():
+            own = module.__dict__.get("forward")
+            stack.callback(_give_back, module, own)
+            module.__dict__["forward"] = instead(name, module)
+        yield
+
+
+def _refilled(value: Output, values: Tensor) -> Output:
+    return value.with_values(values) if isinstance(value, GroupSignal) else values
+
+
+def _give_back(module: nn.Module, forward: Callable | None) -> None:
+    module.__dict__.pop("forward", None)
+    if forward is not None:
+        module.__dict__["forward"] = forward
+
+
+class _Ledger:
+    """Shares of every module, batch by batch; keeps one number for each module, element and sample."""
+
+    def __init__(self, model: nn.Module, layers: dict[str, nn.Module], action: Action, batch_size: int) -> None:
+        self.model, self.layers, self.action, self.batch_size = model, layers, action, batch_size
+        self.names: list[str] = []
+        self.rows: list[np.ndarray] = []  # (K + 1, E, B) for each batch
+        self.whole: list[np.ndarray] = []
+        self.passed_over: dict[str, str] = {}
+
+    def add(self, batch: Tensor, tell: Callable[[float], None]) -> None:
+        reference = self._reference(batch)
+        names = [name for name in reference if name != OUTPUT]
+        if self.rows and names != self.names:
+            raise ValueError("other layers ran for other images; expected the same layers for every image.")
+        self.names = names
+        step, count = max(1, self.batch_size // len(batch)), len(self.action.elements)
+        shares, wholes = [], []
+        for start in range(0, count, step):
+            part = replace(self.action, elements=self.action.elements[start : start + step])
+            moved = part.there(batch).flatten(0, 1)
+            goal = part.there(reference[OUTPUT])
+            ideal: dict[str, Output] = {}
+            before = self._with_ideal(moved, ideal, goal)
+            whole = before - goal
+            inner, size = self._inner(whole, whole, goal).sqrt(), self._inner(goal, goal, goal).sqrt()
+            scale = 1 / ((inner + 1e-300) * (size + _TINY))
+            found = []
+            for k, name in enumerate(names, 1):
+                ideal[name] = _refilled(reference[name], part.there(reference[name]).flatten(0, 1))
+                after = self._with_ideal(moved, ideal, goal)
+                found.append(self._inner(before - after, whole, goal) * scale)
+                before = after
+                tell((start + min(step, count - start) * k / len(names)) / count)
+            found.append(self._inner(before - goal, whole, goal) * scale)
+            shares.append(torch.stack(found))
+            wholes.append(inner / (size + _TINY))
+        self.rows.append(torch.cat(shares, 1).numpy())
+        self.whole.append(torch.cat(wholes).numpy())
+
+    def _reference(self, batch: Tensor) -> dict[str, Output]:
+        """What every module that can be moved puts out for the images themselves, in the order of running."""
+        kept: dict[str, Output] = {}
+
+        def answer(name: str, module: nn.Module, inputs: tuple, options: dict, forward: Callable) -> Any:
+            value = forward(*inputs, **options)
+            problem = why_not(value, len(batch)) or self._unmovable(value)
+            if problem is None:
+                kept[name] = copied(value)
+            else:
+                self.passed_over[name] = problem
+            return value
+
+        with answering(self.layers, answer):
+            result = self.model(batch)
+        if problem := why_not(result, len(batch)):
+            raise ValueError(f"the model puts out {problem}; wrap it in a module that returns one of these.")
+        return kept | {OUTPUT: result}
+
+    def _unmovable(self, value: Any) -> str | None:
+        try:
+            self.action.there(value.with_values(value.values[:1]) if isinstance(value, GroupSignal) else value[:1])
+        except ValueError as error:
+            return str(error)
+        return None
+
+    def _with_ideal(self, moved: Tensor, ideal: dict[str, Output], goal: Tensor) -> Tensor:
+        """The result for moved images when some modules put out g times what they put out for x."""
+
+        def answer(name: str, module: nn.Module, inputs: tuple, options: dict, forward: Callable) -> Any:
+            return copied(ideal[name]) if name in ideal else forward(*inputs, **options)
+
+        with answering(self.layers, answer):
+            result = self.model(moved.clone())
+        return tensor_of(result).view(goal.shape)
+
+    def _inner(self, a: Tensor, b: Tensor, like: Tensor) -> Tensor:
+        """Inner product inside the mask for every element and sample, ``(E, B)`` in float64."""
+        product = a.double() * b.double()
+        if like.ndim >= 5:
+            product = product * named_mask(self.action.mask, like.shape[-2], like.shape[-1], torch.float64).to(a.device)
+        return product.flatten(2).sum(-1).cpu()
+
+    def dataset(self, coords: dict[str, tuple], seed: int) -> xr.Dataset:
+        values, whole = np.concatenate(self.rows, -1), np.concatenate(self.whole, -1)
+        low, high = interval(values, seed=seed)
+        dims, words = ("layer", "transform", "sample"), "share in the relative equivariance error"
+        names = [*self.names, REST]
+        return xr.Dataset(
+            {
+                "contribution": labelled(dims, values, words),
+                "contribution_mean": labelled(dims[:2], values.mean(-1), f"{words}, mean over samples"),
+                "contribution_low": labelled(dims[:2], low, "lower end of the 95 % interval of the mean"),
+                "contribution_high": labelled(dims[:2], high, "upper end of the 95 % interval of the mean"),
+                "whole": labelled("transform", whole.mean(-1), "relative equivariance error, mean over samples"),
+                "residual": labelled(
+                    "transform", values.mean(-1).sum(0) - whole.mean(-1), "sum of shares minus the whole"
+                ),
+            },
+            coords=coords
+            | {
+                "layer": labelled("layer", names, "layer"),
+                "sample": labelled("sample", np.arange(values.shape[-1]), "number of the sample"),
+            },
+        )
