@@ -7,7 +7,7 @@ import pytest
 
 from workbench import cli
 
-WORDS = ("lab", "kernel", "serve", "list", "train", "reproduce", "doctor")
+WORDS = ("lab", "kernel", "serve", "list", "train", "reproduce", "doctor", "audit")
 
 
 def run(*arguments: str) -> int:

@@ -28,11 +28,12 @@ MAY_IMPORT = {
     "measure": {"groups", "actions", "kernels"},
     "training": {"groups", "layers", "models", "datasets", "measure"},
     "views": set(),
+    "audit": {"groups", "actions", "models", "datasets", "training", "measure", "views"},
     "explorers": {
         "groups", "actions", "kernels", "layers", "e3", "models", "datasets", "training", "measure", "views",
     },
     "dashboards": {"datasets", "explorers", "measure", "models", "views"},
-    "commands": {"models", "datasets", "training", "measure", "explorers", "dashboards"},
+    "commands": {"models", "datasets", "training", "measure", "audit", "explorers", "dashboards"},
     "cli": {"commands"},
 }  # fmt: skip
 
@@ -41,6 +42,7 @@ NEVER = {
     **dict.fromkeys(("groups", "actions", "kernels", "layers", "e3", "models", "datasets"), DRAWING | {"lightning"}),
     "measure": DRAWING | {"lightning"},
     "training": DRAWING,
+    "audit": {"panel", "bokeh", "ipywidgets", "anywidget", "matplotlib", "lightning"},
     "views": {"torch", "panel", "bokeh", "ipywidgets", "anywidget", "lightning"},
     "explorers": {"panel", "bokeh"},
 }

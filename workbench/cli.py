@@ -53,6 +53,21 @@ network has a run folder under --runs; one that is damaged is mended by `workben
 previous`, and then this is called again. Networks are trained beside each other in worker processes; --workers 0
 trains them one after another in this process, without Dask: slower, but every message comes straight from here."""
 
+AUDIT = """\
+Which symmetry does a network have on your images, how much, and where does it break? The answer is printed in
+sentences and kept as one HTML report that opens offline, beside all numbers as a labelled NetCDF file.
+
+MODEL is one of
+  package.module:name, file.py:name   a torch module, or a function without arguments that makes one. Importing it RUNS
+                                      ITS CODE, with your rights: name only code that you would run yourself
+  FOLDER                              a run of `workbench train`
+  FILE.pt2, FILE.pt                   an exported or TorchScript program. It is audited end to end only: the hooks that
+                                      watch layers do not reach inside such a program, and the report says so
+DATA is a folder of pictures (sub-folders are classes), .npy, .npz, NetCDF, a torch Dataset as package.module:name
+(its code is run, too), or a data set of `workbench list data`.
+
+Exit codes: 0 done; 1 the error is above --fail-above; 2 a mistake in what was given; 130 stopped."""
+
 DOCTOR = """\
 Say what this installation has: versions, device, browser, disk, data. For each thing missing, print the one
 command that mends it. The exit code is 1 when something needed is missing, else 0."""
@@ -104,6 +119,23 @@ def _seed(text: str) -> int:
     if not text.isdigit():
         raise argparse.ArgumentTypeError(f"a seed is a whole number of at least 0, not {text!r}")
     return int(text)
+
+
+def _numbers(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"numbers joined by commas are needed, not {text!r}") from None
+
+
+def _bound(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"a number of at least 0 is needed, not {text!r}")
+    return value
 
 
 def _add_faces(words: argparse._SubParsersAction) -> None:
@@ -235,6 +267,41 @@ def _add_work(words: argparse._SubParsersAction) -> None:
     )
 
 
+def _add_audit(words: argparse._SubParsersAction) -> None:
+    audit = _add(
+        words,
+        "audit",
+        "say which symmetry a network has on your images",
+        AUDIT,
+        [
+            ("workbench audit notebooks.resnet18:resnet18 --data photos", "a network by its import path"),
+            ("workbench audit mynet.py:build --weights best.safetensors --data photos", "with trained weights"),
+            ("workbench audit data/runs/partial_gcnn/rotated_strict --data digits", "a run of ours"),
+            ("workbench audit net.pt2 --data images.npy --group 'C(4)' --fail-above 1e-4", "in your own CI"),
+        ],
+    )
+    audit.add_argument("model", metavar="MODEL", help="the network")
+    audit.add_argument("--data", required=True, metavar="DATA", help="the images")
+    audit.add_argument("--weights", metavar="FILE", help="safetensors or a state dict (.pt) for an imported network")
+    audit.add_argument("--labels", metavar="FILE", help="one whole number a sample: .npy, .npz or text")
+    audit.add_argument(
+        "--group", default="auto", help="auto (turns, flips, rotations, shifts), or C(n), D(n), SO2, O2, Translation"
+    )
+    audit.add_argument("--samples", type=_count, help="how many images (default: what fits in a minute, 6 to 32)")
+    audit.add_argument("--size", type=_count, help="height and width in pixels of pictures from a folder")
+    audit.add_argument("--mean", type=_numbers, default=(), help="subtracted from pixels in [0, 1]: 0.5 or 0.4,0.5,0.6")
+    audit.add_argument("--std", type=_numbers, default=(), help="pixels are divided by it after that")
+    audit.add_argument("--seed", type=_seed, default=0, help="of the choice of images and of a stochastic network")
+    audit.add_argument("--output", default="audit", metavar="FOLDER", help="where report.html and audit.nc go (audit/)")
+    audit.add_argument(
+        "--fail-above",
+        type=_bound,
+        metavar="ERROR",
+        help="exit with 1 where the largest mean relative error, end to end, at elements that move pixels onto pixels "
+        "(all elements where the group has none) is above this",
+    )
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line: one word per task, each with a --help that teaches."""
     top = argparse.ArgumentParser(
@@ -247,6 +314,7 @@ def parser() -> argparse.ArgumentParser:
     words = top.add_subparsers(title="words", metavar="WORD", required=True)
     _add_faces(words)
     _add_work(words)
+    _add_audit(words)
     return top
 
 

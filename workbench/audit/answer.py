@@ -1,0 +1,227 @@
+"""The answer in plain sentences, from the numbers of a sweep."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import xarray as xr
+
+from workbench.audit.causes import because, first_broken, strided
+from workbench.audit.questions import FLIPS, ROTATIONS, SHIFTS, TURNS
+from workbench.audit.result import Verdict
+from workbench.measure.orbit import named
+
+CLOSE = 0.01
+"""Relative error below which a symmetry is nearly there."""
+AS_GOOD_AS_PIXELS = 1.7
+"""Times the resampling floor: what band-limited group layers reach on smooth images."""
+MAPS, VECTORS = "maps", "numbers"
+
+_TIE = (
+    "If it should not, there are three ways: average its answers over the moved copies of the input (exact, at the "
+    "cost of one pass a copy), train on moved copies (approximate), or tie its filters with group convolutions "
+    "(workbench.layers.to_group_cnn)."
+)
+_FINER = "More orientations, smoother kernels or smoother input bring it closer to the floor."
+
+
+@dataclass(frozen=True)
+class Worst:
+    """The worst of some elements at one layer."""
+
+    error: float
+    low: float
+    high: float
+    at: str
+    floor: float
+
+
+def verdict(
+    question: str, sweep: xr.Dataset, model: Callable, findings: xr.Dataset | None, limit: float, output: str
+) -> Verdict:
+    """Answer one question from its sweep.
+
+    Args:
+        findings: of the static report, for reasons.
+        limit: relative error up to which an element counts as exact.
+        output: ``"maps"``, which move along, or ``"numbers"``, which should stay.
+    """
+    lattice = sweep["lattice"].values & sweep["exact"].sel(layer="output").values & _moves(sweep)
+    between = ~sweep["lattice"].values & _moves(sweep)
+    exact = worst(sweep, lattice, output) if lattice.any() else None
+    rest = worst(sweep, between, output) if between.any() else None
+    told = rest if question == ROTATIONS and rest else exact or rest
+    if told is None:
+        raise ValueError(f"{question}: no element besides the identity was measured; give more elements.")
+    level = _level(told, limit, told is exact)
+    broken = first_broken(sweep, limit) if level in ("broken", "close") and told is exact else None
+    reason, fix = _reasons(question, model, broken, findings)
+    return Verdict(
+        question,
+        level,
+        _sentence(question, level, told, rest if told is exact else None, output, len(sweep.sample), told is exact)
+        + _single_pixel(question, level, sweep),
+        reason,
+        _advice(question, level, fix, reason),
+        told.error,
+        told.low,
+        told.high,
+        told.at,
+        told.floor,
+        broken[0] if broken else "",
+        exact.error if exact else float("nan"),
+    )
+
+
+def worst(sweep: xr.Dataset, chosen: np.ndarray, output: str) -> Worst:
+    """The element with the largest mean error end to end, among the chosen ones."""
+    row = sweep.sel(layer="output")
+    at = int(np.flatnonzero(chosen)[np.argmax(row["error_mean"].values[chosen])])
+    floor = "output_floor_mean" if output == MAPS else "input_floor_mean"
+    low, high = (float(np.nan_to_num(row[name].values[at], nan=row["error_mean"].values[at])) for name in
+                 ("error_low", "error_high"))  # fmt: skip
+    return Worst(
+        float(row["error_mean"].values[at]), max(0.0, low), high, words(sweep, at), float(row[floor].values[at])
+    )
+
+
+def words(sweep: xr.Dataset, transform: int) -> str:
+    """An element as a reader says it.
+
+    >>> import torch
+    >>> from workbench.groups import O2
+    >>> from workbench.measure.orbit import transform_coords
+    >>> words(xr.Dataset(coords=transform_coords(torch.tensor([[0.0, -1.0], [1.5708, 1.0]]), O2())), 0)
+    'a left-right flip'
+    """
+    row = sweep.isel(transform=transform)
+    if "shift_x_px" in row.coords and "angle_deg" in row.coords and not float(row.angle_deg) and int(row.mirror) > 0:
+        right, up = float(row.shift_x_px), float(row.shift_y_px)
+        parts = [f"{abs(right):g} px {'right' if right > 0 else 'left'}"] if right else []
+        parts += [f"{abs(up):g} px {'up' if up > 0 else 'down'}"] if up else []
+        return f"a shift by {' and '.join(parts) or '0 px'}"
+    if "mirror" in row.coords and int(row.mirror) < 0:
+        flips = {0.0: "a left-right flip", 180.0: "an up-down flip"}
+        turn = round(float(row.angle_deg) % 360, 3)
+        return flips.get(turn, f"a flip and a turn by {turn:g}°")
+    if "angle_deg" in row.coords and "scale" not in row.coords:
+        return f"a turn by {round(float(row.angle_deg), 3):g}°"
+    return named(sweep, transform)
+
+
+def percent(value: float) -> str:
+    """A share as a reader says it, small ones as powers.
+
+    >>> percent(0.1234), percent(2.3e-7), percent(1.5)
+    ('12 %', '2.3e-07', '150 %')
+    """
+    if value < 0.001:
+        return f"{value:.1e}" if value else "0"
+    return f"{100 * value:.2g} %" if value < 0.1 else f"{100 * value:.0f} %"
+
+
+def _moves(sweep: xr.Dataset) -> np.ndarray:
+    """Everything but the identity."""
+    still = np.ones(sweep.sizes["transform"], dtype=bool)
+    for name, rest in (("angle_deg", 360.0), ("shift_x_px", 0.0), ("shift_y_px", 0.0)):
+        if name in sweep.variables:
+            values = np.asarray(sweep[name].values, dtype=float)
+            still &= np.abs(values % rest if rest else values) < 1e-6
+    if "mirror" in sweep.variables:
+        still &= sweep["mirror"].values > 0
+    return ~still
+
+
+def _level(told: Worst, limit: float, exact: bool) -> str:
+    if told.error <= limit:
+        return "exact"
+    if not exact and told.floor > 0 and told.error <= AS_GOOD_AS_PIXELS * told.floor:
+        return "floor"
+    return "close" if told.error <= CLOSE else "broken"
+
+
+def _sentence(
+    question: str, level: str, told: Worst, between: Worst | None, output: str, samples: int, exact: bool
+) -> str:
+    asked = question if question in (TURNS, FLIPS, ROTATIONS, SHIFTS, "half turns") else f"the group {question}"
+    kind = "equivariant" if output == MAPS else "invariant"
+    interval = f"{percent(told.error)}, 95 % interval {percent(told.low)} to {percent(told.high)}, {samples} samples"
+    interval = interval if samples > 1 else f"{percent(told.error)}, one sample, so no interval"
+    if level == "exact":
+        first = f"Your model is exactly {kind} to {asked}: the largest error is {percent(told.error)}, rounding alone."
+    elif level == "floor":
+        first = (
+            f"Your model is as {kind} to {asked} as pixels allow: its error at {told.at} ({interval}) is "
+            f"{told.error / told.floor:.1f} times what resampling alone costs ({percent(told.floor)})."
+        )
+    elif level == "close":
+        first = f"Your model is nearly {kind} to {asked}: at worst, {told.at}, its answer differs by {interval}."
+    else:
+        first = f"Your model breaks {asked}: at worst, {told.at}, its answer differs by {interval}."
+    if not exact and told.floor > 0 and level in ("close", "broken"):
+        first += (
+            f" Resampling alone changes the {'output' if output == MAPS else 'input'} by {percent(told.floor)} there."
+        )
+    if between is not None and level == "exact":
+        first += f" Between pixels it differs by up to {percent(between.error)} ({between.at})."
+    return first
+
+
+def _single_pixel(question: str, level: str, sweep: xr.Dataset) -> str:
+    """What the smallest whole shift costs, where the worst one was a longer one."""
+    if question != SHIFTS or level == "exact" or "shift_x_px" not in sweep.variables:
+        return ""
+    at = np.flatnonzero(np.abs(sweep["shift_x_px"].values - 1) < 1e-6)
+    row = sweep.sel(layer="output")
+    return f" One pixel to the right changes it by {percent(float(row.error_mean.values[at[0]]))}." if at.size else ""
+
+
+def told_once(verdicts: tuple[Verdict, ...]) -> tuple[Verdict, ...]:
+    """The same with long advice given once: where it comes again, it is referred to."""
+    seen: dict[str, str] = {}
+    found = []
+    for one in verdicts:
+        if _TIE in one.advice and _TIE in seen:
+            one = replace(one, advice=one.advice.replace(_TIE, f"Otherwise the same helps as for {seen[_TIE]}."))
+        elif _TIE in one.advice:
+            seen[_TIE] = one.question
+        found.append(one)
+    return tuple(found)
+
+
+def _reasons(
+    question: str, model: Callable, broken: tuple[str, float] | None, findings: xr.Dataset | None
+) -> tuple[str, str]:
+    if question == SHIFTS:
+        steps = strided(model)
+        if not steps:
+            return "", ""
+        some = ", ".join(steps[:4]) + (f" and {len(steps) - 4} more" if len(steps) > 4 else "")
+        return f"It skips pixels at {some}: a shift that is no whole number of their steps meets other pixels.", "steps"
+    if broken is None:
+        return "", ""
+    layer, error = broken
+    reason, fix = because(model, layer, question, findings)
+    tail = f", because {reason}" if reason else ""
+    return f"The first layer that breaks it is {layer} (error {percent(error)}){tail}.", fix
+
+
+def _advice(question: str, level: str, fix: str, reason: str) -> str:
+    if level == "exact":
+        return ""
+    if level == "floor":
+        return _FINER
+    if question == SHIFTS:
+        return (
+            "If it should not, blur before each of these steps (an average over 3 x 3 pixels with weights 1 2 1), or "
+            "train on shifted copies."
+            if fix
+            else "If it should not, look at what happens at the border: padding, and what stands there."
+        )
+    if question == ROTATIONS:
+        return ""
+    geometry = f"To mend the geometry: {fix}." if fix else ""
+    tie = _TIE if "filters are not" in reason or not fix else ""
+    return " ".join(part for part in (geometry, tie) if part)

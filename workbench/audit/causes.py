@@ -1,0 +1,82 @@
+"""Why a layer breaks a symmetry, as far as its weights and its geometry show."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+import xarray as xr
+from torch import Tensor, nn
+
+from workbench.audit.questions import FLIPS
+
+ASYMMETRIC = 0.01
+"""Share of a filter's norm, below which it counts as symmetric."""
+
+
+def first_broken(sweep: xr.Dataset, limit: float) -> tuple[str, float] | None:
+    """The first layer, in the order they run, whose error at exact elements is above the limit, and that error.
+
+    Only layers on whose output the elements act without interpolation are looked at; a layer that could not be
+    compared says nothing.
+    """
+    exact = sweep["exact"].values & sweep["lattice"].values[None]
+    error = np.where(exact & sweep["comparable"].values[:, None], sweep["error_mean"].values, np.nan)
+    for name, row in zip(sweep.layer.values, error, strict=True):
+        known = row[np.isfinite(row)]
+        if str(name) != "output" and known.size and known.max() > limit:
+            return str(name), float(known.max())
+    return None
+
+
+def because(model: Callable, layer: str, question: str, findings: xr.Dataset | None) -> tuple[str, str]:
+    """Reason and remedy for the first layer that breaks a symmetry, in words; empty where nothing is known."""
+    if not isinstance(model, nn.Module):
+        return "", ""
+    module = dict(model.named_modules()).get(layer.split(" (call ")[0])
+    reasons, remedies = [], []
+    if findings is not None:
+        for at in np.flatnonzero(findings.module.values == layer.split(" (call ")[0]):
+            reasons.append(str(findings.reason.values[at]))
+            remedies.append(str(findings.fix.values[at]))
+    share = asymmetry(module, question)
+    if share is not None and share > ASYMMETRIC:
+        moved = "a flip" if question == FLIPS else "a quarter turn"
+        reasons.append(f"its filters are not their own copies after {moved} ({share:.0%} of their norm changes)")
+    return "; and ".join(reasons), "; ".join(remedies)
+
+
+def asymmetry(module: nn.Module | None, question: str) -> float | None:
+    """The share of a convolution's filters that a quarter turn or flip changes; None for any other layer.
+
+    Formula: the norm of w minus its mean over the moved copies, over the norm of w.
+
+    >>> asymmetry(nn.AvgPool2d(2), "flips") is None
+    True
+    """
+    weight = getattr(module, "weight", None)
+    if not isinstance(module, nn.Conv2d | nn.ConvTranspose2d) or not isinstance(weight, Tensor):
+        return None
+    w = weight.detach().double()
+    if question == FLIPS:
+        copies = [w, w.flip(-1)]
+    elif w.shape[-1] == w.shape[-2]:
+        copies = [torch.rot90(w, turns, (-2, -1)) for turns in range(4)]
+    else:
+        copies = [w, w.flip((-2, -1))]
+    mean = torch.stack(copies).mean(0)
+    return float((w - mean).norm() / w.norm().clamp_min(1e-30))
+
+
+def strided(model: Callable) -> list[str]:
+    """Names of the convolutions and poolings that skip pixels, without the one-pixel shortcuts beside them."""
+    if not isinstance(model, nn.Module):
+        return []
+    kinds = (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d)
+    found = [(name, m) for name, m in model.named_modules() if isinstance(m, kinds) and _pair(m.stride) > 1]
+    return [name for name, m in found if _pair(m.kernel_size) > 1]
+
+
+def _pair(value: object) -> int:
+    return int(max(value)) if isinstance(value, tuple | list) else int(value)  # type: ignore[call-overload]

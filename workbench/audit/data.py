@@ -1,0 +1,257 @@
+"""The inputs of an audit, found by name, bounded and checked: some samples, their labels, what was left out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from workbench.audit.arrays import read_npy, read_npz
+from workbench.audit.importing import RUNS_CODE, import_object, is_import_path
+
+MOST_PIXELS = 2048 * 2048
+"""Of one image: an audit runs the network hundreds of times, and a larger image would never end."""
+MOST_SAMPLES = 65_536
+IMAGE_NAMES = ("images", "image", "inputs", "x", "X", "data")
+LABEL_NAMES = ("labels", "label", "targets", "y", "Y")
+
+
+@dataclass(frozen=True, eq=False)
+class AuditData:
+    """Inputs of an audit.
+
+    Attributes:
+        inputs: (B, ...) float32, as the network takes them.
+        labels: (B,) int64, or None.
+        name, kind: where they came from, in words.
+        of: how many samples there are, of which B are used.
+        classes: names of the labels where the data have them.
+        notes: what the reader of a report has to know, one sentence each.
+        ready: nothing has to be scaled or standardised any more.
+    """
+
+    inputs: Tensor
+    labels: Tensor | None
+    name: str
+    kind: str
+    of: int
+    classes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    ready: bool = False
+
+    @property
+    def showing(self) -> str:
+        """How many of all samples are used; empty where none is left out."""
+        return f"showing {len(self.inputs)} of {self.of} samples" if len(self.inputs) < self.of else ""
+
+
+def load_data(
+    name: str | Path | Tensor | np.ndarray | Any,
+    *,
+    samples: int = 16,
+    size: int | None = None,
+    channels: int | None = None,
+    labels: str | Path | Sequence[int] | Tensor | None = None,
+    split: str = "test",
+    seed: int = 0,
+) -> AuditData:
+    """Some samples of a data set, chosen by the seed, the same ones each time.
+
+    Args:
+        name: a folder of pictures (its sub-folders, if any, are the classes), .npy, .npz, NetCDF, a torch Dataset by
+            import path (**its code is run**), a name of ``workbench list data``, or a tensor, array or Dataset.
+        samples: at most so many are used.
+        size: H = W of pictures read from a folder; the shorter side of the first, at most 224, where not given.
+        channels: 1 or 3 for a folder; what the pictures have where not given.
+        labels: whole numbers for each sample, or a file of them (.npy, .npz or text, one a line).
+        split: of a named data set.
+        seed: of the choice of samples.
+
+    Raises:
+        ValueError, TypeError, FileNotFoundError: one sentence on what was given and what was expected.
+
+    >>> load_data("digits", samples=4).inputs.shape
+    torch.Size([4, 1, 16, 16])
+    """
+    if isinstance(samples, bool) or not isinstance(samples, int) or not 0 < samples <= MOST_SAMPLES:
+        raise ValueError(f"samples = {samples!r} was given; expected a whole number from 1 to {MOST_SAMPLES}; use 16.")
+    if isinstance(name, str | Path):
+        found = _by_name(str(name), samples, size, channels, split, seed)
+    elif isinstance(name, Tensor | np.ndarray):
+        found = from_arrays(name, None, "the array", f"array of shape {tuple(name.shape)}", samples, seed)
+    else:
+        found = _from_torch(name, type(name).__name__, samples, seed)
+    if labels is not None:
+        found = replace(found, labels=_own_labels(labels, found, samples, seed))
+    return _checked(found)
+
+
+def _by_name(name: str, samples: int, size: int | None, channels: int | None, split: str, seed: int) -> AuditData:
+    if "\0" in name:
+        raise ValueError("the name of the data has a NUL character; give a plain name.")
+    path = Path(name).expanduser()
+    if path.is_dir():
+        from workbench.audit.pictures import from_folder
+
+        return from_folder(path, samples, size, channels, seed)
+    if path.is_file():
+        return _from_file(path, samples, seed)
+    if is_import_path(name):
+        from_code = _from_torch(import_object(name), name, samples, seed)
+        return replace(from_code, notes=(RUNS_CODE, *from_code.notes))
+    return _named_set(name, samples, split, seed)
+
+
+def _named_set(name: str, samples: int, split: str, seed: int) -> AuditData:
+    from workbench.datasets import load, names
+
+    if name not in names():
+        raise FileNotFoundError(
+            f"there is no file or folder {name}; expected a folder of pictures, .npy, .npz, NetCDF, "
+            f"package.module:name, or one of {', '.join(names())}."
+        )
+    images = load(name)
+    if split not in images.splits:
+        raise ValueError(f"split = {split!r} was given; expected one of {', '.join(images.splits)}.")
+    values, labels = images.splits[split]
+    take = chosen(len(values), samples, seed)
+    kind = f"{split} images of {name}, standardised"
+    return AuditData(values[take], labels[take], name, kind, len(values), images.classes, ready=True)
+
+
+def _from_file(path: Path, samples: int, seed: int) -> AuditData:
+    suffix = path.suffix.lower()
+    if suffix == ".npy":
+        return from_arrays(read_npy(path), None, path.name, "numpy array", samples, seed)
+    if suffix == ".npz":
+        arrays = read_npz(path)
+        return _from_named(arrays, path.name, "numpy arrays", samples, seed)
+    if suffix in (".nc", ".nc4", ".cdf", ".h5"):
+        from workbench.measure import open_dataset
+
+        ds = open_dataset(path)
+        return _from_named({str(n): ds[n].values for n in ds.variables}, path.name, "NetCDF", samples, seed)
+    raise ValueError(f"{path.name} is of no known kind; expected a folder of pictures, .npy, .npz or NetCDF (.nc).")
+
+
+def _from_named(arrays: dict[str, np.ndarray], name: str, kind: str, samples: int, seed: int) -> AuditData:
+    large = [n for n, values in arrays.items() if values.ndim >= 3 and values.dtype.kind in "fiub"]
+    image = next((n for n in IMAGE_NAMES if n in large), large[0] if len(large) == 1 else None)
+    if image is None:
+        there = ", ".join(f"{n} {values.shape}" for n, values in arrays.items()) or "nothing"
+        raise ValueError(f"{name} has {there}; expected an array named 'images' of shape (N, C, H, W).")
+    label = next((n for n in LABEL_NAMES if n in arrays and arrays[n].shape == arrays[image].shape[:1]), None)
+    whole = None if label is None else arrays[label]
+    if whole is not None and whole.dtype.kind not in "iu":
+        whole = None
+    return from_arrays(arrays[image], whole, name, f"{kind}, {image!r}", samples, seed)
+
+
+def from_arrays(
+    values: Tensor | np.ndarray, labels: np.ndarray | None, name: str, kind: str, samples: int, seed: int
+) -> AuditData:
+    """Some samples of an array (N, C, H, W), (N, H, W), (N, H, W, C), or of whatever else the network takes."""
+    if values.ndim < 2 or len(values) == 0:
+        raise ValueError(f"{name} has shape {tuple(values.shape)}; expected at least one sample, (N, C, H, W).")
+    notes = []
+    if values.ndim == 4 and values.shape[-1] in (1, 3) and values.shape[1] not in (1, 3):
+        values = values.permute(0, 3, 1, 2) if isinstance(values, Tensor) else np.moveaxis(values, -1, 1)
+        notes.append(f"Read as (N, H, W, C): the channels come last in {name}.")
+    elif values.ndim == 3 and min(values.shape[1:]) > 3:
+        values = values[:, None]
+        notes.append(f"Read as grey images (N, H, W): {name} has no channel axis.")
+    take = chosen(len(values), samples, seed)
+    part = values[take] if isinstance(values, Tensor) else torch.from_numpy(np.array(values[take.numpy()]))
+    if not (part.is_floating_point() or part.dtype in (torch.uint8, torch.bool)) and part.max() > 255:
+        notes.append(f"The whole numbers of {name} were used as they are.")
+    elif not part.is_floating_point():
+        notes.append(f"The whole numbers of {name} were divided by 255.")
+        part = part.float() / (1 if part.dtype == torch.bool else 255)
+    known = None if labels is None else torch.from_numpy(np.asarray(labels)[take.numpy()].astype(np.int64))
+    return AuditData(part.float(), known, name, kind, len(values), notes=tuple(notes))
+
+
+def _from_torch(value: Any, name: str, samples: int, seed: int) -> AuditData:
+    """Some samples of a map-style torch Dataset, or of an iterable's beginning."""
+    if callable(value) and not hasattr(value, "__getitem__"):
+        value = value()
+    if isinstance(value, Tensor | np.ndarray):
+        return from_arrays(value, None, name, "array", samples, seed)
+    if not hasattr(value, "__getitem__") or not hasattr(value, "__len__"):
+        raise TypeError(f"{name} is a {type(value).__name__}; expected a torch Dataset with a length, or an array.")
+    if len(value) == 0:
+        raise ValueError(f"{name} is empty; expected at least one sample.")
+    take = chosen(len(value), samples, seed)
+    items = [value[int(at)] for at in take]
+    pairs = [item if isinstance(item, tuple | list) else (item,) for item in items]
+    if not all(len(pair) and isinstance(pair[0], Tensor | np.ndarray) for pair in pairs):
+        raise TypeError(
+            f"{name} gives {type(pairs[0][0]).__name__}; expected tensors; add a transform that makes them."
+        )
+    inputs = [torch.as_tensor(pair[0]) for pair in pairs]
+    if len({tuple(image.shape) for image in inputs}) > 1:
+        raise ValueError(f"the samples of {name} differ in shape; expected one shape; add a transform that crops them.")
+    numbers = [pair[1] for pair in pairs if len(pair) > 1 and _is_number(pair[1])]
+    labels = torch.tensor([int(n) for n in numbers]) if len(numbers) == len(pairs) else None
+    stacked = torch.stack(inputs)
+    scaled = stacked.float() / 255 if stacked.dtype == torch.uint8 else stacked.float()
+    return AuditData(scaled, labels, name, f"torch Dataset {type(value).__name__}", len(value), ready=True)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | np.integer) or (isinstance(value, Tensor) and value.numel() == 1)
+
+
+def _own_labels(given: Any, found: AuditData, samples: int, seed: int) -> Tensor:
+    values = _label_file(Path(given)) if isinstance(given, str | Path) else torch.as_tensor(given)
+    if values.is_floating_point() or values.ndim != 1 or len(values) != found.of:
+        raise ValueError(
+            f"labels of shape {tuple(values.shape)} and {values.dtype} were given for {found.of} samples; expected one "
+            "whole number a sample."
+        )
+    return values[chosen(found.of, samples, seed)].long()
+
+
+def _label_file(path: Path) -> Tensor:
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no file {path}; expected labels, .npy, .npz or text with one number a line.")
+    if path.suffix == ".npy":
+        return torch.from_numpy(np.array(read_npy(path)))
+    if path.suffix == ".npz":
+        arrays = read_npz(path)
+        name = next((n for n in LABEL_NAMES if n in arrays), next(iter(arrays)))
+        return torch.from_numpy(np.array(arrays[name]))
+    if path.stat().st_size > 16 * MOST_SAMPLES:
+        raise ValueError(f"{path.name} is too long for labels; expected one whole number a line.")
+    try:
+        return torch.tensor([int(line) for line in path.read_text("utf-8").split()])
+    except ValueError as error:
+        raise ValueError(f"{path.name} is no list of labels; expected one whole number a line.") from error
+
+
+def chosen(of: int, samples: int, seed: int) -> Tensor:
+    """Which samples are used: all, or a choice that the seed fixes, in order.
+
+    >>> chosen(4, 8, 0).tolist(), len(chosen(100, 8, 0))
+    ([0, 1, 2, 3], 8)
+    """
+    if of <= samples:
+        return torch.arange(of)
+    return torch.randperm(of, generator=torch.Generator().manual_seed(seed))[:samples].sort().values
+
+
+def _checked(found: AuditData) -> AuditData:
+    inputs = found.inputs
+    if inputs.ndim == 4 and inputs.shape[-1] * inputs.shape[-2] > MOST_PIXELS:
+        raise ValueError(
+            f"images of {inputs.shape[-2]} x {inputs.shape[-1]} pixels were given; expected at most {MOST_PIXELS} "
+            "pixels (2048 x 2048); crop or shrink them."
+        )
+    if not torch.isfinite(inputs).all():
+        raise ValueError(f"{found.name} has NaN or infinite values; expected finite ones; clean the data first.")
+    return found

@@ -1,0 +1,177 @@
+"""Programs that torch saved: TorchScript and exported programs, opened only where nothing in them is a bare pickle.
+
+A program is code. Running it is what an audit is for; but reading it must not run anything else, so archives that
+would make torch unpickle arbitrary objects are refused before torch sees them.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import warnings
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+LARGEST_BYTES = 2**31
+"""Of a program's archive, and of all that it unpacks to."""
+_NAMES = re.compile(r"[A-Za-z_]\w*")
+_SYMBOL = re.compile(r"[a-z]+\d+|[A-Z]\w*|True|False")  # size symbols and sympy's own functions; never a builtin
+_SIZES_ONLY = re.compile(r"[\w\s+\-*/(),.<>=!&|~]*")
+
+
+class EndToEnd:
+    """A program as a plain function on images: its layers cannot be watched, and it may have a fixed batch size."""
+
+    def __init__(self, program: Callable, batch: int | None = None) -> None:
+        self.program, self.batch = program, batch
+
+    def __call__(self, images: Tensor) -> Any:
+        if self.batch is None:
+            return self.program(images)
+        answers = []
+        for part in images.split(self.batch):
+            missing = self.batch - len(part)
+            whole = torch.cat([part, part[-1:].expand(missing, *part.shape[1:])]) if missing else part
+            answers.append(self.program(whole)[: len(part)])
+        return torch.cat(answers)
+
+
+def load_program(path: Path) -> tuple[EndToEnd, str, tuple[int, ...] | None]:
+    """The program in a file, its kind in words, and the shape (B, C, H, W) it was exported for where it says so.
+
+    Raises:
+        ValueError: for anything but a whole TorchScript or exported program, also where reading it could run code.
+    """
+    if path.stat().st_size > LARGEST_BYTES:
+        raise ValueError(f"{path.name} has {path.stat().st_size} bytes; expected at most {LARGEST_BYTES} (2 GB).")
+    content = path.read_bytes()
+    names = _members(content, path)
+    if any(name.endswith("/constants.pkl") for name in names) and any("/code/" in name for name in names):
+        return _torchscript(content, path), "TorchScript program", None
+    if any("/models/" in name or name.startswith("models/") for name in names):
+        return _exported(content, path)
+    if any(name.endswith("data.pkl") for name in names):
+        raise ValueError(
+            f"{path.name} holds weights, not a program; name the code that builds the network, package.module:name, "
+            f"and give this file with --weights (weights={path.name!r} in Python)."
+        )
+    raise ValueError(f"{path.name} is no TorchScript or exported program; save it with torch.export.save (.pt2).")
+
+
+def _members(content: bytes, path: Path) -> list[str]:
+    if not content.startswith(b"PK"):
+        raise ValueError(
+            f"{path.name} is no torch archive (first bytes {content[:8]!r}), so its objects could run code when read; "
+            "save it with torch.export.save, or its weights with safetensors."
+        )
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            infos = archive.infolist()
+    except (zipfile.BadZipFile, ValueError, OSError) as error:
+        raise ValueError(f"{path.name} is cut short or damaged ({error}); export it again.") from error
+    unpacked = sum(info.file_size for info in infos)
+    if unpacked > LARGEST_BYTES:
+        raise ValueError(f"{path.name} unpacks to {unpacked} bytes; expected at most {LARGEST_BYTES} (2 GB).")
+    return [info.filename for info in infos]
+
+
+def _torchscript(content: bytes, path: Path) -> EndToEnd:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch says that TorchScript is deprecated, which the report says too
+            program = torch.jit.load(io.BytesIO(content), map_location="cpu")
+    except (RuntimeError, ValueError) as error:
+        raise ValueError(f"{path.name} cannot be read as TorchScript ({_first(error)}); save it again.") from error
+    return EndToEnd(program.eval())
+
+
+def _exported(content: bytes, path: Path) -> tuple[EndToEnd, str, tuple[int, ...] | None]:
+    if reason := why_unsafe(content):
+        raise ValueError(f"{path.name} was refused: {reason}, so reading it could run code; export it again without.")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            program = torch.export.load(io.BytesIO(content))
+    except Exception as error:  # torch raises a dozen kinds for one damaged byte
+        raise ValueError(
+            f"{path.name} cannot be read as exported program ({_first(error)}); export it again."
+        ) from error
+    shape = _input_shape(program)
+    fixed = shape[0] if shape and shape[0] > 0 else None
+    return EndToEnd(program.module(), fixed), "exported program", shape
+
+
+def why_unsafe(content: bytes) -> str | None:
+    """What in an exported program's archive torch would unpickle, or evaluate, without a check; None for nothing."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        for name in archive.namelist():
+            if "/aotinductor/" in name:
+                return "it holds compiled machine code"
+            if name.endswith((".pt", ".pkl")) and "/sample_inputs/" not in name:
+                return "it is of an older format whose weights are pickled"
+            if "/sample_inputs/" in name and not _plain(archive.read(name)):
+                return "its sample inputs are pickled objects"
+            if name.endswith(".json") and (reason := _why_json(archive.read(name))):
+                return reason
+    return None
+
+
+def _plain(content: bytes) -> bool:
+    try:
+        torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except Exception:  # whatever the safe loader says, the unsafe one must not get this
+        return False
+    return True
+
+
+def _why_json(content: bytes) -> str | None:
+    try:
+        stored = json.loads(content)
+    except ValueError:
+        return "one of its tables is no JSON"
+    for key, value in _entries(stored):
+        if key == "use_pickle" and value:
+            return "it holds pickled tensors"
+        if key == "path_name" and str(value).startswith(("custom_obj", "opaque_obj")):
+            return "it holds pickled objects"
+        if key == "expr_str" and not _is_size(str(value)):
+            return "one of its sizes is no formula of sizes"
+    return None
+
+
+def _entries(value: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict):
+        for key, entry in value.items():
+            yield key, entry
+            yield from _entries(entry)
+    elif isinstance(value, list):
+        for entry in value:
+            yield from _entries(entry)
+
+
+def _is_size(text: str) -> bool:
+    """Whether a formula holds only sizes, numbers and sympy's functions: torch evaluates it.
+
+    >>> _is_size("Max(1, 2*s77 + 1)"), _is_size("eval(1)"), _is_size("s0.__class__")
+    (True, False, False)
+    """
+    return bool(_SIZES_ONLY.fullmatch(text)) and all(_SYMBOL.fullmatch(name) for name in _NAMES.findall(text))
+
+
+def _input_shape(program: Any) -> tuple[int, ...] | None:
+    """Sides of the only input; 0 where a side is free."""
+    users = set(program.graph_signature.user_inputs)
+    inputs = [node for node in program.graph.nodes if node.op == "placeholder" and node.name in users]
+    if len(inputs) != 1 or not hasattr(inputs[0].meta.get("val"), "shape"):
+        return None
+    return tuple(side if isinstance(side, int) else 0 for side in inputs[0].meta["val"].shape)
+
+
+def _first(error: Exception) -> str:
+    return str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__

@@ -1,0 +1,136 @@
+"""What would help, tried on the spot: the error before and after, on some of the samples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import xarray as xr
+from torch import Tensor, nn
+from torch.nn import functional
+
+from workbench.groups import O2
+from workbench.measure import equivariance_error, labelled, provenance, will_it_be_equivariant
+
+SAMPLES = 4
+REACH_PX = 16
+"""How far from the present size a size is looked for at which no layer leaves pixels over."""
+
+
+class Remedy(NamedTuple):
+    """One remedy: what it is, in words, and what it did."""
+
+    name: str
+    words: str
+    before: float
+    after: float
+    code: str
+
+
+class Averaged(nn.Module):
+    """The mean of a network's answers over the four quarter turns of its input, and their mirror images.
+
+    Exactly invariant to what it averages over, for networks whose answer is a vector.
+    """
+
+    def __init__(self, model: Callable, mirrored: bool = True) -> None:
+        super().__init__()
+        self.model, self.mirrored = model, mirrored
+
+    def forward(self, x: Tensor) -> Tensor:
+        copies = [x, x.flip(-1)] if self.mirrored else [x]
+        turned = [torch.rot90(copy, k, (-2, -1)) for copy in copies for k in range(4)]
+        return torch.stack([self.model(copy) for copy in turned]).mean(0)
+
+
+AVERAGED_CODE = """\
+def averaged(x):  # x (B, C, H, H)
+    copies = [torch.rot90(c, k, (-2, -1)) for c in (x, x.flip(-1)) for k in range(4)]
+    return torch.stack([model(copy) for copy in copies]).mean(0)"""
+
+
+def remedies(model: Callable, images: Tensor, vectors: bool, broken: bool, findings: xr.Dataset | None) -> xr.Dataset:
+    """Try what applies: another input size where pixels are left over, averaging where turns or flips are broken.
+
+    Returns:
+        Over ``remedy``: ``words``, ``code``, and the mean relative error over turns and flips ``before`` and ``after``.
+    """
+    tried: list[Remedy] = []
+    square = images.ndim == 4 and images.shape[-1] == images.shape[-2]
+    some = images[:SAMPLES]
+    if square and broken:
+        before = _error(model, some)
+        if isinstance(model, nn.Module) and findings is not None and (size := better_size(model, images, findings)):
+            other = resized(some, size)
+            tried.append(
+                Remedy(
+                    f"input of {size} x {size}",
+                    f"At {size} x {size} instead of {images.shape[-1]} x {images.shape[-1]} pixels no layer leaves "
+                    "pixels over on one side.",
+                    before,
+                    _error(model, other),
+                    f"x = torch.nn.functional.interpolate(x, size=({size}, {size}), mode='bilinear', antialias=True)",
+                )
+            )
+        if vectors:
+            tried.append(
+                Remedy(
+                    "average over turns and flips",
+                    "Averaging the answers over the eight turned and flipped copies of the input needs no training and "
+                    "eight passes.",
+                    before,
+                    _error(Averaged(model), some),
+                    AVERAGED_CODE,
+                )
+            )
+    return _dataset(tried, len(some))
+
+
+def better_size(model: nn.Module, images: Tensor, findings: xr.Dataset) -> int | None:
+    """The nearest square size at which the static report finds nothing left over; None where there is none near."""
+    side, channels = images.shape[-1], images.shape[1]
+    if not _left_over(findings):
+        return None
+    for step in range(1, REACH_PX + 1):
+        for size in (side + step, side - step):
+            if size >= 8 and not _left_over(will_it_be_equivariant(model, (channels, size, size))):
+                return size
+    return None
+
+
+def _left_over(findings: xr.Dataset) -> bool:
+    words = ("left over", "cannot take")
+    return any(word in str(reason) for reason in findings.reason.values for word in words)
+
+
+def resized(images: Tensor, size: int) -> Tensor:
+    """Images ``(B, C, H, W)`` at another size, filtered so that nothing aliases."""
+    return functional.interpolate(images, size=(size, size), mode="bilinear", antialias=True, align_corners=False)
+
+
+def _error(model: Callable, images: Tensor) -> float:
+    """Mean relative error, end to end, over a quarter turn, a half turn and both flips."""
+    elements = torch.tensor([[0.5, 1.0], [1.0, 1.0], [0.0, -1.0], [1.0, -1.0]], dtype=torch.float64)
+    elements[:, 0] *= torch.pi
+    return float(equivariance_error(model, images, O2(), elements, mask="none", batch_size=16)["error_mean"].mean())
+
+
+def _dataset(tried: list[Remedy], samples: int) -> xr.Dataset:
+    def text(name: str, long_name: str) -> tuple:
+        return labelled("remedy", np.array([getattr(r, name) for r in tried], dtype=str), long_name)
+
+    def number(name: str, long_name: str) -> tuple:
+        return labelled("remedy", np.array([getattr(r, name) for r in tried], dtype=float), long_name)
+
+    return xr.Dataset(
+        {
+            "words": text("words", "what was done"),
+            "code": text("code", "how"),
+            "before": number("before", "mean relative error before"),
+            "after": number("after", "mean relative error after"),
+        },
+        coords={"remedy": text("name", "remedy")},
+        attrs=provenance("remedies", seed=0, dtype="the model's", samples=samples, reduction="mean over elements"),
+    )

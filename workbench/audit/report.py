@@ -1,0 +1,176 @@
+"""One HTML file that says it all: it opens offline, prints, and needs no eyes; every text in it is escaped."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+
+from workbench import __version__
+from workbench.audit.answer import percent
+from workbench.audit.figures import Picture, Table, pictures, shift_table
+from workbench.audit.result import AuditResult
+
+_HERE = Path(__file__).parent / "assets"
+LEVELS = {
+    "exact": "holds exactly",
+    "floor": "holds as far as pixels allow",
+    "close": "nearly holds",
+    "broken": "broken",
+}
+
+
+def write_report(result: AuditResult, path: str | os.PathLike) -> Path:
+    """Write the report of an audit as one HTML file, the old one or the whole new one, and give its path.
+
+    Raises:
+        TypeError: for anything but the result of an audit.
+        FileNotFoundError: for a folder that does not exist.
+    """
+    target = Path(path)
+    if not target.parent.is_dir():
+        raise FileNotFoundError(f"the folder of {target} does not exist; expected an existing one; create it first.")
+    content = report_html(result).encode()
+    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    try:
+        partial.write_bytes(content)
+        os.replace(partial, target)
+    finally:
+        partial.unlink(missing_ok=True)
+    return target
+
+
+def report_html(result: AuditResult) -> str:
+    """The report of an audit as one HTML document.
+
+    Raises:
+        TypeError: for anything but the result of an audit.
+    """
+    if not isinstance(result, AuditResult):
+        raise TypeError(f"a {type(result).__name__} was given; expected the result of workbench.audit.audit.")
+    drawn = pictures(result)
+    script = (_HERE / "report.js").read_text("utf-8")
+    plotly = _plotly() if drawn else ""
+    return _template().render(
+        result=result,
+        version=__version__,
+        levels=LEVELS,
+        percent=percent,
+        pictures=drawn,
+        shifts=shift_table(result),
+        verdicts=_verdict_table(result),
+        more=[],
+        remedies=_rows(result.remedies, "remedy"),
+        findings=_rows(result.findings, "finding"),
+        decisions=_decisions(result),
+        method=_method(result),
+        style=(_HERE / "report.css").read_text("utf-8"),
+        script=script,
+        plotly=plotly,
+        marks=" ".join(f"'sha256-{_mark(text)}'" for text in (script, plotly) if text),
+        figures={picture.name: _inert(picture) for picture in drawn},
+    )
+
+
+def _plotly() -> str:
+    """plotly.js as it may stand inside a script element."""
+    import plotly
+
+    source = (Path(plotly.__file__).parent / "package_data" / "plotly.min.js").read_text("utf-8")
+    return source.replace("</script", "<\\/script")
+
+
+def _mark(text: str) -> str:
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def _inert(picture: Picture) -> str:
+    """A figure as JSON that cannot end its script element, whatever its names hold."""
+    import plotly.io as pio
+
+    text = pio.to_json(picture.figure, validate=False, engine="json")
+    json.loads(text)
+    return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
+
+
+@lru_cache(maxsize=1)
+def _template() -> Any:
+    environment = Environment(
+        loader=FileSystemLoader(_HERE),
+        autoescape=select_autoescape(["html"]),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("report.html")
+
+
+def _verdict_table(result: AuditResult) -> Table:
+    rows = tuple(
+        (
+            verdict.question,
+            LEVELS[verdict.level],
+            f"{verdict.error:.3g}",
+            f"{verdict.low:.3g} to {verdict.high:.3g}" if len(result.data.inputs) > 1 else "one sample",
+            verdict.at,
+            f"{verdict.floor:.3g}" if verdict.floor else "0 (pixels move onto pixels)",
+        )
+        for verdict in result.verdicts
+    )
+    head = ("question", "answer", "largest mean error", "95 % interval", "at", "resampling floor")
+    return Table("What was asked, and the largest error over the elements", head, rows)
+
+
+def _rows(ds: Any, dim: str) -> list[dict[str, Any]]:
+    if ds is None:
+        return []
+    names = [str(name) for name in ds.variables]
+    return [{name: ds[name].values[at].item() if isinstance(ds[name].values[at], np.generic) else ds[name].values[at]
+             for name in names} for at in range(ds.sizes[dim])]  # fmt: skip
+
+
+def _decisions(result: AuditResult) -> Table | None:
+    if result.decisions is None:
+        return None
+    ds = result.decisions
+    rows = tuple(
+        (
+            str(ds.what.values[i]),
+            f"{float(ds.changed[i]):.0%}",
+            f"{float(ds.changed_low[i]):.0%} to {float(ds.changed_high[i]):.0%}",
+        )
+        for i in range(ds.sizes["transform"])
+    )
+    caption = f"Share of {ds.attrs['samples']} images whose predicted class changes"
+    return Table(caption, ("moved by", "class changes", "95 % interval"), rows)
+
+
+def _method(result: AuditResult) -> list[tuple[str, str]]:
+    first = next(iter(result.sweeps.values()))
+    attrs = first.attrs
+    each = {name: (ds.attrs["mask"], ds.attrs["padding"]) for name, ds in result.sweeps.items()}
+    told = [
+        ("Network", f"{result.model.name} ({result.model.how})"),
+        ("Images", f"{result.data.name} ({result.data.kind}); {len(result.data.inputs)} of {result.data.of} used"),
+        ("Input", f"{' x '.join(str(side) for side in result.data.inputs.shape[1:])} (channels, rows, columns)"),
+        ("Error", "|f(g x) - g f(x)| / |g f(x)| for each image, then the mean over images; vectors should not change"),
+        ("Interval", "95 %, of the mean over images"),
+        ("Floors", "the round trip there and back of the input, and of the output: what resampling alone changes"),
+        ("Exact", f"a relative error up to {result.limit:.0e}, which rounding alone can make in a deep network"),
+        ("Resampler", str(attrs["resampler"])),
+        ("Mask, padding", "; ".join(f"{name}: {mask}, {padding}" for name, (mask, padding) in each.items())),
+        ("Conventions", "angles counter-clockwise on screen; shifts right and up; left action (L_g f)(p) = f(g^-1 p)"),
+        ("Seed, precision", f"{attrs['seed']}, {attrs['dtype']}"),
+        ("Versions", f"workbench {attrs['workbench_version']}, torch {attrs['torch_version']}"),
+    ]
+    if result.cost is not None:
+        total = {name: int(result.cost[name].sum()) for name in ("parameters", "multiply_adds")}
+        told.append(("Size", f"{total['parameters']:,} parameters, {total['multiply_adds']:,} multiply-adds an image"))
+    return told

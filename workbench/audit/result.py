@@ -1,0 +1,180 @@
+"""What an audit found: the sweeps, the findings, and the answer in plain sentences."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from workbench.audit.data import AuditData
+from workbench.audit.model import AuditedModel
+from workbench.measure import labelled, provenance, save
+
+DATASET, REPORT = "audit.nc", "report.html"
+KEPT = ("error_mean", "error_sem", "error_low", "error_high", "output_floor_mean")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The answer to one question.
+
+    Attributes:
+        question: "quarter turns", "flips", "rotations", "shifts", or the name of a group.
+        level: "exact" (rounding only), "floor" (as good as pixels allow), "close" (below 1 %), or "broken".
+        sentence: the answer in words.
+        because: why, where that is known; else empty.
+        advice: what to do; else empty.
+        error, low, high: mean relative error at the worst element, with its 95 % interval.
+        at: that element in words.
+        floor: what resampling alone costs there; 0 where pixels move onto pixels.
+        layer: the first layer that breaks the symmetry; empty where none was watched or none does.
+        lattice_error: the worst mean error among the elements that move pixels onto pixels; NaN where there is none.
+    """
+
+    question: str
+    level: str
+    sentence: str
+    because: str
+    advice: str
+    error: float
+    low: float
+    high: float
+    at: str
+    floor: float
+    layer: str
+    lattice_error: float
+
+    @property
+    def whole(self) -> str:
+        """The answer, why, and what to do."""
+        return " ".join(part for part in (self.sentence, self.because, self.advice) if part)
+
+
+@dataclass(frozen=True, eq=False)
+class AuditResult:
+    """Everything one audit measured.
+
+    Attributes:
+        model, data: what was audited, on what.
+        sweeps: question -> Dataset of :func:`workbench.measure.equivariance_error`, floors and provenance included.
+        control: the sweep of rotations for the same network behind a fixed disorder of the pixels, or None.
+        verdicts: one answer for each question.
+        findings: of :func:`workbench.measure.will_it_be_equivariant`, or None where no layer can be seen.
+        remedies: what was tried on a copy, over ``remedy``: error before and after; of length 0 where nothing was.
+        cost: of :func:`workbench.measure.cost`, or None.
+        decisions: over ``transform``: share of samples whose largest score moves to another class, or None.
+        more: further measures by name, each with its own provenance.
+        notes: what the reader has to know, one sentence each.
+        code: Python that measures the same again.
+        limit: relative error up to which an element is called exact.
+    """
+
+    model: AuditedModel
+    data: AuditData
+    sweeps: dict[str, xr.Dataset]
+    control: xr.Dataset | None
+    verdicts: tuple[Verdict, ...]
+    findings: xr.Dataset | None
+    remedies: xr.Dataset
+    cost: xr.Dataset | None
+    decisions: xr.Dataset | None
+    more: dict[str, xr.Dataset]
+    notes: tuple[str, ...]
+    code: str
+    limit: float
+
+    @property
+    def answer(self) -> str:
+        """The answer in plain sentences, one line for each question."""
+        return "\n".join(verdict.whole for verdict in self.verdicts)
+
+    @property
+    def error(self) -> float:
+        """The number that ``--fail-above`` looks at.
+
+        The largest mean relative error, end to end, over all elements that move pixels onto pixels; where a group
+        has none besides the identity, over all elements.
+        """
+        exact = [v.lattice_error for v in self.verdicts if np.isfinite(v.lattice_error)]
+        return max(exact or [v.error for v in self.verdicts])
+
+    def to_dataset(self) -> xr.Dataset:
+        """All sweeps as one labelled array set.
+
+        Dims ``layer`` and ``transform`` (with the coordinate ``question``): ``error_mean``, ``error_sem``,
+        ``error_low``, ``error_high``, ``output_floor_mean`` (NaN where a layer was not watched), and over
+        ``transform``: ``input_floor_mean``, ``angle_deg``, ``mirror``, ``shift_x_px``, ``shift_y_px``, ``lattice``.
+        """
+        layers = list(dict.fromkeys(str(name) for ds in self.sweeps.values() for name in ds.layer.values))
+        layers = [name for name in layers if name != "output"] + ["output"]
+        variables = {name: _joined(self.sweeps, name, layers) for name in KEPT}
+        coords = {
+            "layer": labelled("layer", np.array(layers, dtype=str), "layer"),
+            "question": labelled("transform", _repeated(self.sweeps), "question"),
+            "transform": labelled("transform", np.arange(len(_repeated(self.sweeps))), "number of the transform"),
+        }
+        for name, units in (
+            ("angle_deg", "degrees"),
+            ("mirror", "1"),
+            ("shift_x_px", "pixels"),
+            ("shift_y_px", "pixels"),
+        ):
+            coords[name] = labelled("transform", _coordinate(self.sweeps, name), name.split("_")[0], units)
+        coords["lattice"] = labelled("transform", _coordinate(self.sweeps, "lattice").astype(bool), "pixels to pixels")
+        first = next(iter(self.sweeps.values()))
+        attrs = provenance(
+            "audit",
+            **{name: first.attrs.get(name) for name in ("seed", "dtype", "resampler", "reduction")},
+            padding="; ".join(f"{q}: {ds.attrs['padding']}" for q, ds in self.sweeps.items()),
+            mask="; ".join(f"{q}: {ds.attrs['mask']}" for q, ds in self.sweeps.items()),
+            input_kind=self.data.kind,
+            model=self.model.name,
+            model_kind=self.model.how,
+            data=self.data.name,
+            samples=len(self.data.inputs),
+            samples_of=self.data.of,
+            showing=self.data.showing,
+            answer=self.answer,
+            exact_below=self.limit,
+        )
+        return xr.Dataset(variables, coords, attrs)
+
+    def save(self, folder: str | os.PathLike) -> tuple[Path, Path]:
+        """Write ``audit.nc`` and ``report.html`` into a folder, which is made if need be; gives both paths."""
+        from workbench.audit.report import write_report
+
+        place = Path(folder)
+        if place.exists() and not place.is_dir():
+            raise FileExistsError(f"{place} is a file; expected a folder for the report; choose another name.")
+        place.mkdir(parents=True, exist_ok=True)
+        return save(self.to_dataset(), place / DATASET), write_report(self, place / REPORT)
+
+    def __str__(self) -> str:
+        return self.answer
+
+
+def _repeated(sweeps: dict[str, xr.Dataset]) -> np.ndarray:
+    return np.concatenate([np.full(ds.sizes["transform"], name) for name, ds in sweeps.items()]).astype(str)
+
+
+def _coordinate(sweeps: dict[str, xr.Dataset], name: str) -> np.ndarray:
+    rest = 1.0 if name == "mirror" else 0.0
+    parts = [
+        np.asarray(ds[name].values, dtype=float) if name in ds.variables else np.full(ds.sizes["transform"], rest)
+        for ds in sweeps.values()
+    ]
+    return np.concatenate(parts)
+
+
+def _joined(sweeps: dict[str, xr.Dataset], name: str, layers: list[str]) -> tuple:
+    columns = []
+    for ds in sweeps.values():
+        block = np.full((len(layers), ds.sizes["transform"]), np.nan)
+        for at, layer in enumerate(ds.layer.values):
+            block[layers.index(str(layer))] = ds[name].values[at]
+        columns.append(block)
+    attrs = next(iter(sweeps.values()))[name].attrs
+    return labelled(("layer", "transform"), np.concatenate(columns, 1), attrs["long_name"], attrs["units"])

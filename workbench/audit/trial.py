@@ -1,0 +1,104 @@
+"""One run before the audit: does the network take these images, and is what it says a number each time the same?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+
+from workbench.audit.data import AuditData
+from workbench.audit.model import AuditedModel
+from workbench.groups import GroupSignal
+from workbench.measure import undisturbed
+from workbench.measure.compare import tensor_of
+from workbench.measure.probe import like_model, why_not
+
+NOISE = 1e-6
+"""Relative difference of two runs on the same images, above which a network counts as stochastic."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What one run showed: the output in words, whether it is a vector, and how much two runs differ (relative)."""
+
+    output: str
+    vectors: bool
+    noise: float
+
+
+def trial(model: Callable, images: Tensor, seed: int = 0) -> Trial:
+    """Run the network twice on at most two images.
+
+    Raises:
+        ValueError: it takes no such images, puts out something that cannot be compared, or NaN.
+    """
+    some = like_model(model, images[:2])
+    shape = tuple(images.shape)
+    with undisturbed(model, seed):
+        try:
+            first, second = model(some), model(some)
+        except Exception as error:  # any layer of any network may object in its own way
+            told = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            raise ValueError(
+                f"the network cannot take images of shape {shape}: {told}; give their size or channels."
+            ) from error
+    if problem := why_not(first, len(some)):
+        keys = f" with the keys {', '.join(map(str, first))}" if isinstance(first, dict) else ""
+        raise ValueError(
+            f"the model puts out {problem.split('; expected')[0]}{keys}; wrap it so that it gives one tensor."
+        )
+    one, two = tensor_of(first).double(), tensor_of(second).double()
+    if not torch.isfinite(one).all():
+        raise ValueError("the model puts out NaN or infinite numbers; expected finite ones; look at its weights.")
+    noise = float((one - two).norm() / one.norm().clamp_min(1e-30))
+    kind = "a group signal" if isinstance(first, GroupSignal) else "maps" if one.ndim == 4 else "vectors"
+    return Trial(f"{kind} of shape {tuple(one.shape[1:])} for each image", one.ndim <= 2, noise)
+
+
+def expected_input(found: AuditedModel) -> tuple[int | None, int | None]:
+    """Channels and H = W that a network asks for, each None where it does not say."""
+    channels = size = None
+    if found.input_shape is not None:
+        channels, size = found.input_shape[0] or None, found.input_shape[-1] or None
+    elif isinstance(found.model, nn.Module):
+        counts = (getattr(module, "in_channels", None) for module in found.model.modules())
+        channels = next((count for count in counts if isinstance(count, int)), None)
+    return channels if channels in (1, 3) else None, size
+
+
+def prepare(found: AuditedModel, data: AuditData, mean: tuple[float, ...], std: tuple[float, ...]) -> AuditData:
+    """The inputs as the network takes them: channels repeated where grey meets colour, then standardised."""
+    inputs, notes = data.inputs, list(data.notes)
+    if inputs.ndim != 4:
+        raise ValueError(
+            f"inputs of shape {tuple(inputs.shape)} were given; expected images (N, C, H, W); for signals, points and "
+            "sets use workbench.measure.equivariance_error with input='series', 'points' or 'set'."
+        )
+    channels, _ = expected_input(found)
+    if channels == 3 and inputs.shape[1] == 1:
+        inputs = inputs.expand(-1, 3, -1, -1)
+        notes.append("Grey images were repeated for the three channels that the network takes.")
+    if found.images is not None and not data.ready and inputs.shape[1] == found.images.image_shape[0]:
+        inputs = found.images.standardise(inputs)
+        notes.append(f"Pixels were standardised as those of {found.images.name}, on which the run was trained.")
+    if mean or std:
+        inputs = _standardised(inputs, mean, std)
+        notes.append(f"Pixels were standardised with mean {_list(mean) or 0} and standard deviation {_list(std) or 1}.")
+    return replace(data, inputs=inputs.contiguous(), notes=tuple(notes))
+
+
+def _standardised(inputs: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
+    channels = inputs.shape[1]
+    shift, scale = (torch.tensor(values or (rest,)) for values, rest in ((mean, 0.0), (std, 1.0)))
+    for name, values in (("mean", shift), ("std", scale)):
+        if len(values) not in (1, channels) or not torch.isfinite(values).all():
+            raise ValueError(f"{name} has {len(values)} numbers; expected one, or one for each of {channels} channels.")
+    if (scale <= 0).any():
+        raise ValueError(f"std = {_list(std)} was given; expected positive numbers.")
+    return (inputs - shift.view(1, -1, 1, 1)) / scale.view(1, -1, 1, 1)
+
+
+def _list(values: tuple[float, ...]) -> str:
+    return ", ".join(f"{value:g}" for value in values)
