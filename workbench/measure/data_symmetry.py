@@ -66,7 +66,7 @@ def data_symmetry(
             :func:`workbench.measure.data_features.orbit_features`.
         classes: names of the labels.
         n_angles: angles of a whole turn, a multiple of 24.
-        neighbours: alike pictures asked for each one; a tenth of the class, 4 to 12, where not given.
+        neighbours: alike pictures asked for each one; a tenth of the class, 4 to 8, where not given.
         permutations: relabellings of each test.
         resamples: bootstrap samples of the interval (95 %).
         power_repeats: simulated data sets for each width of the power curve; 0 leaves it out.
@@ -182,7 +182,7 @@ def _one(table: OrbitFeatures, neighbours: int | None, choices: dict[str, Any], 
         energy_test(table.round_trips[first, t, 0], table.round_trips[second, t, 1], permutations, generator)
         for t in range(len(table.round_trip_deg))
     ]
-    asked = neighbours or min(12, max(4, count // 10))
+    asked = neighbours or min(8, max(4, count // 10))
     paired = table.values[torch.randperm(count, generator=generator)[:MOST_PAIRED].sort().values]
     pairs = alike_pairs(paired, asked)
     seen = np.bincount(folded(pairs.step, angles), minlength=angles // 2 + 1) / len(pairs.step)
