@@ -9,6 +9,7 @@ from workbench.measure.data_symmetry import data_symmetry
 from workbench.measure.dataset import labelled, open_dataset, save, validate
 from workbench.measure.distribution import learned_distribution
 from workbench.measure.error import equivariance_error
+from workbench.measure.explain import explain
 from workbench.measure.inference import infer_behaviour
 from workbench.measure.kernels import kernels, spectrum
 from workbench.measure.lie import lie_derivative
@@ -17,6 +18,7 @@ from workbench.measure.partial import overlap_loss, partial_layer_error, predict
 from workbench.measure.probability import class_probability
 from workbench.measure.probe import Cancelled
 from workbench.measure.provenance import provenance
+from workbench.measure.repairs import repair
 from workbench.measure.report import will_it_be_equivariant
 from workbench.measure.state import undisturbed
 from workbench.measure.task import task_cost
@@ -30,6 +32,7 @@ __all__ = [
     "cost",
     "data_symmetry",
     "equivariance_error",
+    "explain",
     "infer_behaviour",
     "kernels",
     "labelled",
@@ -44,6 +47,7 @@ __all__ = [
     "partial_layer_error",
     "predicted_loss",
     "provenance",
+    "repair",
     "save",
     "spectrum",
     "task_cost",

@@ -1,42 +1,50 @@
-"""Will this be equivariant? A look at a network's geometry before it is trained.
+"""Will this be equivariant? A look at a network's layers before it is trained.
 
 A layer commutes with quarter turns and flips only if it visits the pixels symmetrically: stride s divides
 H + 2 p - w, padding is the same on every side, kernels are square, and no layer weighs places differently.
+It commutes with shifts only if it keeps every pixel, or blurs before it drops some.
 """
 
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
 import xarray as xr
-from torch import Tensor, nn
+from torch import nn
 
-from workbench.groups import GroupSignal
-from workbench.measure.compare import tensor_of
+from workbench.groups import Group, parse_group
 from workbench.measure.dataset import labelled
-from workbench.measure.geometry import Finding, Size, findings
+from workbench.measure.geometry import Finding, Size
+from workbench.measure.hazards import turns
+from workbench.measure.inspection import Inspection
 from workbench.measure.probe import first_tensor
 from workbench.measure.provenance import provenance
 from workbench.measure.state import undisturbed
 
 
-def will_it_be_equivariant(model: nn.Module, input_size: int | tuple[int, ...]) -> xr.Dataset:
-    """Name every layer whose size, stride, window or padding breaks exactness at quarter turns and flips.
+def will_it_be_equivariant(
+    model: nn.Module, input_size: int | tuple[int, ...], group: Group | str | None = None
+) -> xr.Dataset:
+    """Name every layer that breaks exactness at quarter turns and flips, or under shifts.
 
-    Looks at torch's convolutions, pooling, padding, up-sampling, flattening and position-wise norms, and at any layer
-    with ``check_size``. One pass of zeros finds each layer's input size; nothing is trained or changed. Whether
-    the filters themselves respect the group is not seen here: use :func:`check_equivariance` for that.
+    Looks at sizes, strides, windows and padding of torch's convolutions, pooling, up-sampling and of any layer with
+    ``check_size``; at flattening, position-wise norms and position encodings; at norms over the batch; and at pointwise
+    functions behind a layer whose ``irreps_out`` or ``representation`` says that it puts out vectors. One pass of zeros
+    finds each layer's input; nothing is trained or changed. Whether the filters themselves respect the group is
+    not seen here: use :func:`check_equivariance` or :func:`explain` for that.
 
     Args:
         model: a module on images ``(B, C, H, W)``.
         input_size: H = W, ``(H, W)`` or ``(C, H, W)``; C is that of the first convolution where not given.
+        group: quarter turns and flips where not given; with ``"Translation"`` strides without a low-pass and corner
+            alignment are looked at instead, with ``"R2xSO2"`` and the like as well.
 
     Returns:
-        Over ``finding``, in order of the layers: ``module``, ``kind``, ``reason``, ``fix`` and ``input_size``. No
-        finding is a Dataset of length 0. The attribute ``summary`` says it in a sentence, ``scope`` what was looked at.
+        Over ``finding``, in order of the layers: ``module``, ``kind``, ``rule``, ``reason``, ``fix`` and
+        ``input_size``. No finding is a Dataset of length 0. The attribute ``summary`` says it in a sentence, ``scope``
+        what was looked at.
 
     Raises:
         ValueError: for a callable that is no module, or a bad size.
@@ -50,24 +58,27 @@ def will_it_be_equivariant(model: nn.Module, input_size: int | tuple[int, ...]) 
     if not isinstance(model, nn.Module):
         raise ValueError(f"a {type(model).__name__} was given; expected a torch module, whose layers can be seen.")
     shape = _input_shape(model, input_size)
+    group = None if group is None else parse_group(group)
     rows: list[tuple[str, str, Finding, str]] = []
 
     def record(name: str, module: nn.Module, size: Size | None, finding: Finding) -> None:
         rows.append((name or "model", type(module).__name__, finding, f"{size[0]} x {size[1]}" if size else "none"))
 
-    if shape[-1] != shape[-2]:
-        fix = f"pad or crop to {max(shape[-2:])} x {max(shape[-2:])}"
-        record("", model, shape[-2:], Finding("a quarter turn of an image that is not square changes its frame", fix))
-    with undisturbed(model), _inspecting(model, record):
+    if shape[-1] != shape[-2] and turns(group):
+        fix, reason = f"pad or crop to {max(shape[-2:])} x {max(shape[-2:])}", "a quarter turn of an image that is not"
+        record("", model, shape[-2:], Finding(f"{reason} square changes its frame", fix, "oblong image"))
+    with undisturbed(model), Inspection(group, record).of(model):
         _run_zeros(model, shape, record)
     plain = sum(isinstance(m, nn.Conv2d) for m in model.modules())
-    scope = "size, stride, window, padding and position-wise layers, at quarter turns and flips"
+    place = "at quarter turns and flips" if turns(group) else "under shifts"
+    scope = f"size, stride, window, padding and position-wise layers, {place}"
     if plain:
         scope += f"; {plain} plain convolution(s): their filters turn with nothing, only their geometry was looked at"
     names, kinds, found, sizes = zip(*rows, strict=True) if rows else ((), (), (), ())
     columns = {
         "module": (names, "layer"),
         "kind": (kinds, "kind of layer"),
+        "rule": ([f.rule for f in found], "which rule found it"),
         "reason": ([f.reason for f in found], "what breaks"),
         "fix": ([f.fix for f in found], "nearest fix"),
         "input_size": (sizes, "input of the layer"),
@@ -83,15 +94,16 @@ def will_it_be_equivariant(model: nn.Module, input_size: int | tuple[int, ...]) 
             input_shape=shape,
             model=type(model).__name__,
             scope=scope,
-            summary=_summary(names),
+            group="none" if group is None else group.name,
+            summary=_summary(names, "quarter turns or flips" if turns(group) else "shifts"),
         ),
     )
 
 
-def _summary(names: tuple[str, ...]) -> str:
+def _summary(names: tuple[str, ...], broken: str) -> str:
     if not names:
-        return "nothing in the geometry breaks quarter turns or flips"
-    return f"{len(names)} finding(s) break quarter turns or flips, first in {names[0]}"
+        return f"nothing in the geometry breaks {broken}"
+    return f"{len(names)} finding(s) break {broken}, first in {names[0]}"
 
 
 def _input_shape(model: nn.Module, input_size: int | tuple[int, ...]) -> tuple[int, int, int, int]:
@@ -115,44 +127,4 @@ def _run_zeros(model: nn.Module, shape: tuple[int, ...], record: Callable) -> No
             model(torch.zeros(shape, **options))
     except (RuntimeError, ValueError) as error:
         reason = f"the network cannot take this input: {str(error).splitlines()[0]}"
-        record("", model, shape[-2:], Finding(reason, "use a larger input, fewer poolings, or other channels"))
-
-
-@contextmanager
-def _inspecting(model: nn.Module, record: Callable) -> Iterator[None]:
-    """Look at every module's input just before it runs, and let refused sizes pass so that the rest is seen, too."""
-    handles: list[Any] = []
-    opened: list[Any] = []
-    seen: set[tuple[str, str]] = set()
-
-    def look(name: str) -> Callable:
-        def hook(module: nn.Module, inputs: tuple) -> None:
-            value = inputs[0] if inputs else None
-            size = _size(value)
-            for finding in findings(module, size):
-                if (name, finding.reason) not in seen:
-                    seen.add((name, finding.reason))
-                    record(name, module, size, finding)
-
-        return hook
-
-    try:
-        for name, module in model.named_modules():
-            handles.append(module.register_forward_pre_hook(look(name)))
-            if hasattr(module, "check_size") and getattr(module, "exact", False) is True:
-                opened.append(module)
-        for module in opened:
-            module.exact = False
-        yield
-    finally:
-        for module in opened:
-            module.exact = True
-        for handle in handles:
-            handle.remove()
-
-
-def _size(value: Any) -> Size | None:
-    if isinstance(value, GroupSignal) or (isinstance(value, Tensor) and value.ndim >= 4):
-        tensor = tensor_of(value)
-        return tensor.shape[-2], tensor.shape[-1]
-    return None
+        record("", model, shape[-2:], Finding(reason, "use a larger input, fewer poolings, or other channels", "size"))

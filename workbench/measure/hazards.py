@@ -1,0 +1,160 @@
+"""What breaks a symmetry besides the geometry of a layer: the rules that look at what a layer computes, one at a time.
+
+Position encodings, statistics of the batch, pointwise functions on vectors, and for shifts strides without a low-pass.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from workbench.groups import Group, Plane, Translation
+from workbench.measure.geometry import Finding, Size, pair
+
+_ENCODING = re.compile(r"(^|_)(pos|position|positional|coord|coords|coordinates)(_|$)|(^|_)pos_?(emb|enc)")
+_LARGER, _DIFFERENT = 33, 1e-5  # pixels of the constant test image; relative variation that is no rounding
+POINTWISE = (
+    nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.PReLU, nn.ELU, nn.SELU, nn.CELU, nn.GELU, nn.SiLU, nn.Mish, nn.Tanh, nn.Sigmoid,
+    nn.Softplus, nn.Softsign, nn.Hardtanh, nn.Hardswish, nn.Hardsigmoid, nn.LogSigmoid, nn.Tanhshrink,
+)  # fmt: skip
+SCALARS = ("", "trivial", "scalar", "scalars", "regular", "invariant", "image", "group signal")
+"""Representations that a pointwise function respects."""
+
+
+def moves(group: Group | None) -> bool:
+    """Whether the group shifts images."""
+    return isinstance(group, Translation | Plane)
+
+
+def turns(group: Group | None) -> bool:
+    """Whether the group turns or mirrors images; the report's own symmetry where none is given."""
+    return not isinstance(group, Translation)
+
+
+def shared(found: Iterable[Finding]) -> Iterator[Finding]:
+    """Those findings on geometry that break shifts, too."""
+    return (finding for finding in found if finding.rule in ("flatten", "norm", "upsampling"))
+
+
+def hazards(module: nn.Module, inputs: tuple, size: Size | None, group: Group | None) -> Iterator[Finding]:
+    """What in one layer treats places or images differently, whatever its geometry."""
+    yield from _batch_statistics(module)
+    yield from _position_table(module, size)
+    if _foreign(module) and inputs and isinstance(inputs[0], Tensor) and inputs[0].ndim == 4:
+        yield from _tried_out(module, inputs[0])
+    if size is not None and moves(group):
+        yield from _under_shifts(module)
+
+
+def _foreign(module: nn.Module) -> bool:
+    """Whether the module's own code is unknown: no layer of torch's, no group layer, nothing inside."""
+    known = type(module).__module__.split(".")[0] in ("torch", "workbench", "e3nn")
+    return not known and not hasattr(module, "check_size") and next(module.children(), None) is None
+
+
+def _batch_statistics(module: nn.Module) -> Iterator[Finding]:
+    if isinstance(module, nn.modules.batchnorm._BatchNorm) and module.running_mean is None:
+        yield Finding(
+            "a norm without running statistics uses those of the batch: an image's output depends on the others",
+            "use track_running_stats=True, or a norm over each image",
+            "batch statistics",
+        )
+
+
+def position_tables(module: nn.Module, size: Size | None) -> Iterator[tuple[str, Tensor, tuple[int, ...]]]:
+    """Parameters and buffers with one number for each place: name, table, and the dims of the places."""
+    if isinstance(module, nn.modules.batchnorm._BatchNorm | nn.modules.conv._ConvNd | nn.Linear | nn.LayerNorm):
+        return
+    if hasattr(module, "check_size") or hasattr(module, "requested"):
+        return
+    for name, table in [*module._parameters.items(), *module._buffers.items()]:
+        if table is None or table.ndim < 2 or not table.is_floating_point():
+            continue
+        on_map = size is not None and tuple(table.shape[-2:]) == size and size[0] * size[1] > 1
+        if on_map or _ENCODING.search(name):
+            yield name, table, (-2, -1) if on_map or table.ndim == 4 else (-2,)
+
+
+def _position_table(module: nn.Module, size: Size | None) -> Iterator[Finding]:
+    for name, table, dims in position_tables(module, size):
+        numbers = table.detach().double()
+        spread = numbers.amax(dims) - numbers.amin(dims)
+        if bool((spread > _DIFFERENT * numbers.abs().max()).any()):
+            yield Finding(
+                f"{name} of shape {tuple(table.shape)} gives each place its own number: a position encoding",
+                "leave it out, encode the distance from the centre or between places, or use its mean over the places",
+                "position encoding",
+            )
+
+
+def _tried_out(module: nn.Module, like: Tensor) -> Iterator[Finding]:
+    """A layer of unknown code is tried: on a constant image larger than any window, and on one image in a batch."""
+    side = max(_LARGER, 2 * like.shape[-1])
+    constant = torch.ones(1, like.shape[1], side, side, dtype=like.dtype, device=like.device)
+    answer = _answer(module, constant)
+    if answer is not None and answer.ndim == 4 and min(answer.shape[-2:]) >= side // 4:
+        height, width = answer.shape[-2:]
+        inner = answer[..., height // 3 : height - height // 3, width // 3 : width - width // 3]
+        spread = inner.amax((-2, -1)) - inner.amin((-2, -1))
+        if float(spread.max()) > _DIFFERENT * float(answer.abs().max()):
+            yield Finding(
+                "it answers to a constant image with a pattern: coordinates or another position encoding",
+                "leave the coordinates out, or use the distance from the centre",
+                "coordinates",
+            )
+    noise = torch.rand(3, *like.shape[1:], generator=torch.Generator().manual_seed(0), dtype=like.dtype)
+    noise = (noise * torch.tensor([1.0, 2.0, 5.0], dtype=like.dtype).view(-1, 1, 1, 1)).to(like.device)
+    alone, together = _answer(module, noise[:1]), _answer(module, noise)
+    if alone is not None and together is not None and alone.shape[1:] == together.shape[1:]:
+        if float((alone - together[:1]).abs().max()) > 1e3 * _DIFFERENT * float(alone.abs().max()):
+            yield Finding(
+                "an image's output depends on the other images of the batch",
+                "use running statistics in evaluation, or a norm over each image",
+                "batch statistics",
+            )
+
+
+def _answer(module: nn.Module, image: Tensor) -> Tensor | None:
+    try:
+        answer = module.forward(image)
+    except Exception:  # code that nobody knows may refuse an image in any way; then nothing was learned
+        return None
+    return answer if isinstance(answer, Tensor) and answer.is_floating_point() else None
+
+
+def _under_shifts(module: nn.Module) -> Iterator[Finding]:
+    stride = getattr(module, "stride", 1)
+    if isinstance(module, nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d) and max(pair(stride)) > 1:
+        yield Finding(
+            f"stride {pair(stride)[0]} drops what lies between the pixels it keeps: other pixels after a shift",
+            "keep stride 1 and blur before dropping pixels (anti-aliasing)",
+            "aliasing",
+        )
+    if isinstance(module, nn.Upsample) and module.align_corners:
+        yield Finding(
+            "align_corners=True spreads pixels by another factor than the size: a whole shift is none after it",
+            "use align_corners=False",
+            "corners",
+        )
+
+
+def representation_of(module: Any) -> str:
+    """What a module says its output is: ``irreps_out`` as e3nn has it, or an attribute ``representation``."""
+    irreps = getattr(module, "irreps_out", None)
+    if irreps is not None:
+        degrees = re.findall(r"(\d+)[eo]", str(irreps))
+        return str(irreps) if any(int(degree) > 0 for degree in degrees) else ""
+    given = str(getattr(module, "representation", ""))
+    return "" if given in SCALARS else given
+
+
+def on_vectors(module: nn.Module, representation: str) -> Iterator[Finding]:
+    """A pointwise function on an output that is not made of scalars."""
+    if representation and isinstance(module, POINTWISE):
+        yield Finding(
+            f"a pointwise {type(module).__name__} acts on components of {representation!r}, which mix under the group",
+            "scale whole vectors by a function of their length (a gate or norm non-linearity)",
+            "vectors" if "vector" in representation else "irreps",
+        )
