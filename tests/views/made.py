@@ -211,3 +211,42 @@ def seeds_dataset() -> xr.Dataset:
         },
         attrs={**ATTRS, "level": 0.9},
     )
+
+
+def audit_of_data(markup: str = "") -> xr.Dataset:
+    """The whole, turned within 60 degrees, and a class of which nothing can be said; formulas in place of counts."""
+    angle, apart = np.arange(0, 181, 10.0), np.arange(0, 181, 5.0)
+    delta = np.minimum(apart / 120, 1)
+    by_class = {
+        "arc_half_width_deg": ([60.0, 100.0], "half width of the arc", "degrees"),
+        "arc_low_deg": ([54.0, 40.0], "lower end", "degrees"),
+        "arc_high_deg": ([66.0, 180.0], "upper end", "degrees"),
+        "resolvable": ([True, False], "resolvable", "1"),
+        "rejected": ([True, False], "some turn changes it", "1"),
+        "pictures": ([200, 30], "pictures", "1"),
+        "verdict": (["turned within ±60° (54 to 66)", f"not resolvable at this n: {markup}"], "in words", "1"),
+    }
+    distance = np.stack([np.sin(np.deg2rad(angle)), np.full(19, 0.01)])
+    return xr.Dataset(
+        {
+            **{name: labelled("class", *about) for name, about in by_class.items()},
+            "distance": labelled(("class", "transform"), distance, "energy distance"),
+            "null_high": labelled(("class", "transform"), np.full((2, 19), 0.05), "null"),
+            "p_holm": labelled(("class", "transform"), np.full((2, 19), 0.5), "p-value"),
+            "floor": labelled(("class", "floor_transform"), np.full((2, 6), 0.02), "floor"),
+            **{
+                name: labelled(("class", "difference"), np.stack([delta, delta + 9]), name)
+                for name in ("lost", "lost_fitted", "delta")
+            },
+            "picture": labelled(("copy", "number", "y", "x"), np.full((2, 3, 4, 4), 0.5), "pictures"),
+            "angle_shown_deg": labelled((), 40.0, "turned by", "degrees"),
+            "made_half_width_deg": labelled((), 60.0, "turned by up to", "degrees"),
+        },
+        coords={
+            "class": labelled("class", [f"all{markup}", "8"], "class"),
+            "angle_deg": labelled("transform", angle, "turned by", "degrees"),
+            "difference_deg": labelled("difference", apart, "angle between alike pictures", "degrees"),
+            "floor_angle_deg": labelled("floor_transform", np.arange(30, 181, 30.0), "turned by", "degrees"),
+        },
+        attrs=ATTRS,
+    )

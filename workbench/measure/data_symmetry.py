@@ -1,5 +1,6 @@
 """Which symmetry does a data set have? Two-sample tests with their null and floor, and the arc of its rotations."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -33,7 +34,7 @@ def data_symmetry(
     classes: Sequence[str] | None = None,
     n_angles: int = 72,
     neighbours: int | None = None,
-    permutations: int = 1999,
+    permutations: int | None = None,
     resamples: int = 200,
     power_repeats: int = 20,
     alpha: float = 0.05,
@@ -67,7 +68,7 @@ def data_symmetry(
         classes: names of the labels.
         n_angles: angles of a whole turn, a multiple of 24.
         neighbours: alike pictures asked for each one; a tenth of the class, 4 to 8, where not given.
-        permutations: relabellings of each test.
+        permutations: relabellings of each test; None takes 1,999, or more where Holm's correction needs them.
         resamples: bootstrap samples of the interval (95 %).
         power_repeats: simulated data sets for each width of the power curve; 0 leaves it out.
         alpha: probability of any false rejection.
@@ -92,7 +93,7 @@ def data_symmetry(
 
     >>> from workbench.measure.studies import blob_images
     >>> blobs = blob_images(0, range(0, 360, 9), count=1, size=15)[:, 0].float()
-    >>> ds = data_symmetry(blobs, n_angles=24, permutations=99, resamples=20, power_repeats=0)
+    >>> ds = data_symmetry(blobs, n_angles=24, permutations=199, resamples=20, power_repeats=0)
     >>> ds["rejected"].values.tolist(), float(ds["arc_half_width_deg"][0]) > 150
     ([False], True)
     """
@@ -115,7 +116,7 @@ def table_symmetry(
     *,
     whole: bool = True,
     neighbours: int | None = None,
-    permutations: int = 1999,
+    permutations: int | None = None,
     resamples: int = 200,
     power_repeats: int = 20,
     alpha: float = 0.05,
@@ -129,6 +130,7 @@ def table_symmetry(
     members = {ALL: torch.arange(len(table.values))} if whole else {}
     if labels is not None:
         members |= {name: (labels == at).nonzero().flatten() for at, name in enumerate(classes)}
+    permutations = _enough(permutations, len(members) * len(_TESTED), alpha)
     choices = {
         "permutations": permutations, "resamples": resamples, "power_repeats": power_repeats, "alpha": alpha,
         "statistic": "energy coefficient", "correction": "Holm over classes and tested angles", "group": "SO2",
@@ -161,6 +163,19 @@ class Row(NamedTuple):
     seen: np.ndarray
     fit: ArcFit
     power: np.ndarray
+
+
+def _enough(permutations: int | None, family: int, alpha: float) -> int:
+    """As many relabellings as let the correction reject at all: the smallest p-value is 1 / (1 + P)."""
+    fewest = math.ceil(family / alpha)
+    if permutations is None:
+        return max(1999, 2 * fewest - 1)
+    if permutations < fewest - 1:
+        raise ValueError(
+            f"data_symmetry: permutations = {permutations} was given for {family} tests; expected at least {fewest}, "
+            "as fewer could never reject after Holm's correction; leave it out."
+        )
+    return permutations
 
 
 def half_turns(n_angles: int) -> np.ndarray:
@@ -226,6 +241,8 @@ def _check(
     """The names of the classes."""
     counts = (("permutations", permutations, 19), ("resamples", resamples, 0), ("power_repeats", repeats, 0))
     for name, value, low in counts:
+        if name == "permutations" and value is None:
+            continue
         if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= 100_000:
             raise ValueError(
                 f"data_symmetry: {name} = {value!r} was given; expected a whole number from {low} to 100000."
