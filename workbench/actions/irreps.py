@@ -49,10 +49,14 @@ def irreps_matrices(irreps: str, elements: Tensor, group: Group) -> Tensor:
         raise ValueError(f"irreps under {group.name} were given; expected the group SO3, O3 or E3.")
     elements = elements.detach().double().cpu()
     parsed = parse_irreps(irreps)
-    q, k = elements[:, :4], (1 - elements[:, 4]) / 2 if group.element_dim > 4 else torch.zeros(len(elements)).double()
-    rows = [block for count, irrep in parsed for block in [matrices(irrep, q, k)] * count]
+    turns = SO3().matrix(elements[:, :4])
+    parity = elements[:, 4] if group.element_dim > 4 else elements.new_ones(len(elements))
+    rows = []
+    for count, irrep in parsed:
+        block = _rotations(irrep.l, turns)
+        rows += [block * parity.view(-1, 1, 1) if irrep.p < 0 else block] * count
     dims = [block.shape[-1] for block in rows]
-    whole = q.new_zeros(len(q), sum(dims), sum(dims))
+    whole = elements.new_zeros(len(elements), sum(dims), sum(dims))
     start = 0
     for block, dim in zip(rows, dims, strict=True):
         whole[:, start : start + dim, start : start + dim] = block
@@ -60,11 +64,32 @@ def irreps_matrices(irreps: str, elements: Tensor, group: Group) -> Tensor:
     return whole
 
 
-def matrices(irrep: Any, quaternion: Tensor, reflections: Tensor) -> Tensor:
-    """D of one irreducible representation, ``(E, 2 l + 1, 2 l + 1)``."""
+def _rotations(degree: int, matrix: Tensor) -> Tensor:
+    """D of one degree for rotations ``(E, 3, 3)``: what turns e3nn's harmonics at p into those at g p, in float64.
+
+    Solved for from the harmonics at fixed directions, because e3nn's own way over Euler angles and their arc cosine
+    keeps only half of the digits near the poles.
+    """
+    directions, inverse = _directions(degree)
+    turned = directions @ matrix.mT
+    return (inverse @ _harmonics(degree, turned)).mT
+
+
+@functools.cache
+def _directions(degree: int) -> tuple[Tensor, Tensor]:
+    count = 4 * (2 * degree + 1)
+    z = torch.tensor([[0.0, 0.0, 1.0]], dtype=torch.float64)
+    directions = (SO3().grid(count, dtype=torch.float64).unsqueeze(1), z)
+    points = SO3().act(*directions).squeeze(1)
+    return points, torch.linalg.pinv(_harmonics(degree, points))
+
+
+def _harmonics(degree: int, points: Tensor) -> Tensor:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # e3nn's own use of deprecated parts of torch
-        return irrep.D_from_quaternion(quaternion, reflections)
+        from e3nn.o3 import spherical_harmonics
+
+        return spherical_harmonics(degree, points, normalize=True)
 
 
 @functools.cache

@@ -30,6 +30,14 @@ def affine(elements: Tensor, group: Group) -> tuple[Tensor, Tensor]:
 
 def affine_of(elements: Tensor, group: Group) -> tuple[Tensor, Tensor]:
     """Linear part ``(E, d, d)`` and shift ``(E, d)`` for a group of any dimension, float64 on the CPU."""
+    elements = check_rows(elements, group)
+    matrix = group.matrix(elements)
+    shift = group.act(elements, elements.new_zeros(len(elements), group.dim))
+    return matrix, shift
+
+
+def check_rows(elements: Tensor, group: Group) -> Tensor:
+    """The elements ``(E, element_dim)`` in float64 on the CPU, or a sentence that says what is wrong with them."""
     elements = torch.as_tensor(elements)
     if elements.ndim != 2 or elements.shape[1] != group.element_dim or len(elements) == 0:
         raise ValueError(
@@ -41,10 +49,7 @@ def affine_of(elements: Tensor, group: Group) -> tuple[Tensor, Tensor]:
             f"elements of {group.name} with NaN or infinite numbers were given; expected finite ones; "
             "remove the rows that are not finite."
         )
-    elements = elements.detach().double().cpu()
-    matrix = group.matrix(elements)
-    shift = group.act(elements, elements.new_zeros(len(elements), group.dim))
-    return matrix, shift
+    return elements.detach().double().cpu()
 
 
 def angle_and_mirror(matrix: Tensor) -> tuple[Tensor, Tensor]:

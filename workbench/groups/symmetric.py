@@ -66,7 +66,8 @@ class Symmetric(Group):
             swap = members.clone()
             swap[i], swap[i + 1] = members[i + 1], members[i]
             found.append(swap)
-        found += [members.roll(k) for k in range(1, min(self.n, 1 + max(0, count - len(found))))]
+        turns = range(2 if self.n == 2 else 1, min(self.n, 1 + max(0, count - len(found))))  # of two, a turn is a swap
+        found += [members.roll(k) for k in turns]
         return torch.stack(found[:count])
 
     def sample(self, n, generator=None, dtype=torch.float32, device=None) -> Tensor:

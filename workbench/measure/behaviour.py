@@ -119,6 +119,7 @@ def parse_behaviour(text: str | Behaviour) -> Behaviour:
 def input_kind_of(inputs: Tensor, group: Group, given: str = "auto") -> str:
     """What the inputs are, from their shape and the group: ``"image"``, ``"series"``, ``"points"`` or ``"set"``.
 
+    >>> import torch
     >>> from workbench.groups import SO2, SO3
     >>> input_kind_of(torch.zeros(2, 1, 8, 8), SO2()), input_kind_of(torch.zeros(2, 5, 3), SO3())
     ('image', 'points')

@@ -7,15 +7,18 @@ import torch
 import xarray as xr
 from torch import Tensor
 
-from workbench.actions import is_lattice, transform_images
-from workbench.groups import Group, parse_group
+from workbench.actions.lattice import check_rows
+from workbench.groups import Group, Translation, parse_group
+from workbench.measure.behaviour import Behaviour, input_kind_of
+from workbench.measure.compare import Action
 from workbench.measure.error import equivariance_error
-from workbench.measure.orbit import lattice_elements, named
-from workbench.measure.probe import like_model
+from workbench.measure.inference import checked_inputs, size_of
+from workbench.measure.orbit import lattice_elements, named, orbit
 from workbench.measure.sweep import NotFinite
 
 TOLERANCES = {torch.float64: 1e-12, torch.float32: 2e-6, torch.bfloat16: 2e-2, torch.float16: 2e-3}
 """Largest relative error at elements that move pixels onto pixels, by dtype of the model: rounding alone."""
+_MOTIONS = 10  # a motion of points rounds every coordinate, where pixels only change places
 
 
 def check_equivariance(
@@ -26,7 +29,8 @@ def check_equivariance(
     *,
     tolerance: float | None = None,
     layers: str | Iterable[str] = "all",
-    output: str = "auto",
+    input: str = "auto",
+    output: str | Behaviour = "auto",
     resampler: str = "bicubic",
     padding: str = "border",
     mask: str = "none",
@@ -39,7 +43,8 @@ def check_equivariance(
     one part in a thousand is found.
 
     Args:
-        model, images, group, layers, output, resampler, padding, seed: as in :func:`equivariance_error`.
+        model, images, group, layers, input, output, resampler, padding, seed: as in :func:`equivariance_error`. Of
+            point sets and sets the layers are not watched by default, as each may move in its own way.
         elements: ``(E, element_dim)``; other than lattice elements need a ``tolerance``.
         tolerance: largest relative error; rounding of the model's dtype where not given.
         mask: everywhere by default; ``"disc"`` for elements that are no lattice elements.
@@ -63,24 +68,27 @@ def check_equivariance(
     AssertionError: ... rotation by ...
     """
     group = parse_group(group)
-    images = like_model(model, images)
-    size = (images.shape[-2], images.shape[-1])
-    if elements is None:
-        elements = lattice_elements(group, size)
-    elif tolerance is None and not is_lattice(elements, group, shape=size).all():
+    kind = input_kind_of(images, group, input)
+    images = checked_inputs(model, images, group, kind)
+    plain = kind in ("points", "set")
+    size = size_of(images, kind)
+    elements = _default_elements(group, kind, size) if elements is None else check_rows(elements, group)
+    action = Action(elements, group, resampler, padding, mask, size, torch.float64, kind)
+    if tolerance is None and not action.exact(action.source(images)).all():
         raise ValueError(
             f"elements of {group.name} that fall between pixels were given without a tolerance; expected elements that "
             "move pixels onto pixels, because resampling changes the result; pass tolerance=... and mask='disc'."
         )
-    limit = TOLERANCES.get(images.dtype, 2e-2) if tolerance is None else tolerance
-    _refuse_symmetric_images(images, elements, group, padding)
+    limit = TOLERANCES.get(images.dtype, 2e-2) * (_MOTIONS if plain else 1) if tolerance is None else tolerance
+    _refuse_symmetric_inputs(images, action)
     try:
         ds = equivariance_error(
             model,
             images,
             group,
             elements,
-            layers=layers,
+            layers=() if plain and layers == "all" else layers,
+            input=kind,
             output=output,
             resampler=resampler,
             padding=padding,
@@ -97,12 +105,21 @@ def check_equivariance(
     return ds
 
 
-def _refuse_symmetric_images(images: Tensor, elements: Tensor, group: Group, padding: str) -> None:
-    moved = transform_images(images.double(), elements, group, padding=padding)
-    if torch.equal(moved, images.double().expand_as(moved)):
+def _default_elements(group: Group, kind: str, size: tuple[int, int]) -> Tensor:
+    if kind == "image":
+        return lattice_elements(group, size)
+    if kind == "series" and isinstance(group, Translation):
+        return torch.tensor([[0.0], [1.0], [-2.0], [5.0]], dtype=torch.float64)
+    return orbit(group, 9)
+
+
+def _refuse_symmetric_inputs(inputs: Tensor, action: Action) -> None:
+    moved = action.there(action.source(inputs))
+    if torch.equal(moved, action.cast(inputs).expand_as(moved)):
         raise ValueError(
-            f"images that no given element of {group.name} changes were given; expected images without that symmetry, "
-            "or the check says nothing; use real images or noise, and at least one element besides the identity."
+            f"inputs that no given element of {action.group.name} changes were given; expected some without that "
+            "symmetry, or the check says nothing; use real data or noise, and at least one element besides the "
+            "identity."
         )
 
 

@@ -82,7 +82,7 @@ class Action:
 
     def in_pixels_of(self, tensor: Tensor, elements: Tensor) -> Tensor:
         """The elements with their shifts in pixels of ``tensor (..., H, W)``."""
-        pitch = max(1, round(self.input_size[0] / tensor.shape[-2]))
+        pitch = max(1, round(self.input_size[0] / max(1, tensor.shape[-2])))
         if pitch == 1 or self.group.shift(elements) is None:
             return elements
         return torch.cat([elements[..., :2] / pitch, elements[..., 2:]], -1)

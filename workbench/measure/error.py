@@ -9,6 +9,7 @@ from torch import Tensor
 
 from workbench.actions import PADDINGS, RESAMPLERS
 from workbench.actions.images import check_choice
+from workbench.actions.lattice import check_rows
 from workbench.actions.masks import MASKS
 from workbench.groups import Group, parse_group
 from workbench.measure.behaviour import Behaviour, input_kind_of, parse_behaviour
@@ -122,9 +123,10 @@ def equivariance_error(
     kind = input_kind_of(images, group, input)
     images = checked_inputs(model, images, group, kind)
     elements = orbit(group, n_elements) if elements is None else torch.as_tensor(elements)
+    check_rows(elements, group)
     size = size_of(images, kind)
     action = Action(elements.detach().cpu(), group, resampler, padding, mask, size, transform_dtype, kind, margin)
-    exact_input = action.exact(action.source(images))  # refuses elements of another shape, too
+    exact_input = action.exact(action.source(images))
     sweep = Sweep(
         model, action, layers, declared, form, eps, batch_size, select, repeats, refuse=stochastic == "refuse"
     )

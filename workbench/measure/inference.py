@@ -119,6 +119,7 @@ def change_between_runs(model: Callable, inputs: Tensor, select: Any) -> float:
 
 def checked_inputs(model: Callable, inputs: Tensor, group: Group, kind: str) -> Tensor:
     """The inputs as the model takes them, or a sentence that says what is wrong with them."""
+    _refuse_the_immense(inputs)
     if kind == "image":
         check_images(inputs, lowest=4)
     elif kind == "points":
@@ -127,15 +128,25 @@ def checked_inputs(model: Callable, inputs: Tensor, group: Group, kind: str) -> 
         check_series(inputs, group)
     else:
         permute_set(inputs[:1], group.identity().unsqueeze(0), group)
-    size = inputs[0].numel()
+    if not inputs.is_floating_point():
+        return inputs
+    inputs = like_model(model, inputs)
+    if inputs.device.type == "meta":
+        raise ValueError(
+            "a model or inputs on the device 'meta' were given, which holds shapes without numbers; expected real "
+            "weights; use model.to_empty(device='cpu') and load them."
+        )
+    return inputs
+
+
+def _refuse_the_immense(inputs: Tensor) -> None:
+    """Before anything looks at every number of it."""
+    size = inputs[0].numel() if isinstance(inputs, Tensor) and inputs.ndim > 0 and len(inputs) else 0
     if size > LARGEST_SAMPLE:
         raise ValueError(
             f"inputs of shape {tuple(inputs.shape)} were given, {size} numbers each; expected at most "
             f"{LARGEST_SAMPLE}, such as 4096 x 4096 pixels, because each one is moved many times; crop or downsample."
         )
-    if kind != "image" and not inputs.is_floating_point():
-        return inputs
-    return like_model(model, inputs)
 
 
 def size_of(inputs: Tensor, kind: str) -> tuple[int, int]:

@@ -9,6 +9,8 @@ INTERVALS = ("bootstrap", "t")
 RESAMPLES = 1000
 FEWEST = 8
 """Fewer samples than this cannot be resampled: there are too few different means."""
+MOST = 2048
+"""From here on the mean is as good as normal, and resampling would cost time and memory for the same interval."""
 _AT_ONCE = 2**22  # resampled means held in memory at a time
 
 
@@ -17,19 +19,22 @@ def interval(values: np.ndarray, kind: str = "bootstrap", seed: int = 0) -> tupl
 
     The bootstrap takes percentiles of the means of resampled samples. Its percentiles are moved outwards so that it is
     as wide as Student's t for normal data (Hesterberg 2015, arXiv 1411.5279, "expanded percentile interval"), as the
-    plain one is too narrow by sqrt((n - 1) / n) and more. Below 8 samples it is Student's t as well.
+    plain one is too narrow by sqrt((n - 1) / n) and more. Below 8 and above 2048 samples it is Student's t as well.
 
     >>> low, high = interval(np.array([[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0]]))
     >>> bool(low[0] < 4.5 < high[0])
     True
     """
-    return student(values) if kind == "t" or values.shape[-1] < FEWEST else bootstrap(values, seed)
+    resampled = kind != "t" and FEWEST <= values.shape[-1] <= MOST
+    return bootstrap(values, seed) if resampled else student(values)
 
 
 def interval_name(kind: str, count: int) -> str:
     """How :func:`interval` made it, in words, for the attributes of a Dataset."""
-    if kind == "t" or count < FEWEST:
-        return "Student's t over samples" if kind == "t" else f"Student's t over samples (fewer than {FEWEST})"
+    if kind == "t":
+        return "Student's t over samples"
+    if not FEWEST <= count <= MOST:
+        return f"Student's t over samples ({f'fewer than {FEWEST}' if count < FEWEST else f'more than {MOST}'})"
     return f"bootstrap over samples, {RESAMPLES} resamples, expanded percentiles"
 
 
@@ -71,7 +76,7 @@ def _ends(means: np.ndarray, tail: float) -> np.ndarray:
     return np.where(broken, np.nan, np.stack([low, high]))
 
 
-@functools.lru_cache(maxsize=8)
+@functools.lru_cache(maxsize=4)
 def resampling(count: int, seed: int, resamples: int = RESAMPLES) -> np.ndarray:
     """Share of each sample in each resample, ``(count, resamples)``; columns sum to one."""
     draws = np.random.default_rng(seed).integers(0, count, (resamples, count))

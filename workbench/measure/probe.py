@@ -180,7 +180,7 @@ def why_not(value: Any, batch: int, dims: tuple[int, ...] = IMAGE_DIMS) -> str |
         return None if len(value.values) == batch else f"a signal of batch {len(value.values)}; expected {batch}"
     if not isinstance(value, Tensor):
         return f"a {type(value).__name__}; {expected}"
-    if value.ndim not in dims or len(value) != batch or not value.is_floating_point():
+    if value.ndim not in dims or not value.numel() or len(value) != batch or not value.is_floating_point():
         return f"a tensor of shape {tuple(value.shape)} and {value.dtype} for {batch} images; {expected}"
     return None
 
