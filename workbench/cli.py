@@ -287,10 +287,17 @@ def _add_audit(words: argparse._SubParsersAction) -> None:
     audit.add_argument(
         "--group", default="auto", help="auto (turns, flips, rotations, shifts), or C(n), D(n), SO2, O2, Translation"
     )
-    audit.add_argument("--samples", type=_count, help="how many images (default: what fits in a minute, 6 to 32)")
+    audit.add_argument("--samples", type=_count, help="how many images (default: what fits in a minute, 6 to 24)")
     audit.add_argument("--size", type=_count, help="height and width in pixels of pictures from a folder")
     audit.add_argument("--mean", type=_numbers, default=(), help="subtracted from pixels in [0, 1]: 0.5 or 0.4,0.5,0.6")
     audit.add_argument("--std", type=_numbers, default=(), help="pixels are divided by it after that")
+    audit.add_argument(
+        "--data-samples",
+        type=_workers,
+        default=128,
+        metavar="COUNT",
+        help="pictures that are asked which rotations the data themselves hold (default: 128; 0: do not ask)",
+    )
     audit.add_argument("--seed", type=_seed, default=0, help="of the choice of images and of a stochastic network")
     audit.add_argument("--output", default="audit", metavar="FOLDER", help="where report.html and audit.nc go (audit/)")
     audit.add_argument(

@@ -19,7 +19,7 @@ AS_GOOD_AS_PIXELS = 1.7
 """Times the resampling floor: what band-limited group layers reach on smooth images."""
 MAPS, VECTORS = "maps", "numbers"
 
-_TIE = (
+TIE = (
     "If it should not, there are three ways: average its answers over the moved copies of the input (exact, at the "
     "cost of one pass a copy), train on moved copies (approximate), or tie its filters with group convolutions "
     "(workbench.layers.to_group_cnn)."
@@ -183,10 +183,10 @@ def told_once(verdicts: tuple[Verdict, ...]) -> tuple[Verdict, ...]:
     seen: dict[str, str] = {}
     found = []
     for one in verdicts:
-        if _TIE in one.advice and _TIE in seen:
-            one = replace(one, advice=one.advice.replace(_TIE, f"Otherwise the same helps as for {seen[_TIE]}."))
-        elif _TIE in one.advice:
-            seen[_TIE] = one.question
+        if TIE in one.advice and TIE in seen:
+            one = replace(one, advice=one.advice.replace(TIE, f"Otherwise the same helps as for {seen[TIE]}."))
+        elif TIE in one.advice:
+            seen[TIE] = one.question
         found.append(one)
     return tuple(found)
 
@@ -223,5 +223,5 @@ def _advice(question: str, level: str, fix: str, reason: str) -> str:
     if question == ROTATIONS:
         return ""
     geometry = f"To mend the geometry: {fix}." if fix else ""
-    tie = _TIE if "filters are not" in reason or not fix else ""
+    tie = TIE if "filters are not" in reason or not fix else ""
     return " ".join(part for part in (geometry, tie) if part)

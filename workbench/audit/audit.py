@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from workbench.audit.answer import MAPS, VECTORS, told_once, verdict
 from workbench.audit.data import AuditData, load_data
 from workbench.audit.decisions import decisions
+from workbench.audit.evidence import DATA_SIDE, data_look, second_look, with_evidence
 from workbench.audit.model import AuditedModel, load_model
 from workbench.audit.questions import FLIPS, ROTATIONS, TURNS, Question, questions
 from workbench.audit.remedies import remedies
@@ -26,11 +27,11 @@ from workbench.measure.probe import report
 
 EXACT = {torch.float64: 1e-11, torch.float32: 1e-5, torch.float16: 1e-2, torch.bfloat16: 5e-2}
 """Relative error of a deep network that rounding alone can make, by dtype."""
-MOST, FEWEST = 32, 6
+MOST, FEWEST = 24, 6
 BUDGET = 6e11
 """Multiply-adds of an audit whose number of samples nobody chose: less than a minute on two cores."""
-PASSES = 100
-"""Passes for each sample: about forty elements, the control, remedies, and what watching layers costs."""
+PASSES = 110
+"""Passes for each sample: about forty elements, and what watching layers costs."""
 BATCH_BYTES = 2**26
 """Of the largest activation of one batch."""
 SWEEPS, CONTROLLED, TRIED = 0.75, 0.85, 0.95
@@ -50,6 +51,7 @@ def audit(
     std: Sequence[float] = (),
     layers: str | Iterable[str] = "all",
     n_elements: int | None = None,
+    data_samples: int = 128,
     resampler: str = "bicubic",
     seed: int = 0,
     progress: Callable[[float], None] | None = None,
@@ -61,10 +63,11 @@ def audit(
         model, weights: as in :func:`load_model`. **Importing a network by its path runs its code.**
         data, labels, size: as in :func:`load_data`.
         group: ``"auto"`` asks after quarter turns, flips, rotations by any angle and shifts; otherwise a group's name.
-        samples: how many images; as many as fit the budget, from 6 to 32, where not given.
+        samples: how many images; as many as fit the budget, from 6 to 24, where not given.
         mean, std: to standardise pixels with, one number or one a channel; a run brings its own.
         layers: to watch at exact elements, ``"all"``, names, or ``()``.
         n_elements: of the sweep, where the group is continuous.
+        data_samples: so many pictures are asked which rotations the data themselves hold; 0 leaves that out.
         resampler, seed, progress, cancel: as in :func:`workbench.measure.equivariance_error`.
 
     Returns:
@@ -82,6 +85,7 @@ def audit(
     asked = {"group": group, "samples": samples, "size": size, "mean": tuple(mean), "std": tuple(std), "seed": seed}
     code = _code(model, data, weights, labels, asked)
     found = model if isinstance(model, AuditedModel) else load_model(model, weights)
+    pool = _pool(data, data_samples, seed) if group == "auto" else None
     data = _loaded(found, data, labels, samples, size, seed)
     data = prepare(found, data, tuple(mean), tuple(std))
     shown = trial(found.model, data.inputs, seed)
@@ -96,17 +100,23 @@ def audit(
     limit = EXACT.get(next((p.dtype for p in _parameters(found.model)), torch.float32), 1e-5)
     sweeps, refused = _sweeps(found.model, data.inputs, steps, watched, options, data.kind, progress)
     output = VECTORS if shown.vectors else MAPS
-    verdicts = told_once(tuple(verdict(name, ds, found.model, findings, limit, output) for name, ds in sweeps.items()))
+    verdicts = tuple(verdict(name, ds, found.model, findings, limit, output) for name, ds in sweeps.items())
     broken = any(v.question in (TURNS, FLIPS) and v.level in ("broken", "close") for v in verdicts)
     control = _control(found.model, data.inputs, steps, options) if ROTATIONS in sweeps else None
     report(progress, cancel, CONTROLLED)
-    tried = remedies(found.model, data.inputs, shown.vectors, broken and group == "auto", findings)
+    tried = remedies(found.model, data.inputs, broken and group == "auto", findings)
+    each = float(spent.multiply_adds.sum()) if spent is not None else 0.0
+    labelled_too = data.labels if shown.vectors and shown.noise <= NOISE else None
+    more, left_out = second_look(found.model, data.inputs, labelled_too, each, broken and group == "auto", seed)
+    verdicts = told_once(with_evidence(verdicts, more))
     report(progress, cancel, TRIED)
+    if pool is not None:
+        more, left_out = _asked_data(pool, seed, more, left_out)
     moved = decisions(found.model, data.inputs, seed=seed, batch_size=batch) if shown.vectors else None
     report(progress, cancel, 1.0)
-    notes = (*found.notes, *data.notes, *refused, *_remarks(shown, data))
+    notes = (*found.notes, *data.notes, *refused, *left_out, *_remarks(shown, data))
     return AuditResult(
-        found, data, sweeps, control, verdicts, findings, tried, spent, moved, {}, notes, code, limit
+        found, data, sweeps, control, verdicts, findings, tried, spent, moved, more, notes, code, limit
     )  # fmt: skip
 
 
@@ -115,6 +125,25 @@ def _loaded(found: AuditedModel, data: Any, labels: Any, samples: int | None, si
         return data
     channels, own_size = expected_input(found)
     return load_data(data, samples=samples or MOST, size=size or own_size, channels=channels, labels=labels, seed=seed)
+
+
+def _pool(data: Any, count: int, seed: int) -> Tensor | None:
+    """Small pictures of the data, to ask the data themselves."""
+    if isinstance(count, bool) or not isinstance(count, int) or count < 0:
+        raise ValueError(f"data_samples = {count!r} was given; expected a whole number of at least 0.")
+    if count == 0 or isinstance(data, AuditData):
+        return None
+    inputs = load_data(data, samples=count, size=DATA_SIDE, channels=1, seed=seed).inputs
+    return inputs if inputs.ndim == 4 else None
+
+
+def _asked_data(
+    pool: Tensor, seed: int, more: dict[str, xr.Dataset], left_out: list[str]
+) -> tuple[dict[str, xr.Dataset], list[str]]:
+    try:
+        return {**more, "data": data_look(pool, seed)}, left_out
+    except ValueError as error:
+        return more, [*left_out, f"Which rotations the data hold was not measured: {error}"]
 
 
 def _parameters(model: Callable) -> Iterable[Tensor]:

@@ -12,6 +12,7 @@ from workbench.audit.answer import percent, words
 from workbench.audit.questions import ROTATIONS, SHIFTS
 from workbench.audit.result import AuditResult
 from workbench.measure import labelled
+from workbench.views.data_symmetry import data_picture
 from workbench.views.equivariance import orbit_error
 from workbench.views.layers import layer_errors
 
@@ -48,7 +49,25 @@ def pictures(result: AuditResult) -> list[Picture]:
     layers = layer_dataset(result)
     if layers is not None:
         found.append(_layers(result, layers))
+    if "data" in result.more:
+        found.append(_data(result.more["data"]))
     return found
+
+
+def _data(ds: xr.Dataset) -> Picture:
+    rows = tuple(
+        (
+            f"{float(ds.angle_deg[i]):g}°",
+            f"{float(ds.distance.values[0, i]):.3g}",
+            f"{float(ds.null_high.values[0, i]):.3g}",
+            f"{float(ds.p_holm.values[0, i]):.2g}",
+        )
+        for i in range(ds.sizes["transform"])
+    )
+    head = ("turned by", "distance", "95 % of the null", "p, corrected")
+    table = Table("Distance between the data and their turned copies", head, rows)
+    says = f"The data turned against themselves: {ds.verdict.values[0]}."
+    return Picture("data", "Which rotations your data hold", says, data_picture(ds), table)
 
 
 def _curve(result: AuditResult) -> str:

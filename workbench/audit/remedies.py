@@ -29,30 +29,8 @@ class Remedy(NamedTuple):
     code: str
 
 
-class Averaged(nn.Module):
-    """The mean of a network's answers over the four quarter turns of its input, and their mirror images.
-
-    Exactly invariant to what it averages over, for networks whose answer is a vector.
-    """
-
-    def __init__(self, model: Callable, mirrored: bool = True) -> None:
-        super().__init__()
-        self.model, self.mirrored = model, mirrored
-
-    def forward(self, x: Tensor) -> Tensor:
-        copies = [x, x.flip(-1)] if self.mirrored else [x]
-        turned = [torch.rot90(copy, k, (-2, -1)) for copy in copies for k in range(4)]
-        return torch.stack([self.model(copy) for copy in turned]).mean(0)
-
-
-AVERAGED_CODE = """\
-def averaged(x):  # x (B, C, H, H)
-    copies = [torch.rot90(c, k, (-2, -1)) for c in (x, x.flip(-1)) for k in range(4)]
-    return torch.stack([model(copy) for copy in copies]).mean(0)"""
-
-
-def remedies(model: Callable, images: Tensor, vectors: bool, broken: bool, findings: xr.Dataset | None) -> xr.Dataset:
-    """Try what applies: another input size where pixels are left over, averaging where turns or flips are broken.
+def remedies(model: Callable, images: Tensor, broken: bool, findings: xr.Dataset | None) -> xr.Dataset:
+    """Try what applies: another input size, where layers leave pixels over on one side.
 
     Returns:
         Over ``remedy``: ``words``, ``code``, and the mean relative error over turns and flips ``before`` and ``after``.
@@ -72,17 +50,6 @@ def remedies(model: Callable, images: Tensor, vectors: bool, broken: bool, findi
                     before,
                     _error(model, other),
                     f"x = torch.nn.functional.interpolate(x, size=({size}, {size}), mode='bilinear', antialias=True)",
-                )
-            )
-        if vectors:
-            tried.append(
-                Remedy(
-                    "average over turns and flips",
-                    "Averaging the answers over the eight turned and flipped copies of the input needs no training and "
-                    "eight passes.",
-                    before,
-                    _error(Averaged(model), some),
-                    AVERAGED_CODE,
                 )
             )
     return _dataset(tried, len(some))

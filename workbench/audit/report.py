@@ -15,10 +15,13 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 
 from workbench import __version__
 from workbench.audit.answer import percent
-from workbench.audit.figures import Picture, Table, pictures, shift_table
-from workbench.audit.result import AuditResult
+from workbench.audit.evidence import task_rows
+from workbench.audit.figures import MOST_ROWS, Picture, Table, pictures, shift_table
+from workbench.audit.result import AuditResult, data_sentence
 
 _HERE = Path(__file__).parent / "assets"
+MOST_MODULES = 12
+_SINGLE = ["error_before", "error_repaired", "share_all"]
 LEVELS = {
     "exact": "holds exactly",
     "floor": "holds as far as pixels allow",
@@ -66,11 +69,12 @@ def report_html(result: AuditResult) -> str:
         pictures=drawn,
         shifts=shift_table(result),
         verdicts=_verdict_table(result),
-        more=[],
+        more=_more(result),
         remedies=_rows(result.remedies, "remedy"),
-        findings=_rows(result.findings, "finding"),
+        findings=_finding_rows(result),
         decisions=_decisions(result),
         method=_method(result),
+        data_sentence=data_sentence(result.more["data"]) if "data" in result.more else "",
         style=(_HERE / "report.css").read_text("utf-8"),
         script=script,
         plotly=plotly,
@@ -110,6 +114,88 @@ def _template() -> Any:
         lstrip_blocks=True,
     )
     return environment.get_template("report.html")
+
+
+def _finding_rows(result: AuditResult) -> list[dict[str, Any]]:
+    """The findings, with what each fix removes where that was measured."""
+    measured = result.more.get("fixes")
+    rows = _rows(result.findings if measured is None else measured.drop_vars(_SINGLE), "finding")
+    for row in rows:
+        if "share" not in row:
+            row["removes"] = "not measured"
+        elif not np.isfinite(row["share"]):
+            row["removes"] = row["note"] or "not measured"
+        else:
+            ends = f" ({row['share_low']:.0%} to {row['share_high']:.0%})" if np.isfinite(row["share_low"]) else ""
+            row["removes"] = f"{row['share']:.0%}{ends}"
+    return rows
+
+
+def _more(result: AuditResult) -> list[dict[str, Any]]:
+    """Further sections, each with sentences and a table."""
+    found = []
+    if "task" in result.more:
+        ds = result.more["task"]
+        head = ("moved by", "accuracy", "accuracy lost", "95 % interval, paired", "loss gained")
+        told = [
+            f"As the images are, {float(ds.accuracy_still):.0%} of {ds.sizes['sample']} are right. Labels stay as they are."
+        ]
+        if result.data.classes:
+            told.append("Labels are numbered in the order of the folder's names; the network must number them alike.")
+        found.append(
+            _section(
+                "What it costs the task", told, Table("Accuracy and loss under each move", head, tuple(task_rows(ds)))
+            )
+        )
+    if "attribution" in result.more:
+        found.append(_attribution(result.more["attribution"]))
+    if "Lie derivative" in result.more:
+        found.append(_lie(result.more["Lie derivative"]))
+    return found
+
+
+def _section(title: str, sentences: list[str], table: Table) -> dict[str, Any]:
+    return {"title": title, "sentences": sentences, "table": table}
+
+
+def _attribution(ds: Any) -> dict[str, Any]:
+    share = ds.contribution_mean.values
+    order = np.argsort(-np.abs(share).max(1))[:MOST_MODULES]
+    moves = ("a quarter turn", "a left-right flip")
+    head = ("module", *(h for move in moves for h in (move, "95 % interval")))
+    rows = tuple(
+        (
+            str(ds.layer.values[at]),
+            *(c for t in range(len(moves)) for c in (f"{share[at, t]:.2g}", _ends(ds, "contribution", at, t))),
+        )
+        for at in order
+    )
+    note = f"showing {len(order)} of {ds.sizes['layer']} modules, the largest" if len(order) < ds.sizes["layer"] else ""
+    whole = " and ".join(f"{float(ds.whole[t]):.2g} for {move}" for t, move in enumerate(moves))
+    told = [
+        f"The shares of all modules add up to the whole error: {whole}. A negative share takes back error of others."
+    ]
+    return _section("Which module brings the error in", told, Table("Share in the error at the end", head, rows, note))
+
+
+def _ends(ds: Any, name: str, *at: int) -> str:
+    low, high = (float(ds[f"{name}_{end}"].values[at]) for end in ("low", "high"))
+    return f"{low:.2g} to {high:.2g}" if np.isfinite(low) else "one sample"
+
+
+def _lie(ds: Any) -> dict[str, Any]:
+    rows = tuple(
+        (str(name), f"{float(ds.lie_mean[at]):.3g}", _ends(ds, "lie", at)) for at, name in enumerate(ds.layer.values)
+    )
+    note = f"showing {MOST_ROWS} of {len(rows)} layers" if len(rows) > MOST_ROWS else ""
+    told = [
+        f"Turning by a small angle t changes the answer by about t times {float(ds.lie_mean[-1]):.2g} (t in radians, "
+        "relative error): the Lie derivative, measured without any resampling in two passes."
+    ]
+    head = ("layer", "Lie derivative [1/rad]", "95 % interval")
+    return _section(
+        "An infinitely small rotation", told, Table("Lie derivative behind every layer", head, rows[-MOST_ROWS:], note)
+    )
 
 
 def _verdict_table(result: AuditResult) -> Table:

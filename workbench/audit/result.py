@@ -66,7 +66,7 @@ class AuditResult:
         remedies: what was tried on a copy, over ``remedy``: error before and after; of length 0 where nothing was.
         cost: of :func:`workbench.measure.cost`, or None.
         decisions: over ``transform``: share of samples whose largest score moves to another class, or None.
-        more: further measures by name, each with its own provenance.
+        more: further measures by name: "attribution", "fixes", "Lie derivative", "task", "data", where they apply.
         notes: what the reader has to know, one sentence each.
         code: Python that measures the same again.
         limit: relative error up to which an element is called exact.
@@ -89,7 +89,10 @@ class AuditResult:
     @property
     def answer(self) -> str:
         """The answer in plain sentences, one line for each question."""
-        return "\n".join(verdict.whole for verdict in self.verdicts)
+        told = [verdict.whole for verdict in self.verdicts]
+        if "data" in self.more:
+            told.append(data_sentence(self.more["data"]))
+        return "\n".join(told)
 
     @property
     def error(self) -> float:
@@ -154,6 +157,11 @@ class AuditResult:
 
     def __str__(self) -> str:
         return self.answer
+
+
+def data_sentence(ds: xr.Dataset) -> str:
+    """What the data have, in a sentence."""
+    return f"Your data, {int(ds.pictures[0])} pictures compared by their pixels: {ds.verdict.values[0]}."
 
 
 def _repeated(sweeps: dict[str, xr.Dataset]) -> np.ndarray:

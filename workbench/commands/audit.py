@@ -32,6 +32,7 @@ def run(options: argparse.Namespace) -> int:
         size=options.size,
         mean=options.mean,
         std=options.std,
+        data_samples=options.data_samples,
         seed=options.seed,
         progress=Progress(sys.stderr.write, sys.stderr.isatty()),
     )

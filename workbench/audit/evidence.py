@@ -1,0 +1,142 @@
+"""The second look, where a symmetry is broken: which module brings the error in, and which fix removes it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+import xarray as xr
+from torch import Tensor, nn
+from torch.nn import functional
+
+from workbench.audit.answer import TIE, percent
+from workbench.audit.decisions import ASKED
+from workbench.audit.questions import FLIPS, TURNS
+from workbench.audit.result import Verdict
+from workbench.groups import O2, Plane
+from workbench.measure import attribute_error, data_symmetry, explain, lie_derivative, task_cost
+
+AFFORDED = 1e12
+"""Multiply-adds that one of these measures may take; where it would take more it is left out, and a note says so."""
+LARGE_SHARE = 0.1
+DATA_SIDE = 24
+"""Side in pixels to which pictures are shrunk when the data themselves are asked."""
+ATTRIBUTED = {TURNS: 0, FLIPS: 1}
+
+
+def second_look(
+    model: Callable, images: Tensor, labels: Tensor | None, each: float, broken: bool, seed: int
+) -> tuple[dict[str, xr.Dataset], list[str]]:
+    """What applies of: shares of modules, fixes tried on copies, the Lie derivative, the cost for the task.
+
+    Args:
+        each: multiply-adds of one pass of one image.
+        broken: turns or flips are broken.
+
+    Returns:
+        The Datasets by name, and a sentence for each that was left out.
+    """
+    few = images[: max(2, min(4, len(images) // 3))]
+    found: dict[str, xr.Dataset] = {}
+    left_out: list[str] = []
+
+    def ask(name: str, passes: float, measure: Callable[[], xr.Dataset]) -> None:
+        if passes * each > AFFORDED:
+            left_out.append(f"Left out for its cost, {name}: call workbench.measure for it.")
+            return
+        try:
+            found[name] = measure()
+        except (ValueError, RuntimeError) as error:
+            left_out.append(f"Not measured, {name}: {str(error).splitlines()[0]}")
+
+    if isinstance(model, nn.Module):
+        square = images.shape[-1] == images.shape[-2]
+        leaves = sum(1 for module in model.modules() if next(module.children(), None) is None)
+        if broken and square:
+            moves = torch.tensor([[math.pi / 2, 1.0], [0.0, -1.0]], dtype=torch.float64)
+            ask(
+                "attribution",
+                leaves * len(few),
+                lambda: attribute_error(model, few, O2(), moves, mask="none", seed=seed),
+            )
+            ask("fixes", 7 * len(few) * 20, lambda: explain(model, few, "D(4)", seed=seed))
+        ask("Lie derivative", 16, lambda: lie_derivative(model, images[:8], "SO2", seed=seed))
+    if labels is not None and len(labels) == len(images):
+        rows = torch.tensor([[x, 0.0, math.radians(turn), mirror] for _, x, turn, mirror in ASKED], dtype=torch.float64)
+        ask("task", 8 * len(images), lambda: task_cost(model, images, labels, Plane(O2()), rows, seed=seed))
+    return found, left_out
+
+
+def data_look(pictures: Tensor, seed: int) -> xr.Dataset:
+    """Which rotations the data themselves hold, asked of small grey copies of the pictures."""
+    grey = pictures.mean(1, keepdim=True)
+    if max(grey.shape[-2:]) > DATA_SIDE or grey.shape[-1] != grey.shape[-2]:
+        grey = functional.interpolate(grey, size=(DATA_SIDE, DATA_SIDE), mode="bilinear", antialias=True)
+    return data_symmetry(
+        grey, n_angles=24, permutations=499, resamples=50, power_repeats=0, seed=seed, input_kind="small grey copies"
+    )
+
+
+def with_evidence(verdicts: tuple[Verdict, ...], found: dict[str, xr.Dataset]) -> tuple[Verdict, ...]:
+    """The verdicts with what the second look showed."""
+    result = []
+    for one in verdicts:
+        if one.question in ATTRIBUTED and one.level in ("broken", "close"):
+            if "attribution" in found:
+                one = replace(
+                    one, because=f"{one.because} {_shares(found['attribution'], ATTRIBUTED[one.question])}".strip()
+                )
+            if "fixes" in found:
+                one = replace(one, advice=_fixes(found["fixes"]))
+        result.append(one)
+    return tuple(result)
+
+
+def _shares(ds: xr.Dataset, transform: int) -> str:
+    """The modules that bring in most of the error."""
+    share = ds.contribution_mean.values[:, transform]
+    whole = float(ds.whole.values[transform])
+    if not whole > 0:
+        return ""
+    order = np.argsort(share)[::-1][:3]
+    named = [f"{ds.layer.values[at]} ({share[at] / whole:.0%})" for at in order if share[at] > LARGE_SHARE * whole]
+    return (
+        f"Most of the error at the end comes in at {', '.join(named)}." if named else "No module brings in most of it."
+    )
+
+
+def _fixes(ds: xr.Dataset) -> str:
+    """What the fixes of the geometry remove, measured on copies, and what is left to do."""
+    geometry = [at for at in range(ds.sizes["finding"]) if ds.rule.values[at] != "filters"]
+    tried = [at for at in geometry if bool(ds.repaired[at])]
+    whole = float(ds.share_all)
+    if not tried or not np.isfinite(whole):
+        return TIE
+    best = max(tried, key=lambda at: float(ds.share[at]))
+    if whole < 0.05:
+        return f"Mending the geometry of the layers removes next to nothing (measured on a copy). {TIE}"
+    told = (
+        f"Mending the geometry of {len(tried)} layers removes {whole:.0%} of the error over turns and flips, measured "
+        f"on a copy of your network; most of it at {ds.module.values[best]}: {ds.fix.values[best]} "
+        f"({float(ds.share[best]):.0%})."
+    )
+    rest = float(ds.error_repaired)
+    return told if rest < 1e-5 else f"{told} The rest, {percent(rest)}, is in the filters. {TIE}"
+
+
+def task_rows(ds: xr.Dataset) -> list[tuple[str, ...]]:
+    """Accuracy under each move, and how much of it is lost, with the paired interval."""
+    rows: list[tuple[str, ...]] = []
+    for at, (name, *_) in enumerate(ASKED):
+        lost, low, high = (_cell(ds, f"accuracy_lost{end}", at) for end in ("", "_low", "_high"))
+        rows.append((name, _cell(ds, "accuracy", at), lost, f"{low} to {high}", f"{float(ds.loss_gained[at]):.3g}"))
+    return rows
+
+
+def _cell(ds: xr.Dataset, name: str, at: int) -> str:
+    value: Any = float(ds[name][at])
+    return f"{100 * value:.0f} %" if np.isfinite(value) else "unknown"
