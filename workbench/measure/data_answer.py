@@ -54,7 +54,12 @@ def answers(
     tested = np.isin(np.round(omega_deg, 6), np.round(tested_deg, 6))
     p_value = np.stack([row.p_value for row in rows])
     p_holm = np.ones_like(p_value)
-    p_holm[:, tested] = holm(p_value[:, tested])
+    flips = [row.mirror for row in rows if row.mirror is not None]
+    family = p_value[:, tested]
+    if flips:
+        family = np.concatenate([family, np.array([[flip.p_value] for flip in flips])], 1)
+    adjusted = holm(family)
+    p_holm[:, tested] = adjusted[:, : tested.sum()]
     rejected = np.asarray((p_holm <= alpha).any(-1))
     over = ("class", "transform")
     variables = {
@@ -75,6 +80,12 @@ def answers(
             "difference", np.linspace(0, 180, len(rows[0].seen)), "angle between alike pictures", "degrees"
         ),
     }
+    if flips:
+        variables["mirror_distance"] = labelled(
+            "class", [f.distance for f in flips], "energy distance to the flipped copy"
+        )
+        variables["mirror_p_holm"] = labelled("class", adjusted[:, -1], "p-value of the flip after Holm's correction")
+        variables["mirror_rejected"] = labelled("class", adjusted[:, -1] <= alpha, "a flip changes the distribution")
     if len(rows[0].floor):
         variables["floor"] = labelled(("class", "floor_transform"), np.stack([r.floor for r in rows]), "floor")
         variables["floor"][2]["long_name"] = "energy distance after turning there and back"
@@ -98,6 +109,7 @@ def _arcs(rows: Sequence[Any], rejected: np.ndarray) -> dict[str, tuple]:
         "jitter_deg": labelled("class", [f.jitter for f in fits], "jitter between alike pictures", "degrees"),
         "upside_down_share": labelled("class", [f.upside_down for f in fits], "alike pairs that meet upside-down"),
         "stray_share": labelled("class", [f.stray for f in fits], "alike pairs that meet at any angle"),
+        "circle_p": labelled("class", [f.even_p for f in fits], "p-value of the whole circle, from alike pairs"),
         "verdict": labelled("class", sentences, "in words"),
     }
 

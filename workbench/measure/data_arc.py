@@ -24,6 +24,8 @@ STRAY = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4)
 UPSIDE_DOWN = (0.0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5)
 JITTER_DEG = (4.0, 7.0, 10.0, 14.0, 18.0)
 STEP_DEG = 2.0
+LEAN_DEG = 20.0
+"""Shapes lean of themselves, as oblique fonts and handwriting do; below this a lean cannot be told from a turn."""
 _PENALTY = 10.0  # nats for each unit of stray and upside-down share: of two fits alike, the plainer one
 _EVEN_DRAWS = 200
 
@@ -106,8 +108,9 @@ def fit_arc(
     here = float(family.half_width[at])
     even = _even_share(pairs, count, angles, float(score[0, at] - seen[0] @ family.even), generator)
     high = 180.0 if even > 1 - level else max(float(high), here)
+    low = 0.0 if high <= LEAN_DEG else min(float(low), here)
     return ArcFit(
-        here, min(float(low), here), high, float(family.jitter[at]), float(family.upside_down[at]),
+        here, low, high, float(family.jitter[at]), float(family.upside_down[at]),
         float(family.stray[at]), even,
     )  # fmt: skip
 

@@ -35,24 +35,27 @@ class OrbitFeatures:
         values: ``(N, E, F)`` float32, features of image n turned by 360 e / E degrees.
         round_trips: ``(N, T, 2, F)``, of image n turned by -+ angle t / 2 and back again: first and second way.
         round_trip_deg: the T angles.
+        mirrored: ``(N, F)``, of image n flipped left to right; None where the table was turned since.
         attrs: what was done, for the provenance of what is measured on it.
     """
 
     values: Tensor
     round_trips: Tensor
     round_trip_deg: tuple[float, ...]
+    mirrored: Tensor | None = None
     attrs: dict[str, Any] = field(default_factory=dict)
 
     def take(self, index: Tensor) -> "OrbitFeatures":
         """The rows of some images."""
-        return OrbitFeatures(self.values[index], self.round_trips[index], self.round_trip_deg, self.attrs)
+        mirrored = None if self.mirrored is None else self.mirrored[index]
+        return OrbitFeatures(self.values[index], self.round_trips[index], self.round_trip_deg, mirrored, self.attrs)
 
     def turned(self, steps: Tensor) -> "OrbitFeatures":
         """The table of the data set in which image n is turned by ``steps[n]`` steps of the grid more."""
         count = self.values.shape[1]
         at = (torch.arange(count) + steps[:, None]) % count
         rows = torch.arange(len(self.values))[:, None]
-        return OrbitFeatures(self.values[rows, at], self.round_trips, self.round_trip_deg, self.attrs)
+        return OrbitFeatures(self.values[rows, at], self.round_trips, self.round_trip_deg, None, self.attrs)
 
 
 def orbit_features(
@@ -91,7 +94,7 @@ def orbit_features(
     read = _reader(features, images.shape, mask)
     turn: dict[str, Any] = {"resampler": resampler, "padding": padding}
     step = max(1, _CHUNK // (n_angles * images[0].numel()))
-    rows, trips = [], []
+    rows, trips, flips = [], [], []
     with _still(features):
         mean, basis, kept = _directions(images, read, elements, components, turn)
         for start in range(0, len(images), step):
@@ -99,6 +102,7 @@ def orbit_features(
             part = images[start : start + step]
             turned = transform_images(part, elements, SO2(), **turn).transpose(0, 1)
             rows.append(((read(turned.flatten(0, 1)) - mean) @ basis).unflatten(0, turned.shape[:2]))
+            flips.append((read(part.flip(-1)) - mean) @ basis)
             trips.append(_round_trips(part, round_trip_deg, lambda x: (read(x) - mean) @ basis, turn))
     report(progress, cancel, 1.0)
     attrs = {
@@ -110,7 +114,7 @@ def orbit_features(
         "input_size": "x".join(map(str, images.shape[1:])),
         **turn,
     }
-    return OrbitFeatures(torch.cat(rows), torch.cat(trips), round_trip_deg, attrs)
+    return OrbitFeatures(torch.cat(rows), torch.cat(trips), round_trip_deg, torch.cat(flips), attrs)
 
 
 def layer_features(model: nn.Module, layer: str) -> Callable[[Tensor], Tensor]:

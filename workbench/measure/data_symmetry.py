@@ -14,7 +14,7 @@ from workbench.measure.data_arc import ArcFit, alike_pairs, fit_arc, folded
 from workbench.measure.data_features import Features, OrbitFeatures, orbit_features
 from workbench.measure.probe import report
 from workbench.measure.provenance import provenance
-from workbench.measure.two_sample import energy_test
+from workbench.measure.two_sample import TwoSample, energy_test
 
 ALL = "all"
 TESTED_STEP_DEG = 30
@@ -48,17 +48,19 @@ def data_symmetry(
 ) -> xr.Dataset:
     r"""Ask a data set, class by class and as a whole, which rotations leave its distribution as it is.
 
-    Two questions. *Is it the same after a turn by omega?* Half of the pictures are turned by -omega/2, the other half
+    Three questions. *Is it the same after a turn by omega?* Half of the pictures are turned by -omega/2, the other half
     by +omega/2, so that both have gone through the same resampling; their energy distance is held against the one
     after their labels are drawn anew (exact permutation test), with Holm's correction over classes and angles. The
     floor repeats this with both halves turned there and back, by the two ways: what resampling alone would show.
+    *Is it the same flipped left to right?* The same test, without any resampling and in the same correction.
     *How wide is its arc?* A test rejects every arc narrower than the circle alike. The half width w is fitted to the
     angles by which alike pictures differ, whose overlap falls as
 
     .. math:: 1 - \delta(\omega; w / \pi)
 
-    with an interval over resampled pictures. The natural spread of poses, as of slanted handwriting, is part of the
-    data; up to a jitter of 18 degrees it is told apart from an arc by its shape.
+    with an interval over resampled pictures; below 20 degrees it reaches down to 0, as a lean of the shapes cannot be
+    told from a turn. The interval is that of chance: shapes that look alike upside-down, or are of many kinds, shift
+    the width by up to 8 degrees on the digits (tests/benchmarks/data_intervals.py).
 
     Args:
         images: ``(N, C, H, W)``, square, floating point.
@@ -80,11 +82,12 @@ def data_symmetry(
     Returns:
         Dims ``class`` (the first is ``"all"``, labels not used), ``transform``, ``difference``, ``added``.
         ``distance(class, transform)`` with ``null_high``, ``p_value``, ``p_holm`` (1 where not ``tested``), ``floor``,
-        ``floor_p``; ``rejected(class)``; ``alike``, ``alike_fitted``, ``lost``, ``lost_fitted``, ``delta`` over
-        ``(class, difference)``; ``arc_half_width_deg``, ``arc_low_deg``, ``arc_high_deg``, ``resolvable``, ``verdict``,
-        ``jitter_deg``, ``upside_down_share``, ``stray_share``, ``pictures`` over ``class``; ``power(class, added)``:
-        the share of data sets rejected when each picture is turned by up to so much more, which ends at 180 degrees in
-        the rate of false rejections.
+        ``floor_p``; ``rejected(class)``; ``mirror_distance``, ``mirror_p_holm``, ``mirror_rejected`` over ``class``.
+        ``alike``, ``alike_fitted``, ``lost``, ``lost_fitted``, ``delta`` over ``(class, difference)``.
+        ``arc_half_width_deg``, ``arc_low_deg``, ``arc_high_deg``, ``resolvable``, ``verdict``, ``jitter_deg``,
+        ``upside_down_share``, ``stray_share``, ``circle_p`` (of the whole circle, by the angles of alike pictures),
+        ``pictures`` over ``class``. ``power(class, added)``: the share of data sets rejected when each picture is
+        turned by up to so much more, which ends at 180 degrees in the rate of false rejections.
 
     Raises:
         TypeError, ValueError: labels of another length, too few pictures, or what `orbit_features` refuses.
@@ -130,10 +133,10 @@ def table_symmetry(
     members = {ALL: torch.arange(len(table.values))} if whole else {}
     if labels is not None:
         members |= {name: (labels == at).nonzero().flatten() for at, name in enumerate(classes)}
-    permutations = _enough(permutations, len(members) * len(_TESTED), alpha)
+    permutations = _enough(permutations, len(members) * (len(_TESTED) + (table.mirrored is not None)), alpha)
     choices = {
         "permutations": permutations, "resamples": resamples, "power_repeats": power_repeats, "alpha": alpha,
-        "statistic": "energy coefficient", "correction": "Holm over classes and tested angles", "group": "SO2",
+        "statistic": "energy coefficient", "correction": "Holm over classes, tested angles, flip", "group": "SO2",
     }  # fmt: skip
     rows = []
     for at, index in enumerate(members.values()):
@@ -163,6 +166,7 @@ class Row(NamedTuple):
     seen: np.ndarray
     fit: ArcFit
     power: np.ndarray
+    mirror: TwoSample | None
 
 
 def _enough(permutations: int | None, family: int, alpha: float) -> int:
@@ -201,6 +205,10 @@ def _one(table: OrbitFeatures, neighbours: int | None, choices: dict[str, Any], 
     paired = table.values[torch.randperm(count, generator=generator)[:MOST_PAIRED].sort().values]
     pairs = alike_pairs(paired, asked)
     seen = np.bincount(folded(pairs.step, angles), minlength=angles // 2 + 1) / len(pairs.step)
+    power = _power(table, choices["power_repeats"], choices["alpha"], generator)
+    flip = None
+    if table.mirrored is not None:
+        flip = energy_test(table.values[first, 0], table.mirrored[second], permutations, generator)
     return Row(
         count,
         np.array([t.distance for t in tests]),
@@ -210,7 +218,8 @@ def _one(table: OrbitFeatures, neighbours: int | None, choices: dict[str, Any], 
         np.array([t.p_value for t in floors]),
         seen,
         fit_arc(pairs, len(paired), angles, resamples=choices["resamples"], seed=seed),
-        _power(table, choices["power_repeats"], choices["alpha"], generator),
+        power,
+        flip,
     )
 
 
