@@ -12,7 +12,7 @@ import torch
 import xarray as xr
 from torch import Tensor, nn
 
-from workbench.audit.answer import MAPS, VECTORS, told_once, verdict
+from workbench.audit.answer import MAPS, VECTORS, percent, told_once, verdict
 from workbench.audit.data import AuditData, load_data
 from workbench.audit.decisions import decisions
 from workbench.audit.evidence import DATA_SIDE, data_look, second_look, with_evidence
@@ -114,6 +114,8 @@ def audit(
         more, left_out = _asked_data(pool, seed, more, left_out)
     moved = decisions(found.model, data.inputs, seed=seed, batch_size=batch) if shown.vectors else None
     report(progress, cancel, 1.0)
+    if moved is not None and len(data.inputs) > 1:
+        left_out = [*left_out, _scale(float(moved.attrs["spread"]))]
     notes = (*found.notes, *data.notes, *refused, *left_out, *_remarks(shown, data))
     return AuditResult(
         found, data, sweeps, control, verdicts, findings, tried, spent, moved, more, notes, code, limit
@@ -124,7 +126,14 @@ def _loaded(found: AuditedModel, data: Any, labels: Any, samples: int | None, si
     if isinstance(data, AuditData):
         return data
     channels, own_size = expected_input(found)
-    return load_data(data, samples=samples or MOST, size=size or own_size, channels=channels, labels=labels, seed=seed)
+    return load_data(
+        data,
+        samples=MOST if samples is None else samples,
+        size=own_size if size is None else size,
+        channels=channels,
+        labels=labels,
+        seed=seed,
+    )
 
 
 def _pool(data: Any, count: int, seed: int) -> Tensor | None:
@@ -243,6 +252,13 @@ def _control(model: Callable, images: Tensor, steps: list[Question], options: di
     disordered = Disordered(model, some.shape[-1] * some.shape[-2], options["seed"])
     return equivariance_error(
         disordered, some, step.group, step.elements, mask=step.mask, padding=step.padding, **options
+    )
+
+
+def _scale(spread: float) -> str:
+    return (
+        f"For scale: the network's answers to two different images differ by {percent(spread)}; an error of that size "
+        "means that moving an image matters as much as exchanging it."
     )
 
 

@@ -34,7 +34,8 @@ def decisions(model: Callable, images: Tensor, *, seed: int = 0, batch_size: int
     The interval is Wilson's for a share, at 95 %.
 
     Returns:
-        Over ``transform``: ``changed``, ``changed_low``, ``changed_high``; coordinate ``what``. None for a network that
+        Over ``transform``: ``changed``, ``changed_low``, ``changed_high``; coordinate ``what``. Attribute ``spread``:
+        by how much the answers to two different images differ, relative. None for a network that
         does not put out at least two scores for each image.
     """
     images = like_model(model, images)
@@ -56,7 +57,13 @@ def decisions(model: Callable, images: Tensor, *, seed: int = 0, batch_size: int
         },
         coords={"what": labelled("transform", [name for name, *_ in ASKED], "what was done to the image")},
         attrs=provenance(
-            "decisions", seed=seed, dtype=images.dtype, resampler="bicubic", padding="border", samples=len(images)
+            "decisions",
+            seed=seed,
+            dtype=images.dtype,
+            resampler="bicubic",
+            padding="border",
+            samples=len(images),
+            spread=float((still - still.roll(1, 0)).norm(dim=-1).div(still.norm(dim=-1)).mean()),
         ),
     )
 

@@ -137,9 +137,8 @@ def _more(result: AuditResult) -> list[dict[str, Any]]:
     if "task" in result.more:
         ds = result.more["task"]
         head = ("moved by", "accuracy", "accuracy lost", "95 % interval, paired", "loss gained")
-        told = [
-            f"As the images are, {float(ds.accuracy_still):.0%} of {ds.sizes['sample']} are right. Labels stay as they are."
-        ]
+        right = f"{float(ds.accuracy_still):.0%} of {ds.sizes['sample']}"
+        told = [f"As the images are, {right} are right. The labels are taken to stay what they are."]
         if result.data.classes:
             told.append("Labels are numbered in the order of the folder's names; the network must number them alike.")
         found.append(
@@ -234,7 +233,10 @@ def _decisions(result: AuditResult) -> Table | None:
         )
         for i in range(ds.sizes["transform"])
     )
-    caption = f"Share of {ds.attrs['samples']} images whose predicted class changes"
+    caption = (
+        f"Share of {ds.attrs['samples']} images whose predicted class changes; the answers to two different images "
+        f"differ by {percent(float(ds.attrs['spread']))}"
+    )
     return Table(caption, ("moved by", "class changes", "95 % interval"), rows)
 
 
