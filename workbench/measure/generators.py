@@ -16,7 +16,7 @@ from workbench.measure.probe import Output, PartialSignal
 UNITS = {"rotation": "rad", "translation x": "pixel", "translation y": "pixel", "scale": "e-fold"}
 """The one-parameter groups, and the unit of their parameter."""
 _NAMES = {"SO2": "rotation", "O2": "rotation", "R2xSO2": "rotation", "R2xO2": "rotation", "Scale": "scale"}
-_BLOCK = 2**17  # numbers worked on at a time: their buffers stay in the processor's cache
+_BLOCK = 2**18  # numbers worked on at a time: their buffers stay in the processor's cache
 _SMALL = 1e-5  # radians: half the step of the difference quotient along the group axis, in float64
 
 
@@ -70,16 +70,20 @@ class Generator:
         weight = named_mask(self.mask, height, width, first.dtype).to(first.device).flatten()
         rows = first.flatten(0, 1), second.flatten(0, 1)  # one for each sample and channel
         size = max(1, _BLOCK // rows[0][0].numel())
+        # buffers for all blocks: to allocate half a megabyte costs as much as to fill it
+        buffers = [torch.empty_like(rows[0][:size]) for _ in range(3)]
         found = []
         for a, b in zip(rows[0].split(size), rows[1].split(size), strict=True):
-            total, change = a + b, torch.sub(a, b).div_(step)
+            total, change, spare = (buffer[: len(a)] for buffer in buffers)
+            torch.add(a, b, out=total)
+            torch.sub(a, b, out=change)
             if along is not None:
-                change.flatten(-2).baddbmm_(along.expand(len(a), -1, -1), total.flatten(-2), alpha=-1)
-            self._subtract_spatial(change, total)
+                change.flatten(-2).baddbmm_(along.expand(len(a), -1, -1), total.flatten(-2), alpha=-step)
+            self._subtract_spatial(change, total, step, spare)
             found.append(torch.stack([_squares(change, weight), _squares(total, weight)]))
         squares = torch.cat(found, 1).unflatten(1, (len(first), -1))
         change_norm, total_norm = squares.sum(-1, dtype=torch.float64).sqrt() / 2  # both are twice what is wanted
-        return change_norm, total_norm
+        return change_norm / step, total_norm
 
     def _along_group(self, value: Output) -> Tensor | None:
         """How X acts along the group axis, ``(G, G)``; ``None`` where it does not."""
@@ -90,15 +94,14 @@ class Generator:
         both = interpolation(value, rotation_matrix(torch.tensor([_SMALL, -_SMALL], dtype=torch.float64)))
         return ((both[0] - both[1]) / (2 * _SMALL)).to(value.values)
 
-    def _subtract_spatial(self, target: Tensor, of: Tensor) -> None:
-        """``target -= X of`` on ``(..., H, W)``: X = -v . grad, rows growing downwards."""
+    def _subtract_spatial(self, target: Tensor, of: Tensor, step: float = 1.0, spare: Tensor | None = None) -> None:
+        """``target -= step X of`` on ``(..., H, W)``: X = -v . grad, rows growing downwards."""
         height, width = of.shape[-2:]
         pitch = max(1, round(self.input_size[0] / height))
-        right, down = _velocity(self.name, height, width, pitch, of.dtype, of.device)
-        if right is not None:
-            _add_difference(target, of, right, -1, self.padding)
-        if down is not None:
-            _add_difference(target, of, down, -2, self.padding)
+        spare = torch.empty_like(of) if spare is None else spare
+        for dim, weight in zip((-1, -2), _velocity(self.name, height, width, pitch, of.dtype, of.device), strict=True):
+            if weight is not None:
+                _add_difference(target, of, weight, dim, self.padding, step, spare)
 
     def entries(self, value: Output) -> float:
         """Numbers compared per sample: what turns a norm into a root mean square."""
@@ -130,15 +133,30 @@ def _squares(x: Tensor, weight: Tensor) -> Tensor:
     return (x.square_().flatten(-2) @ weight).flatten(1).sum(1) if x.ndim > 3 else x.square_().flatten(1) @ weight
 
 
-def _add_difference(target: Tensor, of: Tensor, weight: Tensor, dim: int, padding: str) -> None:
-    """``target += weight (of[+1] - of[-1])`` along ``dim``; outside lies what ``padding`` says."""
-    size = of.shape[dim]
+def _add_difference(
+    target: Tensor, of: Tensor, weight: Tensor, dim: int, padding: str, step: float, spare: Tensor
+) -> None:
+    """``target += step weight (of[+1] - of[-1])`` along ``dim``; outside lies what ``padding`` says."""
+    height, width = of.shape[-2:]
+    size, apart = of.shape[dim], width if dim == -2 else 1
     if size > 2:
-        inner = of.narrow(dim, 2, size - 2) - of.narrow(dim, 0, size - 2)
-        target.narrow(dim, 1, size - 2).addcmul_(inner, weight.narrow(dim, 1, size - 2))
+        # along the flattened pixels, whose inner loop is long; where it crosses a row's end the weight is 0
+        flat, count = of.flatten(-2), height * width - 2 * apart
+        difference = spare.flatten(-2)[..., :count]
+        torch.sub(flat[..., 2 * apart :], flat[..., :count], out=difference)
+        inside = _inside(weight, dim)[apart : apart + count]
+        target.flatten(-2)[..., apart : apart + count].addcmul_(difference, inside, value=step)
     for place, after, before in ((0, 1, -1), (size - 1, size, size - 2))[: 1 if size == 1 else 2]:
-        difference = _pixel(of, after, dim, padding) - _pixel(of, before, dim, padding)
-        target.narrow(dim, place, 1).addcmul_(difference, weight.narrow(dim, place, 1))
+        rim = _pixel(of, after, dim, padding) - _pixel(of, before, dim, padding)
+        target.narrow(dim, place, 1).addcmul_(rim, weight.narrow(dim, place, 1), value=step)
+
+
+def _inside(weight: Tensor, dim: int) -> Tensor:
+    """The weight, flattened, without the first and last pixel along ``dim``."""
+    inside = weight.clone()
+    for place in (0, weight.shape[dim] - 1):
+        inside.narrow(dim, place, 1).zero_()
+    return inside.flatten()
 
 
 def _pixel(of: Tensor, place: int, dim: int, padding: str) -> Tensor:

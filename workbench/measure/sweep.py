@@ -17,6 +17,7 @@ from workbench.measure.dataset import labelled
 from workbench.measure.inference import LARGEST_SAMPLE, TRIAL_SAMPLES, change_between_runs, decide
 from workbench.measure.interval import interval, student
 from workbench.measure.probe import IMAGE_DIMS, LIST_DIMS, OUTPUT, Output, copied, named_layers, report, run
+from workbench.measure.turning import companions_first, turned_images, turned_norms
 
 REPEATS = 8
 """Runs over which a stochastic model is averaged where nothing else is asked."""
@@ -53,6 +54,7 @@ class Sweep:
         self.form, self.eps, self.batch_size = form, eps, batch_size
         self.wanted_repeats, self.repeats, self.refuse = repeats, 1, refuse
         self.layers, self.strict = named_layers(model, layers), layers != "all"
+        self.order = companions_first(action)
         self.dims = IMAGE_DIMS if action.input_kind == "image" else LIST_DIMS
         self.stochastic: float | None = None  # relative change between two runs of the same input
         self._clear()
@@ -83,7 +85,7 @@ class Sweep:
             found: dict[str, list[dict[str, Tensor]]] = {name: [] for name in reference}
             step = max(1, self._at_once(images) // len(batch))
             for start in range(0, count, step):
-                part = replace(self.action, elements=self.action.elements[start : start + step])
+                part = replace(self.action, elements=self.action.elements[self.order[start : start + step]])
                 floors.append(self._chunk(batch, part, reference, found))
                 report(progress, cancel, (place + min(1.0, (start + step) / count)) / len(batches))
             self._keep(found, reference, floors)
@@ -166,7 +168,8 @@ class Sweep:
     def _chunk(self, batch: Tensor, part: Action, reference: dict[str, Output], found: dict[str, list]) -> Tensor:
         """Norms for some elements; gives the input floor ``(E, B)``."""
         source = part.source(batch)
-        moved = part.there(source)
+        quick = turned_images(part, source)
+        moved = part.there(source) if quick is None else quick[0]
 
         def receive(name: str, value: Output) -> None:
             if name not in found:
@@ -175,11 +178,17 @@ class Sweep:
                 self._compare(name, value, part, reference[name], found)
 
         self._run(moved.flatten(0, 1).to(batch.dtype), reference, receive)
-        return self._floor(part, moved, source)
+        if quick is None:
+            return self._floor(part, moved, source)
+        return error_of(self.form, quick[1], part.entries(source), self.eps)
 
     def _compare(self, name: str, value: Output, part: Action, reference: Output, found: dict[str, list]) -> None:
         if isinstance(value, GroupSignal) and not _same_elements(value, reference):
             raise _redrawn(name)
+        if quick := turned_norms(part, reference, tensor_of(value).unflatten(0, (len(part.elements), -1))):
+            norms, trip = quick
+            floor = error_of(self.form, trip, part.entries(reference), self.eps)
+            return self._enter(found[name], norms, part.entries(reference), floor)
         try:
             wanted = part.there(reference)
             floor = self._floor(part, wanted, reference)
@@ -191,9 +200,11 @@ class Sweep:
         here, there = part.windows(reference)
         got = part.cast(tensor_of(value)).view(wanted.shape)
         norms = part.distance(got * here, wanted * there, reference)
-        entries = part.entries(reference)
+        self._enter(found[name], norms, part.entries(reference), floor)
+
+    def _enter(self, rows: list, norms: tuple[Tensor, Tensor, Tensor], entries: float | Tensor, floor: Tensor) -> None:
         errors = {f"{form}_error": error_of(form, norms, entries, self.eps) for form in FORMS}
-        found[name].append(errors | {"error": errors[f"{self.form}_error"], "output_floor": floor})
+        rows.append(errors | {"error": errors[f"{self.form}_error"], "output_floor": floor})
 
     def _floor(self, part: Action, moved: Tensor, value: Output) -> Tensor:
         """The round trip there and back, in the form of the error, ``(E, B)``."""
@@ -210,7 +221,8 @@ class Sweep:
         return floor
 
     def _keep(self, found: dict[str, list], reference: dict[str, Output], floors: list[Tensor]) -> None:
-        self.input_floor.append(torch.cat(floors))
+        place = self.order.argsort()  # from the order of measuring back to that of the elements
+        self.input_floor.append(torch.cat(floors)[place])
         self.largest_output = max(
             self.largest_output, float(tensor_of(reference[OUTPUT]).abs().nan_to_num(nan=torch.inf).max())
         )
@@ -218,7 +230,7 @@ class Sweep:
             shape = self.input_floor[-1].shape
             unknown = torch.full(shape, torch.nan, dtype=torch.float64)
             refused = name in self.refused
-            row = {key: unknown if refused else torch.cat([c[key] for c in chunks]) for key in KEYS}
+            row = {key: unknown if refused else torch.cat([c[key] for c in chunks])[place] for key in KEYS}
             self.rows.setdefault(name, []).append(row)
             self.exact[name] = torch.zeros(shape[0]).bool() if refused else self.action.exact(reference[name])
 
