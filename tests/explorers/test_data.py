@@ -104,5 +104,5 @@ def test_pictures_that_cannot_be_are_refused_with_a_sentence(given, labels, erro
 
 
 def test_large_and_oblong_pictures_are_cut_square_and_shrunk():
-    assert own_images(np.zeros((4, 100, 140), dtype=np.uint8)).images.shape == (4, 1, 64, 64)
+    assert own_images(np.zeros((4, 100, 140), dtype=np.uint8)).images.shape == (4, 1, 32, 32)
     assert own_images(torch.zeros(4, 3, 20, 30)).images.shape == (4, 3, 20, 20)

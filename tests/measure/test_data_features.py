@@ -34,6 +34,16 @@ def test_fewer_components_keep_the_most_of_the_variance_and_say_how_much():
     assert 0 < kept[0] < kept[1] < kept[2] < 1
 
 
+def test_more_features_than_turned_pictures_keep_their_distances_in_fewer_components():
+    x = pictures(2, 24)
+    table = orbit_features(x, n_angles=24, components=60)
+    assert table.values.shape[-1] <= 2 * 24
+    assert table.attrs["variance_kept"] == pytest.approx(1)
+    apart = (x[0] - x[1])[:, disc_mask(24, 24).bool()].norm()
+    # The directions come from angles between those of the table.
+    assert 0.5 < float((table.values[0, 0] - table.values[1, 0]).norm() / apart) <= 1
+
+
 def test_turning_the_data_by_steps_of_the_grid_moves_the_rows():
     x = pictures()
     table = orbit_features(x, n_angles=24, components=81)

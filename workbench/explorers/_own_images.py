@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from workbench.datasets import from_file
 
-LARGEST = 64
+LARGEST = 32
 """Pictures are shrunk to this side, in pixels."""
 MOST = 2000
 KINDS = {".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp"}

@@ -23,6 +23,7 @@ Features = str | Callable[[Tensor], Tensor]
 N_ANGLES = 72
 COMPONENTS = 48
 MOST_IMAGES = 5000
+_MOST_FEATURES = 2**15
 _CHUNK = 2**24  # floats of turned images that are held at once
 _BASIS_IMAGES, _BASIS_ANGLES = 160, 6
 
@@ -201,18 +202,23 @@ def _directions(
 ) -> tuple[Tensor, Tensor, float]:
     """Mean ``(F,)``, principal directions ``(F, K)`` and the share of the variance that they keep."""
     some = images[torch.linspace(0, len(images) - 1, min(len(images), _BASIS_IMAGES)).round().long()]
-    angles = elements[:: len(elements) // _BASIS_ANGLES] + elements[1] / 3  # off the lattice: no sharper than the rest
+    often = min(len(elements), max(_BASIS_ANGLES, math.ceil(_BASIS_IMAGES * _BASIS_ANGLES / len(some))))
+    angles = elements[:: len(elements) // often] + elements[1] / 3  # off the lattice: no sharper than the rest
     rows = read(transform_images(some, angles, SO2(), **turn).flatten(0, 1)).double()
-    mean = rows.mean(0)
-    covariance = (rows - mean).T @ (rows - mean) / len(rows) if rows.shape[1] <= 4096 else None
-    if covariance is None:
+    if rows.shape[1] > _MOST_FEATURES:
         raise ValueError(
-            f"data_symmetry: {rows.shape[1]} features were given; expected at most 4096; shrink the images, or average."
+            f"data_symmetry: {rows.shape[1]} features were given; expected at most {_MOST_FEATURES}; shrink the "
+            "images, or average."
         )
-    power, vectors = torch.linalg.eigh(covariance)
-    keep = min(components, rows.shape[1])
+    mean = rows.mean(0)
+    centred = rows - mean
+    tall = len(rows) >= rows.shape[1]
+    # The smaller of the two products has the same spectrum.
+    power, vectors = torch.linalg.eigh((centred.T @ centred if tall else centred @ centred.T) / len(rows))
+    keep = min(components, len(power) if tall else max(1, int((power > 1e-9 * power[-1]).sum())))
+    top = vectors[:, -keep:] if tall else torch.nn.functional.normalize(centred.T @ vectors[:, -keep:], dim=0)
     share = float(power[-keep:].sum() / power.sum().clamp_min(1e-30))
-    return mean.float(), vectors[:, -keep:].float(), share
+    return mean.float(), top.float(), min(share, 1.0)
 
 
 def _round_trips(part: Tensor, angles: tuple[float, ...], read: Callable, turn: dict[str, Any]) -> Tensor:
