@@ -13,7 +13,8 @@ LARGEST = 100_000
 class Symmetric(Group):
     """All orders of ``n`` members; an element is the list of places: member i goes to place ``g[i]``.
 
-    Elements are whole numbers 0 ... n - 1 held as floats, so that they travel like those of any other group.
+    Elements are whole numbers 0 ... n - 1 held as floats, so that they travel like those of any other group. ``order``
+    stays ``None``, because nobody lists n! elements.
 
     >>> import torch
     >>> from workbench.groups import Symmetric

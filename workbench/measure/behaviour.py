@@ -40,7 +40,8 @@ class Behaviour:
     Attributes:
         kind: one of :data:`KINDS`. ``"invariant"``: not at all. ``"image"``: as a picture, also class scores or labels
             per pixel. ``"vector field"``: as a picture whose channel pairs (x, y) turn. ``"points"``: turned and
-            shifted. ``"vectors"``: turned only. ``"boxes"``, ``"key points"``: positions in the frame of the image.
+            shifted. ``"vectors"``: turned only (and scaled, by scalings). ``"boxes"``, ``"key points"``: positions in
+            the frame of the image; a mirror does not exchange the names of left and right key points.
             ``"irreps"``: by e3nn's matrices. ``"set"``: reordered with the input, otherwise unchanged.
         irreps: of ``"irreps"`` only, for example ``"8x0e+4x1o"``.
         confidence: in [0, 1]; 1 where declared or where the shape leaves no choice. After a trial (1 - e) (1 - e / e'),

@@ -24,7 +24,7 @@ class Action:
 
     Maps and signals are moved in the plane, signals also along the group; bare vectors are invariant, and what comes
     as :class:`Moved` follows its own law. A map smaller than the input by a whole factor is taken to have coarser
-    pixels, so shifts shrink with it.
+    pixels, so shifts shrink with it; in one that is larger they grow.
     """
 
     elements: Tensor
@@ -82,10 +82,12 @@ class Action:
 
     def in_pixels_of(self, tensor: Tensor, elements: Tensor) -> Tensor:
         """The elements with their shifts in pixels of ``tensor (..., H, W)``."""
-        pitch = max(1, round(self.input_size[0] / max(1, tensor.shape[-2])))
-        if pitch == 1 or self.group.shift(elements) is None:
+        if self.group.shift(elements) is None:
             return elements
-        return torch.cat([elements[..., :2] / pitch, elements[..., 2:]], -1)
+        across, down = (laws.pitch(self.input_size[dim], tensor.shape[dim]) for dim in (-1, -2))
+        if across == down == 1:
+            return elements
+        return torch.cat([elements[..., :2] / elements.new_tensor([across, down]), elements[..., 2:]], -1)
 
     def exact(self, value: Output) -> Tensor:
         """Whether each element acts on this output without interpolation, boolean ``(E,)``."""
@@ -128,8 +130,7 @@ class Action:
         return frame
 
     def _known(self, matrix: Tensor, shift: Tensor, height: int, width: int) -> Tensor:
-        pitch = max(1, round(self.input_size[-1] / width))
-        inside = overlap_mask(height, width, matrix, shift, self.margin / pitch)
+        inside = overlap_mask(height, width, matrix, shift, self.margin / laws.pitch(self.input_size[-1], width))
         if not bool(inside.flatten(1).any(1).all()):
             raise ValueError(
                 f"elements of {self.group.name} that move a frame of {height} x {width} out of itself were given; "

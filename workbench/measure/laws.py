@@ -85,15 +85,27 @@ def _irreps(stacks: Tensor, elements: Tensor, law: Behaviour, action: Action) ->
 
 
 def _series(stacks: Tensor, elements: Tensor, law: Behaviour, action: Action) -> Tensor:
-    pitch = max(1, round(action.input_size[-1] / stacks.shape[-1]))
     flat = stacks.reshape(len(stacks), -1, stacks.shape[-1])
-    moved = act_on_series(flat, *_series_affine(elements, action, pitch), action.resampler, action.padding)
+    scale, shift = _series_affine(elements, action, stacks.shape[-1])
+    moved = act_on_series(flat, scale, shift, action.resampler, action.padding)
     return moved.view(len(elements), *stacks.shape[1:])
 
 
-def _series_affine(elements: Tensor, action: Action, pitch: int) -> tuple[Tensor, Tensor]:
+def _series_affine(elements: Tensor, action: Action, length: int) -> tuple[Tensor, Tensor]:
+    """Factors, and shifts in samples of an output of that length."""
     scale, shift = series_affine(elements, action.group)
-    return scale, shift / pitch
+    return scale, shift / pitch(action.input_size[-1], length)
+
+
+def pitch(before: int, after: int) -> float:
+    """Pixels of the input per pixel of an output: whole where it is coarser, one over a whole number where finer.
+
+    >>> pitch(28, 26), pitch(28, 7), pitch(8, 16)
+    (1.0, 4.0, 0.5)
+    """
+    if after > before:
+        return 1.0 / round(after / before)
+    return float(round(before / max(1, after)))
 
 
 def _key_points(stacks: Tensor, elements: Tensor, law: Behaviour, action: Action) -> Tensor:
@@ -169,8 +181,7 @@ def _frame(like: Tensor, frame: str, size: tuple[int, int]) -> tuple[Tensor, Ten
 
 def in_the_plane(values: Tensor, action: Action) -> tuple[Tensor, Tensor]:
     """The elements as they act on the series ``(..., L)`` taken as an image of one row: ``(E, 2, 2)``, ``(E, 2)``."""
-    pitch = max(1, round(action.input_size[-1] / values.shape[-1]))
-    scale, shift = _series_affine(action.elements, action, pitch)
+    scale, shift = _series_affine(action.elements, action, values.shape[-1])
     matrix = torch.diag_embed(torch.stack([scale, torch.ones_like(scale)], -1))
     return matrix, torch.stack([shift, torch.zeros_like(shift)], -1)
 
@@ -193,8 +204,7 @@ def exact(values: Tensor, law: Behaviour, action: Action) -> Tensor:
     if law.kind not in RESAMPLED or isinstance(action.group, Symmetric):
         return everything
     if law.kind == "series":
-        pitch = max(1, round(action.input_size[-1] / values.shape[-1]))
-        scale, shift = _series_affine(action.elements, action, pitch)
+        scale, shift = _series_affine(action.elements, action, values.shape[-1])
         return ((scale - 1).abs() <= TOLERANCE) & ((shift - shift.round()).abs() <= TOLERANCE)
     if law.kind == "boxes":
         matrix = affine(action.elements, action.group)[0]
