@@ -205,7 +205,7 @@ def test_group_layers_lists_them_in_order():
         ({"group": "O2", "n": 7}, "use 8"),
         ({"group": "C(8)", "n": 5}, "divisor of 8"),
         ({"group": "Translation", "n": 9}, "translations are in every convolution"),
-        ({"group": "SO3"}, "expected SO2, O2"),
+        ({"group": "SO3"}, "of the plane, SO2, O2"),
         ({"sampling": "often"}, "'grid' or 'random'"),
         ({"group": "C(8)", "sampling": "random"}, "expected sampling='grid'"),
         ({"padding": "full"}, "'same', 'valid' or a number"),

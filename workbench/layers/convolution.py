@@ -324,8 +324,8 @@ def _planar(name: str, group: Group | str) -> Group:
     parsed = parse_group(group)
     if not isinstance(parsed, SO2 | O2):
         raise ValueError(
-            f"{name}: the group {parsed} was given; expected a group of rotations and reflections, SO2, O2, C(n) or "
-            "D(n); translations are in every convolution already."
+            f"{name}: the group {parsed} was given; expected a group of rotations and reflections of the "
+            "plane, SO2, O2, C(n) or D(n); translations are in every convolution already."
         )
     return parsed
 
