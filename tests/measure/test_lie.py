@@ -155,7 +155,7 @@ class Odd(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.conv, self.relu = nn.Conv2d(1, 2, 3, padding=1), nn.ReLU(inplace=True)
-        self.both, self.tokens = Both(), nn.Flatten(2)
+        self.both, self.tokens, self.unused = Both(), nn.Flatten(2), nn.ReLU()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = self.relu(self.conv(x))
@@ -174,14 +174,13 @@ class Both(nn.Module):
 @pytest.mark.parametrize("measure", [lie_derivative, equivariance_error])
 def test_tuples_repeats_and_in_place_layers_are_handled_and_the_rest_is_said(measure) -> None:
     model, x = Odd().double(), images()[..., :9, :9]
-    if measure is lie_derivative:
-        ds = measure(model, x, layers="all")
-        assert "tokens: a tensor of shape" in ds.attrs["passed_over"]
-        assert "both[1][1]: a int" in ds.attrs["passed_over"]
-        name = "lie"
-    else:
-        ds = measure(model, x, "C(4)", layers="all")
-        name = "error"
+    name = "lie" if measure is lie_derivative else "error"
+    ds = measure(model, x, *([] if name == "lie" else ["C(4)"]), layers="all")
+    said = ds.attrs["passed_over"]
+    assert "tokens: a tensor of shape" in said
+    assert "both[1][1]: a int" in said
+    assert "unused: it did not run" in said
+    assert "functions called inside a module" in ds.attrs["scope"]
     names = ["conv", "relu", "both[0]", "both[1][0]", "relu (call 2)", "output"]
     assert ds.layer.values.tolist() == names
     assert np.allclose(ds[name].sel(layer="relu"), ds[name].sel(layer="both[0]"))

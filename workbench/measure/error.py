@@ -18,6 +18,7 @@ from workbench.measure.dataset import labelled
 from workbench.measure.inference import checked_inputs, size_of
 from workbench.measure.interval import INTERVALS, interval_name
 from workbench.measure.orbit import orbit, transform_coords
+from workbench.measure.probe import SCOPE, left_out
 from workbench.measure.provenance import provenance
 from workbench.measure.state import undisturbed
 from workbench.measure.sweep import Sweep
@@ -160,6 +161,8 @@ def equivariance_error(
         model=type(model).__name__ if isinstance(model, torch.nn.Module) else getattr(model, "__name__", "callable"),
         sides="left action, f(g x) against g f(x)",
         largest_output=sweep.largest_output,
+        scope=SCOPE if sweep.layers else "the output alone",
+        passed_over=left_out(sweep.layers, sweep.rows, sweep.passed_over | sweep.refused),
     )
     coords = transform_coords(action.elements, group, kind)
     coords["lattice"] = labelled("transform", exact_input, f"g moves input {_PLACES[kind]} without interpolation")

@@ -18,11 +18,10 @@ from workbench.groups.base import check_count
 from workbench.measure.dataset import labelled
 from workbench.measure.generators import UNITS, Generator, named_generator
 from workbench.measure.interval import interval, interval_name
-from workbench.measure.probe import OUTPUT, Output, like_model, named_layers, report, run, why_not
+from workbench.measure.probe import OUTPUT, SCOPE, Output, left_out, like_model, named_layers, report, run, why_not
 from workbench.measure.provenance import provenance
 from workbench.measure.state import undisturbed
 
-SCOPE = "outputs of modules; functions called inside a module are seen in its output only"
 _TINY = 1e-12
 
 
@@ -114,7 +113,7 @@ def lie_derivative(
         step=step,
         forward_passes=2,
         scope=SCOPE,
-        passed_over="; ".join(f"{layer}: {why}" for layer, why in probe.passed_over.items()) or None,
+        passed_over=left_out(probe.layers, probe.rows, probe.passed_over),
         model=type(model).__name__ if isinstance(model, torch.nn.Module) else getattr(model, "__name__", "callable"),
     )
     return probe.dataset(UNITS[name], seed).assign_attrs(attrs)
@@ -147,7 +146,7 @@ class _Probe:
             self.rows.setdefault(name, []).append(row.cpu())
 
         moved = torch.cat([batch + self.step * along, batch - self.step * along])
-        run(self.model, moved, self.layers, self.strict, receive, self.passed_over.__setitem__)
+        run(self.model, moved, self.layers, self.strict, receive, self.passed_over.setdefault)
 
     def dataset(self, unit: str, seed: int) -> xr.Dataset:
         names = [*(name for name in self.rows if name != OUTPUT), OUTPUT]

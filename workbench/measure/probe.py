@@ -1,5 +1,6 @@
 """What each layer of a model puts out, seen through forward hooks while the model runs."""
 
+import re
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -16,6 +17,9 @@ from workbench.measure.state import module_of
 FINER = 4  # elements of the grid on which a partial layer is compared, per element of the layer
 OUTPUT = "output"
 """The name of the end-to-end result among the layers."""
+
+SCOPE = "outputs of modules; functions called inside a module are seen in its output only"
+"""What hooks can see."""
 
 IMAGE_DIMS = (1, 2, 4)
 """Dimensions of what layers put out for images: numbers, vectors and maps."""
@@ -156,6 +160,17 @@ def run(
     if problem and not measurable(result, len(images)):
         raise ValueError(f"the model puts out {problem}; wrap it in a function that returns one of these.")
     receive(OUTPUT, result)
+
+
+def left_out(layers: Iterable[str], seen: Iterable[str], passed_over: dict[str, str]) -> str | None:
+    """Which watched layers are missing among those seen, and why, in words; ``None`` where none is.
+
+    >>> left_out(["a", "b", "c"], ["a", "a (call 2)"], {"b[0]": "a list"})
+    'b[0]: a list; c: it did not run as a module'
+    """
+    known = {re.split(r" \(call |\[", name)[0] for name in (*seen, *passed_over)}
+    silent = {name: "it did not run as a module" for name in layers if name not in known}
+    return "; ".join(f"{name}: {why}" for name, why in (passed_over | silent).items()) or None
 
 
 def pieces(name: str, output: Any) -> dict[str, Any]:

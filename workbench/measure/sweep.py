@@ -63,6 +63,7 @@ class Sweep:
         self.rows: dict[str, list[dict[str, Tensor]]] = {}  # per layer one dict for each sample batch
         self.exact: dict[str, Tensor] = {}
         self.refused: dict[str, str] = {}
+        self.passed_over: dict[str, str] = {}  # outputs that cannot be compared, with the reason
         self.input_floor: list[Tensor] = []
         self.largest_output = 0.0
 
@@ -144,7 +145,8 @@ class Sweep:
 
     def _once(self, images: Tensor, receive: Callable[[str, Output], None]) -> None:
         self.inputs = images
-        run(self.model, images, self.layers, self.strict, receive, select=self.select, dims=self.dims)
+        skip = self.passed_over.setdefault
+        run(self.model, images, self.layers, self.strict, receive, skip, select=self.select, dims=self.dims)
 
     def _run(self, images: Tensor, like: dict[str, Output], receive: Callable[[str, Output], None]) -> None:
         """Passes over the samples; ``receive`` gets their mean where there are several."""
