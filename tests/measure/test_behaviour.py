@@ -312,3 +312,9 @@ def test_shifts_follow_the_pixels_of_the_output_along_each_axis() -> None:
         ds = equivariance_error(model, images(12, 16), Translation(), shift, padding="circular", mask="none")
         assert float(ds.error.max()) <= TIGHT
         assert bool(ds.exact.all())
+
+
+def test_what_is_said_about_the_output_does_not_depend_on_the_batches() -> None:
+    attrs = [equivariance_error(torch.nn.ReLU(), images(), C(4), batch_size=size).attrs for size in (1, 3, 99)]
+    assert attrs[0] == attrs[1] == attrs[2]
+    assert attrs[0]["output_why"].endswith("of shape (B, 1, 9, 9)")

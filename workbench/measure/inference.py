@@ -66,7 +66,7 @@ def infer_behaviour(
 def decide(model: Callable, value: Output, inputs: Tensor, action: Action, select: Any) -> Behaviour:
     """The law of the output ``value``; runs the model once more only where its shape leaves a choice."""
     laws = candidates(value, inputs, action.group, action.input_kind)
-    shape = tuple(tensor_of(value).shape)
+    shape = f"({', '.join(['B', *map(str, tensor_of(value).shape[1:])])})"
     if not laws:
         return Behaviour("unknown", confidence=0.0, why=f"no behaviour is known for an output of shape {shape}")
     if len(laws) == 1:
