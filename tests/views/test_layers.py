@@ -49,9 +49,9 @@ def test_n15_layers_left_out_are_said_and_the_last_is_always_there():
 
 
 def test_a_dataset_without_its_limit_or_variables_is_refused():
+    bare = dataset()
+    del bare.attrs["exact_below"]
     with pytest.raises(ValueError, match="exact_below"):
-        bare = dataset()
-        del bare.attrs["exact_below"]
         layer_errors(bare)
     with pytest.raises(ValueError, match="error_low"):
         layer_errors(dataset().drop_vars("error_low"))

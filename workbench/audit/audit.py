@@ -173,8 +173,13 @@ def _findings(found: AuditedModel, images: Tensor) -> xr.Dataset | None:
 
 def _fewer(data: AuditData, spent: xr.Dataset | None) -> AuditData:
     """As many samples as the budget holds: a rule of the network's size alone, so that it is the same everywhere."""
-    each = PASSES * float(spent.multiply_adds.sum()) if spent is not None else 0.0
-    count = max(FEWEST, min(MOST, int(BUDGET / each) if each else MOST))
+    if spent is None:  # a program or a function does not show its size
+        return _first(data, MOST // 2)
+    each = PASSES * float(spent.multiply_adds.sum())
+    return _first(data, max(FEWEST, min(MOST, int(BUDGET / each) if each else MOST)))
+
+
+def _first(data: AuditData, count: int) -> AuditData:
     labels = None if data.labels is None else data.labels[:count]
     return replace(data, inputs=data.inputs[:count], labels=labels)
 

@@ -240,6 +240,13 @@ def _decisions(result: AuditResult) -> Table | None:
     return Table(caption, ("moved by", "class changes", "95 % interval"), rows)
 
 
+def _output(attrs: dict[str, Any]) -> str:
+    """How the output was taken to move, and how sure that is."""
+    told = str(attrs.get("output", "unknown"))
+    sure = f", confidence {float(attrs['output_confidence']):.0%}" if "output_confidence" in attrs else ""
+    return f"{told}{sure}" + (f": {attrs['output_why']}" if attrs.get("output_why") else "")
+
+
 def _method(result: AuditResult) -> list[tuple[str, str]]:
     first = next(iter(result.sweeps.values()))
     attrs = first.attrs
@@ -249,6 +256,7 @@ def _method(result: AuditResult) -> list[tuple[str, str]]:
         ("Images", f"{result.data.name} ({result.data.kind}); {len(result.data.inputs)} of {result.data.of} used"),
         ("Input", f"{' x '.join(str(side) for side in result.data.inputs.shape[1:])} (channels, rows, columns)"),
         ("Error", "|f(g x) - g f(x)| / |g f(x)| for each image, then the mean over images; vectors should not change"),
+        ("Output", _output(attrs)),
         ("Interval", "95 %, of the mean over images"),
         ("Floors", "the round trip there and back of the input, and of the output: what resampling alone changes"),
         ("Exact", f"a relative error up to {result.limit:.0e}, which rounding alone can make in a deep network"),

@@ -87,6 +87,14 @@ class AuditResult:
     limit: float
 
     @property
+    def short(self) -> str:
+        """The answer in one sentence."""
+        words = {"exact": "exact", "floor": "as good as pixels allow", "close": "nearly there", "broken": "broken"}
+        found = {level: [v.question for v in self.verdicts if v.level == level] for level in words}
+        parts = [f"{words[level]}: {', '.join(named)}" for level, named in found.items() if named]
+        return f"In short: {'; '.join(parts)}."
+
+    @property
     def answer(self) -> str:
         """The answer in plain sentences, one line for each question."""
         told = [verdict.whole for verdict in self.verdicts]

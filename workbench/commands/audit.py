@@ -37,6 +37,7 @@ def run(options: argparse.Namespace) -> int:
         progress=Progress(sys.stderr.write, sys.stderr.isatty()),
     )
     print("", file=sys.stderr)
+    print(f"{result.short}\n")
     for line in result.answer.splitlines():
         print(f"{line}\n")
     if found.end_to_end:
