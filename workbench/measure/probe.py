@@ -126,7 +126,7 @@ def run(
     layers: dict[str, nn.Module],
     strict: bool,
     receive: Receive,
-    skip: Callable[[str, str], None] | None = None,
+    skip: Callable[[str, str], object] | None = None,
     select: Any = None,
     dims: tuple[int, ...] = IMAGE_DIMS,
 ) -> None:
