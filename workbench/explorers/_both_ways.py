@@ -1,8 +1,8 @@
-"""One sweep for several networks side by side, and both ways of turning one picture at one angle."""
+"""One sweep for several networks side by side, and both ways of moving one picture by one element."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import xarray as xr
 from torch import Tensor, nn
 
 from workbench.actions import transform_image
-from workbench.groups import SO2, GroupSignal
+from workbench.groups import Group, GroupSignal
 from workbench.measure.compare import Action, tensor_of
 from workbench.measure.dataset import labelled
 from workbench.measure.error import equivariance_error
@@ -21,37 +21,43 @@ from workbench.measure.state import undisturbed
 
 MASK = "disc"
 OUTSIDE = "border"
+PLACES = {"angle_deg": ("input turned by", "degrees"), "shift_x_px": ("input shifted right by", "pixels")}
+"""Coordinates that say where on its orbit an element lies, in words and units."""
+
+
+def angles(angles_deg: Iterable[float]) -> Tensor:
+    """Rotations by so many degrees, `(E, 1)`."""
+    return torch.deg2rad(torch.tensor(list(angles_deg), dtype=torch.float64))[:, None]
 
 
 def sweep(
-    models: dict[str, tuple[nn.Module, str]],
-    images: Tensor,
-    angles_deg: Sequence[float],
+    models: dict[str, tuple[nn.Module, str, Tensor]],
+    elements: Tensor,
+    group: Group,
     *,
     resampler: str,
     form: str,
     progress: Callable[[float], None] | None = None,
     cancel: Any = None,
 ) -> xr.Dataset:
-    """Mean errors of several models over one orbit of rotations, side by side.
+    """Mean errors of several models over one orbit, side by side.
 
     Args:
-        models: name -> model and the module after which it is compared; the first one's floors are kept.
-        images: `(B, C, H, W)`, standardised.
-        angles_deg: the rotations, in degrees.
+        models: name -> model, the module after which it is compared, and the standardised images `(B, C, H, W)` that
+            it takes; the first one's floors are kept.
+        elements: `(E, element_dim)` of the group.
         resampler, form, progress, cancel: as in `workbench.measure.equivariance_error`.
 
     Returns:
         `error_mean(model, transform)`, `error_sem(model, transform)`, `input_floor_mean(transform)`,
-        `output_floor_mean(transform)`, with `angle_deg` and `lattice` over `transform`.
+        `output_floor_mean(transform)`, with `lattice` and the coordinates of the elements over `transform`.
     """
-    elements = torch.deg2rad(torch.tensor(angles_deg, dtype=torch.float64))[:, None]
     found = []
-    for at, (model, where) in enumerate(models.values()):
+    for at, (model, where, images) in enumerate(models.values()):
         ds = equivariance_error(
             model,
             images,
-            SO2(),
+            group,
             elements,
             layers=() if where == OUTPUT else (where,),
             resampler=resampler,
@@ -77,7 +83,11 @@ def sweep(
         },
         coords={
             "model": labelled("model", list(models), "network"),
-            "angle_deg": labelled("transform", first["angle_deg"].values, "input turned by", "degrees"),
+            **{
+                name: labelled("transform", first[name].values, words, units)
+                for name, (words, units) in PLACES.items()
+                if name in first.coords
+            },
             "lattice": labelled("transform", first["lattice"].values, "turning moves pixels onto pixels"),
         },
         attrs={**first.attrs, "compared_after": next(iter(models.values()))[1]},
@@ -89,32 +99,32 @@ def _part(progress: Callable[[float], None] | None, at: int, count: int) -> Call
     return None if progress is None else lambda fraction: progress((at + fraction) / count)
 
 
-def both_ways(model: nn.Module, image: Tensor, where: str, angle_deg: float, resampler: str) -> dict[str, Any]:
-    """One picture `(1, C, H, W)` turned before and after the network, and the difference, as variables.
+def both_ways(
+    model: nn.Module, image: Tensor, where: str, element: Tensor, group: Group, resampler: str, verb: str = "turn"
+) -> dict[str, Any]:
+    """One picture `(1, C, H, W)` moved before and after the network, and the difference, as variables.
 
     Maps show one channel at the first orientation: the channel that varies most. Scores of classes stay numbers.
     """
-    angle = torch.tensor([np.deg2rad(angle_deg)], dtype=torch.float64)
-    turned = transform_image(image, angle, SO2(), resampler=resampler, padding=OUTSIDE)
+    turned = transform_image(image, element, group, resampler=resampler, padding=OUTSIDE)
     upright, moved = _outputs(model, torch.cat([image, turned]), where)
     size = (image.shape[-2], image.shape[-1])
-    action = Action(angle[None], SO2(), resampler, OUTSIDE, MASK, size)
+    action = Action(element[None], group, resampler, OUTSIDE, MASK, size)
     here, there = action.windows(upright)  # a partial layer answers on its arc only
     wanted = (action.there(upright) * there)[0, 0]
     got = (tensor_of(moved)[None] * here)[0, 0]
     variables: dict[str, Any] = {
-        "angle_shown_deg": labelled((), float(angle_deg), "input turned by", "degrees"),
-        "input_map": labelled(("input_y", "input_x"), turned[0, 0], "Picture, turned"),
+        "input_map": labelled(("input_y", "input_x"), turned[0, 0], f"Picture, {verb}ed"),
     }
     if got.ndim == 1:
         scores = labelled(("order", "score"), torch.stack([got, wanted]), "score of the class")
-        return variables | {"scores": scores, "order": labelled("order", ["turned", "upright"], "input")}
+        return variables | {"scores": scores, "order": labelled("order", [f"{verb}ed", "upright"], "input")}
     channel = int(got.flatten(1).std(1).argmax())
     first, after = (x[channel] if x.ndim == 3 else x[channel, 0] for x in (got, wanted))
     dims = ("map_y", "map_x")
     return variables | {
-        "turned_first": labelled(dims, first, "Turn, then network"),
-        "turned_after": labelled(dims, after, "Network, then turn"),
+        "turned_first": labelled(dims, first, f"{verb.capitalize()}, then network"),
+        "turned_after": labelled(dims, after, f"Network, then {verb}"),
         "difference": labelled(dims, first - after, "Difference"),
     }
 

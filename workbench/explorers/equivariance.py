@@ -10,11 +10,12 @@ import xarray as xr
 from torch import Tensor, nn
 
 from workbench.actions import smooth
-from workbench.explorers._both_ways import both_ways, overlay, sweep
+from workbench.explorers._both_ways import angles, both_ways, overlay, sweep
 from workbench.explorers._explorer import Explorer
 from workbench.explorers._networks import OwnModel, layer_name, layers_of, network, own_model, plain_beside, shuffled
 from workbench.explorers._pictures import PICTURES, own_picture, pictures
 from workbench.explorers._runs import UNTRAINED, image_set, preferred, run_choices, run_path
+from workbench.groups import SO2
 from workbench.measure.compare import FORMS
 from workbench.measure.dataset import labelled
 from workbench.measure.probe import OUTPUT
@@ -138,7 +139,10 @@ class EquivarianceExplorer(Explorer):
         where = layer_name(own.layers if own else layers_of(run_path(self.network)), self.layer)
         images, shown = self._images(own)
         curves = self._curves(model, where, own, images)
-        ds = curves.assign(both_ways(model, images[:1], where, self.angle_deg, self.resampler))
+        shown_deg = labelled((), self.angle_deg, "input turned by", "degrees")
+        element = angles([self.angle_deg])[0]
+        ds = curves.assign(both_ways(model, images[:1], where, element, SO2(), self.resampler))
+        ds = ds.assign(angle_shown_deg=shown_deg)
         if "scores" in ds:
             classes = image_set(run_path(self.network)).classes
             known = not own and len(classes) == ds.sizes["score"]
@@ -178,10 +182,11 @@ class EquivarianceExplorer(Explorer):
         if kept is not None:
             return kept
         controls = {} if self.coarse else self._controls(model, where, own)
+        some = images[:1] if self.coarse else images
         curves = sweep(
-            {SHOWN: (model, where), **controls},
-            images[:1] if self.coarse else images,
-            COARSE if self.coarse else FINE,
+            {name: (*found, some) for name, found in ({SHOWN: (model, where)} | controls).items()},
+            angles(COARSE if self.coarse else FINE),
+            SO2(),
             resampler=self.resampler,
             form=self.form,
             progress=self.tell_progress,

@@ -16,11 +16,11 @@ FIRST_AXIS = 2
 
 
 def both_ways(ds: xr.Dataset, rows: tuple[float, float], width: float) -> tuple[list[Trace], dict, list[dict]]:
-    """Traces, axes and headings of four panels in a row: the turned input and three maps, or class scores.
+    """Traces, axes and headings of panels in a row: the turned input and three maps, or class scores.
 
     Args:
         ds: with `input_map(input_y, input_x)`, and either `turned_first`, `turned_after`, `difference` over
-            `(map_y, map_x)` or `scores(order, score)`.
+            `(map_y, map_x)` or `scores(order, score)`. Optional: `upright_map(input_y, input_x)`, shown first.
         rows: vertical domain of the panels in paper coordinates.
         width: share of the width that the panels take.
 
@@ -28,14 +28,20 @@ def both_ways(ds: xr.Dataset, rows: tuple[float, float], width: float) -> tuple[
         ValueError: a variable or a dim is missing.
     """
     require(ds, "view of both ways", dims={"input_map": ("input_y", "input_x")})
-    column = (width - 3 * GAP) / 4
-    shown = values(ds, "input_map", "input_y", "input_x")
-    axes = _axes(FIRST_AXIS)
-    traces = [magnitude(shown, float(shown.min()), float(shown.max()), **axes, hovertemplate="%{z:.3g}<extra></extra>")]
-    layout = _picture_axes(FIRST_AXIS, (0.0, column), rows)
-    notes = [_heading(label(ds, "input_map"), 0.0, rows)]
+    inputs = [name for name in ("upright_map", "input_map") if name in ds]
+    column = (width - (len(inputs) + 2) * GAP) / (len(inputs) + 3)
+    low, high = (float(limit([limit(values(ds, name)) for name in inputs])) for limit in (np.min, np.max))
+    traces: list[Trace] = []
+    layout: dict = {}
+    notes = []
+    for at, name in enumerate(inputs):
+        shown, left = values(ds, name, "input_y", "input_x"), at * (column + GAP)
+        axes = _axes(FIRST_AXIS + at)
+        traces.append(magnitude(shown, low, high, **axes, hovertemplate="%{z:.3g}<extra></extra>"))
+        layout |= _picture_axes(FIRST_AXIS + at, (left, left + column), rows)
+        notes.append(_heading(label(ds, name), left, rows))
     draw = _scores if "scores" in ds else _maps
-    more_traces, more_layout, more_notes = draw(ds, rows, column, width)
+    more_traces, more_layout, more_notes = draw(ds, rows, column, width, len(inputs))
     return traces + more_traces, layout | more_layout, notes + more_notes
 
 
@@ -65,7 +71,7 @@ def _picture_axes(number: int, columns: tuple[float, float], rows: tuple[float, 
 
 
 def _maps(
-    ds: xr.Dataset, rows: tuple[float, float], column: float, width: float
+    ds: xr.Dataset, rows: tuple[float, float], column: float, width: float, first: int
 ) -> tuple[list[Trace], dict, list[dict]]:
     """Three signed maps on one colour scale, so that a small difference looks small."""
     require(ds, "view of both ways", dims=dict.fromkeys(MAPS, ("map_y", "map_x")))
@@ -74,7 +80,7 @@ def _maps(
     traces: list[Trace] = []
     layout: dict = {}
     notes = []
-    for at, (name, numbers) in enumerate(shown.items(), start=1):
+    for at, (name, numbers) in enumerate(shown.items(), start=first):
         left = at * (column + GAP)
         traces.append(signed(numbers, reach, **_axes(FIRST_AXIS + at), hovertemplate="%{z:.3g}<extra></extra>"))
         layout |= _picture_axes(FIRST_AXIS + at, (left, left + column), rows)
@@ -83,11 +89,11 @@ def _maps(
 
 
 def _scores(
-    ds: xr.Dataset, rows: tuple[float, float], column: float, width: float
+    ds: xr.Dataset, rows: tuple[float, float], column: float, width: float, first: int
 ) -> tuple[list[Trace], dict, list[dict]]:
     """The score of every class for the turned and for the upright picture, as pairs of bars."""
     require(ds, "view of both ways", dims={"scores": ("order", "score")})
-    number, left = FIRST_AXIS + 1, column + 2 * GAP
+    number, left = FIRST_AXIS + first, first * (column + GAP) + GAP
     names = [text(name) for name in values(ds, "score")]
     traces, notes = [], [_heading("What the network says", left, rows)]
     for at, (name, numbers) in enumerate(zip(values(ds, "order"), values(ds, "scores", "order", "score"), strict=True)):

@@ -6,8 +6,8 @@ import numpy as np
 import xarray as xr
 
 from workbench.views import palette
-from workbench.views.equivariance import LOWEST
 from workbench.views.frame import Figure, Trace, axis, figure, label, note, require, small, text, values
+from workbench.views.orbit import LOWEST
 
 ROW_PX = 17
 MOST_ROWS = 70
