@@ -1,0 +1,161 @@
+"""Measure what an audit costs over the bare forward passes that it needs, all layers, as ratios taken in one process.
+
+Run: python tests/benchmarks/audit_cost.py [--rounds 5] [--only sweep,lie,growth]. The result, with every round, lies in
+tests/benchmarks/results/audit_cost.json. Times are the process's CPU time on one thread; a round runs the bare passes
+and the measure one after the other, so that a busy machine slows both.
+
+sweep    equivariance_error at 36 angles, every module, over (36 + 1) x samples images through the bare network.
+lie      lie_derivative of every module, over one bare pass of the samples.
+growth   the sweep's ratio for more layers, angles and samples, at 16 channels.
+
+The plain networks are the hardest case: three cheap modules (3 x 3 convolution, norm, ReLU) for each comparison.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from workbench.measure import equivariance_error, lie_derivative
+from workbench.models import build_model
+
+ROOT = Path(__file__).resolve().parents[2]
+RESULT = ROOT / "tests" / "benchmarks" / "results" / "audit_cost.json"
+ALLOWED = {"sweep at 16 channels and more": 1.3, "sweep at 8 channels": 1.5, "lie": 2.9}
+BATCH = 64
+
+
+def plain(channels: int, depth: int = 4) -> nn.Module:
+    """Blocks of convolution, norm and ReLU, then a mean over the pixels."""
+    inside, body = 3, []
+    for _ in range(depth):
+        body += [nn.Conv2d(inside, channels, 3, padding=1), nn.BatchNorm2d(channels), nn.ReLU()]
+        inside = channels
+    return nn.Sequential(*body, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, 10)).eval()
+
+
+def resnet() -> nn.Module:
+    """The ordinary ResNet-18 beside the notebooks."""
+    sys.path.insert(0, str(ROOT / "notebooks"))
+    from resnet18 import ResNet18
+
+    return ResNet18().eval()
+
+
+def networks() -> dict[str, tuple[Callable[[], nn.Module], tuple[int, int, int]]]:
+    """Networks by name, and the shape of their images."""
+    found: dict = {f"plain, {c} channels": (lambda c=c: plain(c), (3, 32, 32)) for c in (8, 16, 32, 64)}
+    found["partial G-CNN demo"] = (
+        lambda: build_model({"name": "partial_gcnn", "preset": "demo_full"}).eval(),
+        (1, 16, 16),
+    )
+    found["ResNet-18"] = (resnet, (3, 64, 64))
+    return found
+
+
+def circle(count: int) -> Tensor:
+    return (torch.arange(count, dtype=torch.float64) * (2 * math.pi / count)).unsqueeze(-1)
+
+
+def seconds(run: Callable[[], object]) -> float:
+    started = time.process_time()
+    run()
+    return time.process_time() - started
+
+
+def ratio(measured: Callable[[], object], bare: Callable[[], object], rounds: int) -> dict:
+    """Median and quartiles of the ratio of each round, and every round."""
+    bare()
+    measured()
+    pairs = [(seconds(measured), seconds(bare)) for _ in range(rounds)]
+    each = [a / b for a, b in pairs]
+    low, middle, high = statistics.quantiles(each, n=4)
+    return {
+        "ratio": middle, "quartiles": [low, high], "rounds": each,
+        "milliseconds": {"measure": 1e3 * statistics.median(a for a, _ in pairs),
+                         "bare": 1e3 * statistics.median(b for _, b in pairs)},
+    }  # fmt: skip
+
+
+def passes(model: nn.Module, images: Tensor, times: int) -> Callable[[], None]:
+    """So many bare forward passes of all images."""
+
+    def run() -> None:
+        with torch.no_grad():
+            for _ in range(times):
+                for part in images.split(BATCH):
+                    model(part)
+
+    return run
+
+
+def sweep(model: nn.Module, images: Tensor, angles: int, rounds: int) -> dict:
+    def measured() -> None:
+        equivariance_error(model, images, "SO2", circle(angles), layers="all", batch_size=BATCH)
+
+    return ratio(measured, passes(model, images, angles + 1), rounds)
+
+
+def lie(model: nn.Module, images: Tensor, rounds: int) -> dict:
+    return ratio(lambda: lie_derivative(model, images, batch_size=BATCH), passes(model, images, 1), rounds)
+
+
+def measure(only: set[str], rounds: int, keep: Callable[[str, list], None]) -> None:
+    """Every case asked for; prints and keeps each kind as it is done."""
+    found: dict[str, list] = {name: [] for name in ("sweep", "lie", "growth") if name in only}
+    for name, (make, shape) in networks().items():
+        torch.manual_seed(0)
+        model = make()
+        few = name == "ResNet-18"
+        for kind, count in (("sweep", 4 if few else 16), ("lie", 32 if few else 256)):
+            if kind in found:
+                images = torch.randn(count, *shape)
+                row = sweep(model, images, 36, rounds) if kind == "sweep" else lie(model, images, rounds)
+                found[kind].append({"network": name, "samples": count, **row})
+                keep(kind, found[kind])
+    for depth, angles, samples in ((2, 36, 16), (8, 36, 16), (4, 12, 16), (4, 72, 16), (4, 36, 4), (4, 36, 32)):
+        if "growth" in found:
+            torch.manual_seed(0)
+            row = sweep(plain(16, depth), torch.randn(samples, 3, 32, 32), angles, rounds)
+            found["growth"].append({"modules": 3 * depth + 3, "angles": angles, "samples": samples, **row})
+            keep("growth", found["growth"])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--only", default="sweep,lie,growth")
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    what = "CPU time of a measure of every module over the bare forward passes that it needs; one thread"
+    stored = {"what": what} | (json.loads(RESULT.read_text()) if RESULT.exists() else {})
+
+    def keep(kind: str, rows: list) -> None:
+        last = {key: value for key, value in rows[-1].items() if key not in ("rounds", "milliseconds")}
+        print(kind, last, flush=True)
+        environment = {
+            "threads": 1, "torch": torch.__version__, "load": os.getloadavg(), "batch": BATCH,
+            "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+            "date": datetime.now(UTC).isoformat(timespec="seconds"),
+            "allocator": {name: os.environ.get(name) for name in ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_")},
+        }  # fmt: skip
+        stored.update({kind: rows, "ratio_allowed": ALLOWED, "environment": environment})
+        RESULT.write_text(json.dumps(stored, indent=1) + "\n")
+
+    measure(set(given.only.split(",")), given.rounds, keep)
+
+
+if __name__ == "__main__":
+    main()
