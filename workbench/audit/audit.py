@@ -31,7 +31,7 @@ MOST, FEWEST = 24, 6
 BUDGET = 6e11
 """Multiply-adds of an audit whose number of samples nobody chose: less than a minute on two cores."""
 PASSES = 110
-"""Passes for each sample: about forty elements, and what watching layers costs."""
+"""Passes for each sample: about forty elements, three times that where all layers are watched, and the rest."""
 BATCH_BYTES = 2**26
 """Of the largest activation of one batch."""
 SWEEPS, CONTROLLED, TRIED = 0.75, 0.85, 0.95
