@@ -8,6 +8,7 @@ def test_an_installed_wheel_copies_its_notebooks_once_and_never_overwrites_yours
     packaged.mkdir(parents=True)
     (packaged / "00_start_here.ipynb").write_text("packaged")
     (packaged / "01_other.ipynb").write_text("packaged")
+    (packaged / "network.py").write_text("packaged")
     monkeypatch.setattr(places, "PACKAGE", packaged.parent)
     monkeypatch.setattr(places, "CHECKOUT", tmp_path / "site-packages")
     mine = tmp_path / places.COPY
@@ -15,7 +16,7 @@ def test_an_installed_wheel_copies_its_notebooks_once_and_never_overwrites_yours
     (mine / "00_start_here.ipynb").write_text("edited by me")
     assert places.notebook_folder(tmp_path) == mine
     assert (mine / "00_start_here.ipynb").read_text() == "edited by me"
-    assert (mine / "01_other.ipynb").read_text() == "packaged"
+    assert (mine / "01_other.ipynb").read_text() == (mine / "network.py").read_text() == "packaged"
 
 
 def test_settings_fall_back_to_a_temporary_folder_where_none_can_be_written(tmp_path, monkeypatch):

@@ -100,7 +100,9 @@ def audit(
     limit = EXACT.get(next((p.dtype for p in _parameters(found.model)), torch.float32), 1e-5)
     sweeps, refused = _sweeps(found.model, data.inputs, steps, watched, options, data.kind, progress)
     output = VECTORS if shown.vectors else MAPS
-    verdicts = tuple(verdict(name, ds, found.model, findings, limit, output) for name, ds in sweeps.items())
+    moved = decisions(found.model, data.inputs, seed=seed, batch_size=batch) if shown.vectors else None
+    spread = 1.0 if moved is None or len(data.inputs) < 2 else float(moved.attrs["spread"])
+    verdicts = tuple(verdict(name, ds, found.model, findings, limit, output, spread) for name, ds in sweeps.items())
     broken = any(v.question in (TURNS, FLIPS) and v.level in ("broken", "close") for v in verdicts)
     control = _control(found.model, data.inputs, steps, options) if ROTATIONS in sweeps else None
     report(progress, cancel, CONTROLLED)
@@ -112,10 +114,9 @@ def audit(
     report(progress, cancel, TRIED)
     if pool is not None:
         more, left_out = _asked_data(pool, seed, more, left_out)
-    moved = decisions(found.model, data.inputs, seed=seed, batch_size=batch) if shown.vectors else None
     report(progress, cancel, 1.0)
     if moved is not None and len(data.inputs) > 1:
-        left_out = [*left_out, _scale(float(moved.attrs["spread"]))]
+        left_out = [*left_out, _scale(spread)]
     notes = (*found.notes, *data.notes, *refused, *left_out, *_remarks(shown, data))
     return AuditResult(
         found, data, sweeps, control, verdicts, findings, tried, spent, moved, more, notes, code, limit

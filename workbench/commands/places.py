@@ -24,7 +24,7 @@ def notebook_folder(working: Path | None = None) -> Path:
         raise FileNotFoundError("this installation carries no notebooks; install the package again")
     target = (working or Path.cwd()) / COPY
     target.mkdir(parents=True, exist_ok=True)
-    for source in sorted(packaged.glob("*.ipynb")):
+    for source in sorted([*packaged.glob("*.ipynb"), *packaged.glob("*.py")]):  # and the networks that they load
         if not (target / source.name).exists():
             shutil.copyfile(source, target / source.name)
     return target
