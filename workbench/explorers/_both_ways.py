@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from workbench.actions import transform_image
 from workbench.groups import Group, GroupSignal
+from workbench.measure.behaviour import Moved
 from workbench.measure.compare import Action, tensor_of
 from workbench.measure.dataset import labelled
 from workbench.measure.error import equivariance_error
@@ -100,12 +101,14 @@ def _part(progress: Callable[[float], None] | None, at: int, count: int) -> Call
 
 
 def both_ways(
-    model: nn.Module, image: Tensor, where: str, element: Tensor, group: Group, resampler: str, verb: str = "turn"
-) -> dict[str, Any]:
+    model: nn.Module, image: Tensor, where: str, element: Tensor, group: Group, resampler: str,
+    words: tuple[str, str] = ("turn", "turned"),
+) -> dict[str, Any]:  # fmt: skip
     """One picture `(1, C, H, W)` moved before and after the network, and the difference, as variables.
 
     Maps show one channel at the first orientation: the channel that varies most. Scores of classes stay numbers.
     """
+    verb, past = words
     turned = transform_image(image, element, group, resampler=resampler, padding=OUTSIDE)
     upright, moved = _outputs(model, torch.cat([image, turned]), where)
     size = (image.shape[-2], image.shape[-1])
@@ -114,11 +117,11 @@ def both_ways(
     wanted = (action.there(upright) * there)[0, 0]
     got = (tensor_of(moved)[None] * here)[0, 0]
     variables: dict[str, Any] = {
-        "input_map": labelled(("input_y", "input_x"), turned[0, 0], f"Picture, {verb}ed"),
+        "input_map": labelled(("input_y", "input_x"), turned[0, 0], f"Picture, {past}"),
     }
     if got.ndim == 1:
         scores = labelled(("order", "score"), torch.stack([got, wanted]), "score of the class")
-        return variables | {"scores": scores, "order": labelled("order", [f"{verb}ed", "upright"], "input")}
+        return variables | {"scores": scores, "order": labelled("order", [past, "upright"], "input")}
     channel = int(got.flatten(1).std(1).argmax())
     first, after = (x[channel] if x.ndim == 3 else x[channel, 0] for x in (got, wanted))
     dims = ("map_y", "map_x")
@@ -135,6 +138,7 @@ def _outputs(model: nn.Module, pair: Tensor, where: str) -> tuple[Output, Output
     with undisturbed(model):
         run(model, pair, named_layers(model, () if where == OUTPUT else (where,)), True, found.__setitem__)
     both = found[where]
+    assert not isinstance(both, Moved)  # nothing is declared here, so nothing is wrapped
     if isinstance(both, GroupSignal):
         return both.with_values(both.values[:1]), both.with_values(both.values[1:])
     return both[:1], both[1:]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import importlib.util
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -20,8 +21,10 @@ from workbench.measure.probe import OUTPUT, named_layers, run, why_not
 from workbench.measure.state import undisturbed
 
 PLAIN = {"name": "plain_cnn"}
+ORDINARY = "resnet18.py"
 SIZES = (16, 28, 32, 64, 96, 224)
 """Image sizes tried on a reader's own model, in pixels."""
+LARGEST = 512
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,15 +37,18 @@ class OwnModel:
     layers: tuple[str, ...]
 
 
-def own_model(given: object) -> OwnModel:
-    """Find out which images a reader's module takes, by trying.
+def own_model(given: object, size: int | None = None) -> OwnModel:
+    """Find out which images a reader's module takes, by trying; or see that it takes those of one size.
 
     Raises:
-        TypeError: no torch module.
+        TypeError: no torch module, or a size that is no whole number.
         ValueError: no tried image gives class scores, maps or a group signal.
     """
     if not isinstance(given, nn.Module):
         raise TypeError(f"a {type(given).__name__} was given; expected a torch.nn.Module on images (B, C, H, W).")
+    if size is not None and (isinstance(size, bool) or not isinstance(size, int) or not 4 <= size <= LARGEST):
+        raise TypeError(f"size = {size!r} was given; expected whole pixels from 4 to {LARGEST}; leave it out to try.")
+    sizes = SIZES if size is None else (size,)
     counts = (getattr(module, "in_channels", None) for module in given.modules())
     channels = next((count for count in counts if isinstance(count, int)), 1)
     reasons = []
@@ -50,7 +56,7 @@ def own_model(given: object) -> OwnModel:
     reference = next(given.parameters(), torch.zeros(()))
     try:
         given.eval()
-        for size in SIZES:
+        for size in sizes:
             images = torch.zeros(2, channels, size, size).to(reference)
             try:
                 with torch.inference_mode():
@@ -65,9 +71,49 @@ def own_model(given: object) -> OwnModel:
         for module, training in flags.items():
             module.training = training
     raise ValueError(
-        f"the model took none of the images (2, {channels}, H, W) with H = W in {SIZES}; expected class scores, maps "
+        f"the model took none of the images (2, {channels}, H, W) with H = W in {sizes}; expected class scores, maps "
         f"or a GroupSignal; the last reason was: {reasons[-1]}."
     )
+
+
+def ordinary_file() -> Path | None:
+    """The file of an ordinary ResNet-18 that lies beside the notebooks: nothing in it knows of us."""
+    package = Path(__file__).resolve().parent.parent
+    places = (package.parent / "notebooks", package / "_notebooks")
+    return next((folder / ORDINARY for folder in places if (folder / ORDINARY).is_file()), None)
+
+
+@lru_cache(maxsize=1)
+def ordinary() -> OwnModel:
+    """That ResNet-18 with seeded random weights, on small colour images; shared, do not train it."""
+    path = ordinary_file()
+    spec = None if path is None else importlib.util.spec_from_file_location("_ordinary_resnet18", path)
+    if spec is None or spec.loader is None:
+        raise FileNotFoundError(f"{ORDINARY} was not found beside the notebooks; install the package again.")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    model: nn.Module = module.resnet18().eval().requires_grad_(False)
+    return OwnModel(model, 3, 32, comparable(model, torch.zeros(2, 3, 32, 32)))
+
+
+@lru_cache(maxsize=64)
+def stored(path: Path | None) -> OwnModel:
+    """A run's network, or the untrained one, as a reader's own would be; shared, do not train it."""
+    shape = image_set(path).image_shape
+    return OwnModel(trained_model(path), shape[0], shape[-1], layers_of(path))
+
+
+def stages(model: nn.Module) -> tuple[str, ...]:
+    """The modules that a network's parts are called by, in order: its children, those of a sequence one by one.
+
+    >>> stages(nn.Sequential(nn.Flatten(), nn.Sequential(nn.ReLU(), nn.Linear(2, 2))))
+    ('0', '1.0', '1.1')
+    """
+    found = []
+    for name, child in model.named_children():
+        inner = stages(child) if isinstance(child, nn.Sequential | nn.ModuleList) else ()
+        found += [f"{name}.{part}" for part in inner] if inner else [name]
+    return tuple(found)
 
 
 @lru_cache(maxsize=32)

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from workbench.datasets import from_file, load
+from workbench.actions import smooth
+from workbench.datasets import ImageSet, from_file, load
 from workbench.datasets.visitor import MAX_PIXELS
 
 PICTURES = {"a digit 6": "6", "a digit 2": "2", "a digit 4": "4", "a letter F": "F", "a letter R": "R"}
@@ -32,6 +33,31 @@ def pictures(character: str, size: int, count: int) -> tuple[Tensor, int]:
     images, labels = chosen.splits["test"]
     named = images[labels == chosen.classes.index(character)]
     return chosen.pixels(named[:count]).clamp(0, 1), len(named)
+
+
+def seen(
+    character: str, given: object, channels: int, size: int, data: ImageSet, count: int, sigma_px: float
+) -> tuple[Tensor, str]:
+    """Pictures as a network takes them, `(B, channels, size, size)`: blurred, and standardised where channels fit.
+
+    Args:
+        character: of the stored pictures; of these the first `count`.
+        given: the reader's own picture instead, as `own_picture` takes it, or None.
+        data: what the network was trained on.
+        sigma_px: width of the blur.
+
+    Returns:
+        The pictures, and of how many they are the first ones, in words; empty for the reader's own.
+    """
+    if given is None:
+        chosen, of = pictures(character, size, count)
+        shown = f"of {of} test pictures"
+    else:
+        chosen, shown = torch.from_numpy(own_picture(given, size))[None, None], ""
+    chosen = chosen.expand(-1, channels, -1, -1)
+    if channels == data.image_shape[0]:
+        chosen = data.standardise(chosen)
+    return smooth(chosen, sigma_px), shown
 
 
 def own_picture(given: object, size: int = 16) -> np.ndarray:

@@ -5,15 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import param
-import torch
 import xarray as xr
 from torch import Tensor, nn
 
-from workbench.actions import smooth
 from workbench.explorers._both_ways import angles, both_ways, overlay, sweep
 from workbench.explorers._explorer import Explorer
 from workbench.explorers._networks import OwnModel, layer_name, layers_of, network, own_model, plain_beside, shuffled
-from workbench.explorers._pictures import PICTURES, own_picture, pictures
+from workbench.explorers._pictures import PICTURES, own_picture, seen
 from workbench.explorers._runs import UNTRAINED, image_set, preferred, run_choices, run_path
 from workbench.groups import SO2
 from workbench.measure.compare import FORMS
@@ -159,18 +157,9 @@ class EquivarianceExplorer(Explorer):
 
     def _images(self, own: OwnModel | None) -> tuple[Tensor, str]:
         """Standardised, blurred pictures `(B, C, H, W)`, and of how many they are the first ones."""
-        given = self.attached.get("image")
         data = image_set(None if own else run_path(self.network))
         channels, size = (own.channels, own.size) if own else (data.image_shape[0], data.image_shape[-1])
-        if given is None:
-            chosen, of = pictures(self.picture, size, SAMPLES)
-            shown = f"of {of} test pictures"
-        else:
-            chosen, shown = torch.from_numpy(own_picture(given, size))[None, None], ""
-        chosen = chosen.expand(-1, channels, -1, -1)
-        if channels == data.image_shape[0]:
-            chosen = data.standardise(chosen)
-        return smooth(chosen, self.sigma_px), shown
+        return seen(self.picture, self.attached.get("image"), channels, size, data, SAMPLES, self.sigma_px)
 
     def _curves(self, model: nn.Module, where: str, own: OwnModel | None, images: Tensor) -> xr.Dataset:
         """The sweep at rest where it is kept, otherwise a coarse one of the network alone while a control moves."""

@@ -95,7 +95,8 @@ def _scores(
     require(ds, "view of both ways", dims={"scores": ("order", "score")})
     number, left = FIRST_AXIS + first, first * (column + GAP) + GAP
     names = [text(name) for name in values(ds, "score")]
-    traces, notes = [], [_heading("What the network says", left, rows)]
+    alone = first == 1  # beside two pictures there is no room for the title of an axis
+    traces, notes = [], [_heading("What the network says" if alone else "Scores of classes", left, rows)]
     for at, (name, numbers) in enumerate(zip(values(ds, "order"), values(ds, "scores", "order", "score"), strict=True)):
         words, colour = text(name), palette.SERIES[at]
         traces.append(
@@ -117,7 +118,9 @@ def _scores(
     ticks = {"tickmode": "array", "tickvals": np.arange(0, len(names), step), "ticktext": names[::step]}
     layout = {
         f"xaxis{number}": axis("", domain=[left, width], anchor=f"y{number}", showgrid=False, **ticks),
-        f"yaxis{number}": axis(label(ds, "scores"), domain=[rows[0] + 0.02, rows[1]], anchor=f"x{number}", nticks=4),
+        f"yaxis{number}": axis(
+            label(ds, "scores") if alone else "", domain=[rows[0] + 0.02, rows[1]], anchor=f"x{number}", nticks=4
+        ),
         "bargap": 0.35,
         "bargroupgap": 0.05,
     }
