@@ -273,13 +273,15 @@ def test_the_choice_needs_a_law_that_fits_twice_as_well() -> None:
     assert choose(laws, [0.0, 0.0]).confidence == 1.0
 
 
-def test_the_symmetric_and_the_absolute_error_stand_beside_the_relative_one() -> None:
+def test_the_absolute_error_stands_beside_the_relative_one_and_the_symmetric_where_asked_for() -> None:
     model = torch.nn.Conv2d(1, 3, 3, padding=1).double()
     asked = {form: equivariance_error(model, images(), "SO2", n_elements=5, form=form) for form in
              ("relative", "symmetric", "absolute")}  # fmt: skip
     for form, ds in asked.items():
         assert np.array_equal(ds.error, ds[f"{form}_error"])
-        assert np.array_equal(ds[f"{form}_error"], asked["relative"][f"{form}_error"])
+        for beside in ("relative", "absolute"):
+            assert np.array_equal(ds[f"{beside}_error"], asked["relative"][f"{beside}_error"])
+        assert ("symmetric_error" in ds) == (form == "symmetric")
 
 
 def test_error_over_floor_is_there_where_there_is_a_floor() -> None:

@@ -16,7 +16,7 @@ from workbench.kernels import KernelSpec
 from workbench.layers import GroupConv, GroupReLU, LiftingConv
 from workbench.measure import Cancelled, equivariance_error, orbit
 from workbench.measure.dataset import validate
-from workbench.measure.sweep import statistics
+from workbench.measure.tables import statistics
 
 DTYPES = [torch.float64, torch.float32]
 
@@ -320,7 +320,7 @@ BAD = [
     ({"eps": -1.0}, "eps"),
     ({"model": 3}, "callable"),
     ({"model": lambda x: {"logits": x}}, "dict"),
-    ({"model": lambda x: x.flatten(2)}, r"shape \(3, 1, 144\)"),
+    ({"model": lambda x: x.flatten(2)}, r"shape \(B, 1, 144\)"),
     ({"model": lambda x: x[:1]}, "for 3 images"),
 ]
 

@@ -13,7 +13,7 @@ from workbench.groups import SO2
 from workbench.measure import equivariance_error, orbit, sweep
 from workbench.measure.turning import taps
 
-NAMES = ("error", "output_floor", "input_floor", "symmetric_error", "absolute_error")
+NAMES = ("error", "output_floor", "input_floor", "relative_error", "absolute_error")
 
 
 def model() -> nn.Module:
@@ -31,11 +31,10 @@ def images(size: int = 15) -> torch.Tensor:
 def test_it_agrees_with_acting_element_by_element(monkeypatch, group, resampler, padding, mask) -> None:
     net, used = model(), []
     options = {"layers": "all", "resampler": resampler, "padding": padding, "mask": mask, "batch_size": 20}
-    original = sweep.turned_norms
-    monkeypatch.setattr(sweep, "turned_norms", lambda *given: used.append(1) or original(*given))
+    original = sweep.turned_maps
+    monkeypatch.setattr(sweep, "turned_maps", lambda *given: used.append(1) or original(*given))
     quick = equivariance_error(net, images(), group, n_elements=13, **options)
-    monkeypatch.setattr(sweep, "turned_norms", lambda *given: None)
-    monkeypatch.setattr(sweep, "turned_images", lambda *given: None)
+    monkeypatch.setattr(sweep, "turned_maps", lambda *given: None)
     slow = equivariance_error(net, images(), group, n_elements=13, **options)
     assert used
     for name in NAMES:

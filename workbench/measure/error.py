@@ -7,25 +7,10 @@ import torch
 import xarray as xr
 from torch import Tensor
 
-from workbench.actions import PADDINGS, RESAMPLERS
-from workbench.actions.images import check_choice
-from workbench.actions.lattice import check_rows
-from workbench.actions.masks import MASKS
-from workbench.groups import Group, parse_group
-from workbench.measure.behaviour import Behaviour, input_kind_of, parse_behaviour
-from workbench.measure.compare import FORMS, Action
-from workbench.measure.dataset import labelled
-from workbench.measure.inference import checked_inputs, size_of
-from workbench.measure.interval import INTERVALS, interval_name
-from workbench.measure.orbit import orbit, transform_coords
-from workbench.measure.probe import SCOPE, left_out
-from workbench.measure.provenance import provenance
+from workbench.groups import Group
+from workbench.measure.behaviour import Behaviour
+from workbench.measure.question import ask
 from workbench.measure.state import undisturbed
-from workbench.measure.sweep import Sweep
-
-ERROR_MASKS = (*MASKS, "overlap")
-STOCHASTIC = ("average", "refuse")
-_NO_RESAMPLING = ("points", "set")
 
 
 def equivariance_error(
@@ -96,7 +81,8 @@ def equivariance_error(
 
     Returns:
         Dims ``layer`` (first the watched ones, then ``"output"``), ``transform``, ``sample``. ``error`` in the asked
-        form, ``relative_error``, ``symmetric_error`` and ``absolute_error`` per sample; ``error_mean``, ``error_sem``
+        form, ``relative_error`` and ``absolute_error`` per sample, ``symmetric_error`` where it was asked for;
+        ``error_mean``, ``error_sem``
         (standard error over samples), ``error_low`` and ``error_high`` (95 % interval; NaN for one sample);
         ``input_floor``, ``output_floor`` and their means; ``error_over_floor``; ``exact``: g acted on that output
         without interpolation; ``comparable``: false where a layer answers on a partial arc only, its error is NaN
@@ -117,78 +103,33 @@ def equivariance_error(
 
     Source: derived here after the error of Romero & Lohit 2022 (arXiv 2110.10211); the floors are ours.
     """
-    group = parse_group(group)
-    _check_options(model, resampler, padding, mask, form, batch_size, eps)
-    _check_new_options(interval, stochastic, repeats, margin)
-    declared = None if output == "auto" else parse_behaviour(output)
-    kind = input_kind_of(images, group, input)
-    images = checked_inputs(model, images, group, kind)
-    elements = orbit(group, n_elements) if elements is None else torch.as_tensor(elements)
-    check_rows(elements, group)
-    size = size_of(images, kind)
-    action = Action(elements.detach().cpu(), group, resampler, padding, mask, size, transform_dtype, kind, margin)
-    exact_input = action.exact(action.source(images))
-    sweep = Sweep(
-        model, action, layers, declared, form, eps, batch_size, select, repeats, refuse=stochastic == "refuse"
-    )
-    with undisturbed(model, seed):
-        sweep.measure(images, progress, cancel)
-    law = sweep.law
-    assert law is not None  # decided while measuring
-    resampled = kind not in _NO_RESAMPLING or law.kind == "boxes"
-    attrs = provenance(
-        "equivariance_error",
-        seed=seed,
-        dtype=images.dtype,
-        resampler=resampler if resampled else None,
-        padding=padding if resampled else None,
-        mask=mask if resampled else None,
+    question, images = ask(
+        model,
+        images,
+        group,
+        elements,
+        n_elements=n_elements,
+        layers=layers,
+        input=input,
+        output=output,
+        select=select,
+        resampler=resampler,
+        padding=padding,
+        mask=mask,
         margin=margin,
-        reduction=f"{form}, norm over channels, group and {_PLACES[kind]}; mean over samples",
-        input_kind=input_kind or None,
-        group=group.name,
         form=form,
         eps=eps,
-        input=kind,
-        output=str(law),
-        output_confidence=law.confidence,
-        output_why=law.why,
-        interval=interval_name(interval, len(images)),
-        stochastic=sweep.stochastic,
-        repeats=sweep.repeats,
-        input_size=f"{size[0]} x {size[1]}",
-        samples=len(images),
-        model=type(model).__name__ if isinstance(model, torch.nn.Module) else getattr(model, "__name__", "callable"),
-        sides="left action, f(g x) against g f(x)",
-        largest_output=sweep.largest_output,
-        scope=SCOPE if sweep.layers else "the output alone",
-        passed_over=left_out(sweep.layers, sweep.rows, sweep.passed_over | sweep.refused),
+        interval=interval,
+        stochastic=stochastic,
+        repeats=repeats,
+        input_kind=input_kind,
+        seed=seed,
+        batch_size=batch_size,
+        transform_dtype=transform_dtype,
     )
-    coords = transform_coords(action.elements, group, kind)
-    coords["lattice"] = labelled("transform", exact_input, f"g moves input {_PLACES[kind]} without interpolation")
+    coords = question.coordinates(images)
+    sweep = question.sweep(model, images)
+    with undisturbed(model, seed):
+        sweep.measure(images, progress, cancel)
+    attrs = question.attributes(model, images, len(images), sweep)
     return sweep.dataset(coords, form, interval, seed).assign_attrs(attrs)
-
-
-_PLACES = {"image": "pixels", "series": "samples", "points": "points", "set": "members"}
-
-
-def _check_options(model, resampler, padding, mask, form, batch_size, eps) -> None:
-    if not callable(model):
-        raise ValueError(f"a {type(model).__name__} was given as model; expected a callable on images (B, C, H, W).")
-    check_choice("resampler", resampler, RESAMPLERS)
-    check_choice("padding", padding, PADDINGS)
-    check_choice("mask", mask, ERROR_MASKS)
-    check_choice("form", form, FORMS)
-    if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
-        raise ValueError(f"batch_size = {batch_size!r} was given; expected a positive number of images; use 256.")
-    if not 0 < eps < 1:
-        raise ValueError(f"eps = {eps} was given; expected a small positive number; use 1e-12.")
-
-
-def _check_new_options(interval: str, stochastic: str, repeats: object, margin: object) -> None:
-    check_choice("interval", interval, INTERVALS)
-    check_choice("stochastic", stochastic, STOCHASTIC)
-    if repeats is not None and (isinstance(repeats, bool) or not isinstance(repeats, int) or repeats < 1):
-        raise ValueError(f"repeats = {repeats!r} was given; expected a positive number of runs, or None.")
-    if isinstance(margin, bool) or not isinstance(margin, int | float) or not 0 <= margin < 2**20:
-        raise ValueError(f"margin = {margin!r} was given; expected pixels from 0 on; use half a receptive field.")

@@ -26,7 +26,7 @@ from workbench.measure.orbit import transform_coords
 from workbench.measure.probe import report, requested_on_grid
 from workbench.measure.provenance import provenance
 from workbench.measure.state import undisturbed
-from workbench.measure.sweep import statistics
+from workbench.measure.tables import statistics
 
 _BATCH = 64  # signals per forward pass: bounds the memory
 _EPS = 1e-12

@@ -17,7 +17,7 @@ from workbench.measure.orbit import MOST_TRANSFORMS
 from workbench.measure.probe import like_model, report
 from workbench.measure.provenance import provenance
 from workbench.measure.state import undisturbed
-from workbench.measure.sweep import statistics
+from workbench.measure.tables import statistics
 
 
 def class_probability(

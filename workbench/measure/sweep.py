@@ -13,15 +13,13 @@ from torch import Tensor
 from workbench.groups import GroupSignal
 from workbench.measure.behaviour import Behaviour, candidates
 from workbench.measure.compare import FORMS, Action, error_of, shaped, tensor_of, with_tensor
-from workbench.measure.dataset import labelled
 from workbench.measure.inference import LARGEST_SAMPLE, TRIAL_SAMPLES, change_between_runs, decide
-from workbench.measure.interval import interval, student
 from workbench.measure.probe import IMAGE_DIMS, LIST_DIMS, OUTPUT, Output, copied, named_layers, report, run
-from workbench.measure.turning import companions_first, turned_images, turned_norms
+from workbench.measure.tables import table
+from workbench.measure.turning import TurnedMaps, companions_first, turned_maps
 
 REPEATS = 8
 """Runs over which a stochastic model is averaged where nothing else is asked."""
-KEYS = ("error", "relative_error", "symmetric_error", "absolute_error", "output_floor")
 
 
 class NotFinite(ValueError):
@@ -55,6 +53,8 @@ class Sweep:
         self.wanted_repeats, self.repeats, self.refuse = repeats, 1, refuse
         self.layers, self.strict = named_layers(model, layers), layers != "all"
         self.order = companions_first(action)
+        self.forms = tuple(f for f in FORMS if f != "symmetric" or form == f)  # that one needs a norm more
+        self.keys = ("error", *(f"{f}_error" for f in self.forms), "output_floor")
         self.dims = IMAGE_DIMS if action.input_kind == "image" else LIST_DIMS
         self.stochastic: float | None = None  # relative change between two runs of the same input
         self._clear()
@@ -65,7 +65,20 @@ class Sweep:
         self.refused: dict[str, str] = {}
         self.passed_over: dict[str, str] = {}  # outputs that cannot be compared, with the reason
         self.input_floor: list[Tensor] = []
+        self.turned: dict[str, TurnedMaps | None] = {}  # maps of this batch, ready to be turned
         self.largest_output = 0.0
+
+    @property
+    def names(self) -> list[str]:
+        """Of the layers that were seen, the output last."""
+        return list(self.rows)
+
+    def trial(self, images: Tensor) -> dict[str, Output]:
+        """What the layers put out for the first samples; settles how the output moves and whether chance is in it."""
+        reference = self._reference(images[: self.at_once(images)], images)
+        if self.stochastic is None:
+            self._look_for_chance(images)
+        return reference
 
     def measure(self, images: Tensor, progress: Callable[[float], None] | None, cancel: Any) -> None:
         self._pass(images, progress, cancel)
@@ -78,20 +91,21 @@ class Sweep:
         self.stochastic = self.stochastic or 0.0
 
     def _pass(self, images: Tensor, progress: Callable[[float], None] | None, cancel: Any) -> None:
-        count, batches = len(self.action.elements), images.split(self._at_once(images))
+        count, batches = len(self.action.elements), images.split(self.at_once(images))
         for place, batch in enumerate(batches):
             report(progress, cancel, place / len(batches))
             reference = self._reference(batch, images)
+            self.turned = {}
             floors: list[Tensor] = []
             found: dict[str, list[dict[str, Tensor]]] = {name: [] for name in reference}
-            step = max(1, self._at_once(images) // len(batch))
+            step = max(1, self.at_once(images) // len(batch))
             for start in range(0, count, step):
                 part = replace(self.action, elements=self.action.elements[self.order[start : start + step]])
                 floors.append(self._chunk(batch, part, reference, found))
                 report(progress, cancel, (place + min(1.0, (start + step) / count)) / len(batches))
             self._keep(found, reference, floors)
 
-    def _at_once(self, images: Tensor) -> int:
+    def at_once(self, images: Tensor) -> int:
         """Samples in one forward pass: as many as asked, fewer where they are large."""
         return max(1, min(self.batch_size, LARGEST_SAMPLE // images[0].numel()))
 
@@ -170,8 +184,8 @@ class Sweep:
     def _chunk(self, batch: Tensor, part: Action, reference: dict[str, Output], found: dict[str, list]) -> Tensor:
         """Norms for some elements; gives the input floor ``(E, B)``."""
         source = part.source(batch)
-        quick = turned_images(part, source)
-        moved = part.there(source) if quick is None else quick[0]
+        turned = self._turned("input", part, source)
+        moved, trip = (part.there(source), None) if turned is None else turned.moved(part)
 
         def receive(name: str, value: Output) -> None:
             if name not in found:
@@ -180,15 +194,21 @@ class Sweep:
                 self._compare(name, value, part, reference[name], found)
 
         self._run(moved.flatten(0, 1).to(batch.dtype), reference, receive)
-        if quick is None:
+        if trip is None:
             return self._floor(part, moved, source)
-        return error_of(self.form, quick[1], part.entries(source), self.eps)
+        return error_of(self.form, trip, part.entries(source), self.eps)
+
+    def _turned(self, name: str, part: Action, value: Output) -> TurnedMaps | None:
+        if name not in self.turned:
+            self.turned[name] = turned_maps(part, value, self.form == "symmetric")
+        return self.turned[name]
 
     def _compare(self, name: str, value: Output, part: Action, reference: Output, found: dict[str, list]) -> None:
         if isinstance(value, GroupSignal) and not _same_elements(value, reference):
             raise _redrawn(name)
-        if quick := turned_norms(part, reference, tensor_of(value).unflatten(0, (len(part.elements), -1))):
-            norms, trip = quick
+        if turned := self._turned(f"output of {name}", part, reference):
+            got = part.cast(tensor_of(value)).unflatten(0, (len(part.elements), -1))
+            norms, trip = turned.norms(part, got)
             floor = error_of(self.form, trip, part.entries(reference), self.eps)
             return self._enter(found[name], norms, part.entries(reference), floor)
         try:
@@ -205,7 +225,7 @@ class Sweep:
         self._enter(found[name], norms, part.entries(reference), floor)
 
     def _enter(self, rows: list, norms: tuple[Tensor, Tensor, Tensor], entries: float | Tensor, floor: Tensor) -> None:
-        errors = {f"{form}_error": error_of(form, norms, entries, self.eps) for form in FORMS}
+        errors = {f"{form}_error": error_of(form, norms, entries, self.eps) for form in self.forms}
         rows.append(errors | {"error": errors[f"{self.form}_error"], "output_floor": floor})
 
     def _floor(self, part: Action, moved: Tensor, value: Output) -> Tensor:
@@ -232,47 +252,22 @@ class Sweep:
             shape = self.input_floor[-1].shape
             unknown = torch.full(shape, torch.nan, dtype=torch.float64)
             refused = name in self.refused
-            row = {key: unknown if refused else torch.cat([c[key] for c in chunks])[place] for key in KEYS}
+            row = {key: unknown if refused else torch.cat([c[key] for c in chunks])[place] for key in self.keys}
             self.rows.setdefault(name, []).append(row)
             self.exact[name] = torch.zeros(shape[0]).bool() if refused else self.action.exact(reference[name])
 
+    def values(self) -> dict[str, np.ndarray]:
+        """Every kind of number over layer, transform and sample; the input floor over transform and sample."""
+        found = {
+            key: np.stack([torch.cat([row[key] for row in self.rows[name]], 1).numpy() for name in self.names])
+            for key in self.keys
+        }
+        return found | {"input_floor": torch.cat(self.input_floor, 1).numpy()}
+
     def dataset(self, coords: dict[str, tuple], form: str, kind: str = "bootstrap", seed: int = 0) -> xr.Dataset:
-        names = list(self.rows)
-        values = {
-            key: np.stack([torch.cat([row[key] for row in self.rows[name]], 1).numpy() for name in names])
-            for key in KEYS
-        }
-        values["input_floor"] = torch.cat(self.input_floor, 1).numpy()
-        units = "output units" if form == "absolute" else "1"
-        dims = ("layer", "transform", "sample")
-        mean, sem, _, _ = statistics(values["error"])
-        low, high = interval(values["error"], kind, seed)
-        floor = values["output_floor"].mean(-1)
-        over = np.divide(mean, floor, out=np.full_like(mean, np.nan), where=floor > 0)
-        variables = {
-            "error": labelled(dims, values["error"], f"{form} equivariance error", units),
-            "relative_error": labelled(dims, values["relative_error"], "relative equivariance error"),
-            "symmetric_error": labelled(dims, values["symmetric_error"], "symmetric equivariance error"),
-            "absolute_error": labelled(dims, values["absolute_error"], "root mean square error", "output units"),
-            "error_mean": labelled(dims[:2], mean, f"{form} equivariance error, mean over samples", units),
-            "error_sem": labelled(dims[:2], sem, "standard error of the mean over samples", units),
-            "error_low": labelled(dims[:2], low, "lower end of the 95 % interval of the mean", units),
-            "error_high": labelled(dims[:2], high, "upper end of the 95 % interval of the mean", units),
-            "input_floor": labelled(dims[1:], values["input_floor"], "input resampling floor", units),
-            "input_floor_mean": labelled(dims[1], values["input_floor"].mean(-1), "input resampling floor", units),
-            "output_floor": labelled(dims, values["output_floor"], "output resampling floor", units),
-            "output_floor_mean": labelled(dims[:2], floor, "output resampling floor", units),
-            "error_over_floor": labelled(dims[:2], over, "mean error over mean output floor (NaN: no floor)"),
-            "exact": labelled(
-                dims[:2], torch.stack([self.exact[n] for n in names]), "g acted on the output without interpolation"
-            ),
-            "comparable": labelled("layer", [n not in self.refused for n in names], "the output could be compared"),
-        }
-        coords = coords | {
-            "layer": labelled("layer", names, "layer"),
-            "sample": labelled("sample", np.arange(values["error"].shape[-1]), "number of the sample"),
-        }
-        return xr.Dataset(variables, coords)
+        exact = torch.stack([self.exact[name] for name in self.names]).numpy()
+        comparable = [name not in self.refused for name in self.names]
+        return table(self.values(), self.names, exact, comparable, coords, form, kind, seed)
 
 
 def _same_elements(value: GroupSignal, reference: Output) -> bool:
@@ -301,10 +296,3 @@ def _random_state() -> tuple:
     """Where the shared random generators stand: a model that draws from them moves it."""
     legacy: Any = np.random.get_state()  # noqa: NPY002 - the model may draw from the global generator
     return torch.get_rng_state().numpy().tobytes(), hash(random.getstate()), legacy[2], legacy[1].tobytes()
-
-
-def statistics(error: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Mean, standard error and the ends of Student's 95 % interval over the last axis; NaN spread for one sample."""
-    count, mean = error.shape[-1], error.mean(-1)
-    sem = np.full_like(mean, np.nan) if count == 1 else error.std(-1, ddof=1) / np.sqrt(count)
-    return mean, sem, *student(error)

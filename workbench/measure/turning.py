@@ -51,109 +51,121 @@ def companions_first(action: Action) -> Tensor:
     return torch.arange(count) if turns is None else torch.argsort(turns.rest, stable=True)
 
 
-def turned_images(action: Action, images: Output) -> tuple[Tensor, Norms] | None:
-    """Every image under every element, ``(E, B, C, H, W)``, and the norms of the round trip on it.
+def turned_maps(action: Action, reference: Output, both: bool = False) -> "TurnedMaps | None":
+    """One layer's maps ``(B, C, H, W)``, ready to be turned.
 
-    ``None`` where :func:`turned_norms` does not apply: f(gx) and g f(x) are made in the same way, or in neither.
-    """
-    comparison = _comparison(action, images)
-    return None if comparison is None else comparison.moved()
-
-
-def turned_norms(action: Action, reference: Output, got: Tensor) -> tuple[Norms, Norms] | None:
-    """``|f(gx) - g f(x)|, |f(gx)|, |g f(x)|``, and the same of the round trip on f(x); each ``(E, B)`` in float64.
+    ``both`` measures ``|f(gx)|`` as well, which the symmetric error needs and which costs half as much again.
 
     ``None`` where it does not apply: outputs that are no square maps, shifts, scalings, other resamplers or paddings.
-
-    Args:
-        reference: f(x), maps ``(B, C, H, W)``. got: f(gx), ``(E, B, C, H, W)``.
+    f(gx) and g f(x) are made in this way both, or neither of them.
     """
-    comparison = _comparison(action, reference)
-    return None if comparison is None else comparison.norms(action.cast(got))
-
-
-def _comparison(action: Action, reference: Output) -> "_Comparison | None":
     if not isinstance(reference, Tensor) or reference.ndim != 4 or reference.shape[-1] != reference.shape[-2]:
         return None
     if action.resampler not in ("bilinear", "bicubic") or action.padding not in ("zeros", "border"):
         return None
-    turns, weight = turns_of(action), action.weight(reference)
-    if turns is None or weight is None or weight.ndim != 2:
+    weight = action.weight(reference)
+    if turns_of(action) is None or weight is None or weight.ndim != 2:
         return None
-    return _Comparison(action, turns, action.cast(reference), weight)
+    return TurnedMaps(action, action.cast(reference), weight, both)
 
 
-class _Comparison:
-    """One layer's maps, and the maps of moved images beside them."""
+class TurnedMaps:
+    """Maps f(x) of some samples: turned, and compared with the maps of turned images.
 
-    def __init__(self, action: Action, turns: Turns, maps: Tensor, weight: Tensor) -> None:
-        self.action, self.turns, self.maps = action, turns, maps
+    Kept with a layer's reference, because chunks of elements follow each other and share their resampling.
+    """
+
+    def __init__(self, action: Action, maps: Tensor, weight: Tensor, both: bool) -> None:
+        self.both, self.resampler, self.padding, self.maps = both, action.resampler, action.padding, maps.contiguous()
         self.batch, self.side = len(maps), maps.shape[-1]
         self.weight = weight.to(maps).flatten()
-        self.buffer = torch.empty_like(maps).flatten(0, 1)
+        self.buffer = torch.empty_like(self.maps).flatten(0, 1)
         self.rows = maps.reshape(-1, self.side**2).t().contiguous()  # pixels x (samples and channels)
+        self.still = self._down_rows(self.rows.square())
+        self.last: tuple[float, Tensor, Tensor] | None = None
 
-    def moved(self) -> tuple[Tensor, Norms]:
-        result = self.maps.new_empty(len(self.turns.rest), *self.maps.shape)
-        squares = torch.zeros(4, len(result), self.batch, dtype=torch.float64)
-        for e, turned, found in self._each():
+    def moved(self, action: Action) -> tuple[Tensor, Norms]:
+        """Every map under every element, ``(E, B, C, H, W)``, and the norms of the round trip on it."""
+        turns = _turns(action)
+        result, trip = self.maps.new_empty(len(turns.rest), *self.maps.shape), []
+        for e, turned, squares in self._each(turns):
             result[e] = turned.unflatten(0, self.maps.shape[:2])
-            squares[:, e] = found
-        roots = squares.sqrt()
-        return result, (roots[1], roots[2], roots[3])
+            trip.append((e, squares))
+        return result, self._trip(trip)[1]
 
-    def norms(self, got: Tensor) -> tuple[Norms, Norms]:
-        squares = torch.zeros(6, len(got), self.batch, dtype=torch.float64)
-        for e, wanted, found in self._each():
-            squares[2:, e] = found
+    def norms(self, action: Action, got: Tensor) -> tuple[Norms, Norms]:
+        """``|f(gx) - g f(x)|, |f(gx)|, |g f(x)|``, and the same of the round trip on f(x); each ``(E, B)`` in float64.
+
+        ``got`` is f(gx), ``(E, B, C, H, W)``. The middle norms are NaN unless both were asked for.
+        """
+        trip = []
+        sums = self.maps.new_full((2, len(got), self.batch * self.maps.shape[1]), torch.nan)
+        for e, wanted, squares in self._each(_turns(action)):
+            trip.append((e, squares))
             mine = got[e].reshape(wanted.shape)
             # one buffer for all: to allocate half a megabyte costs as much as to fill it
-            squares[0, e] = self._over_pixels(torch.ops.aten.mse_loss.out(mine, wanted, 0, out=self.buffer))
-            squares[1, e] = self._over_pixels(torch.square(mine, out=self.buffer))
-        roots = squares.sqrt()
-        return (roots[0], roots[1], roots[2]), (roots[3], roots[4], roots[5])
+            torch.ops.aten.mse_loss.out(mine, wanted, 0, out=self.buffer)
+            torch.mv(self.buffer.flatten(1), self.weight, out=sums[0, e])
+            if self.both:
+                torch.square(mine, out=self.buffer)
+                torch.mv(self.buffer.flatten(1), self.weight, out=sums[1, e])
+        difference, first = self._by_sample(sums).sqrt()
+        moved, floor = self._trip(trip)
+        return (difference, first, moved), floor
 
-    def _each(self) -> Iterator[tuple[int, Tensor, Tensor]]:
-        """Place of each element, the maps under it, ``(B C, H, W)``, and four sums of squares, ``(4, B)``."""
-        turns = self.turns
+    def _trip(self, found: list[tuple[int, Tensor]]) -> tuple[Tensor, Norms]:
+        """|g f|, and |g^-1 g f - f|, |g^-1 g f|, |f|, in the order of the elements."""
+        squares = torch.stack([own for _, own in sorted(found, key=lambda pair: pair[0])], 1)
+        moved, change, back = self._by_sample(squares).sqrt()
+        return moved, (change, back, self._by_sample(self.still).sqrt().expand_as(change))
+
+    def _each(self, turns: Turns) -> Iterator[tuple[int, Tensor, Tensor]]:
+        """Place of each element, the maps under it, ``(B C, H, W)``, and three sums of squares, ``(3, B C)``."""
         for rest in turns.rest.unique().tolist():
-            turned, squares = self._turned(rest)
+            if self.last is None or self.last[0] != rest:
+                self.last = rest, *self._turned(rest)
+            _, turned, squares = self.last
             for e in (turns.rest == rest).nonzero().flatten().tolist():
-                yield e, self._moved(turned, int(turns.quarters[e]), bool(turns.mirrored[e])), squares
+                yield e, _moved(turned, int(turns.quarters[e]), bool(turns.mirrored[e])), squares
 
     def _turned(self, rest: float) -> tuple[Tensor, Tensor]:
-        """The maps turned by ``rest``, ``(B C, H, W)``; and squares of them and of their round trip, ``(4, B)``."""
+        """The maps turned by ``rest``, ``(B C, H, W)``; squares of them, of the round trip's change and its end."""
         shape = (-1, self.side, self.side)
-        still = self._down_rows(self.rows.square())
         if rest == 0:
-            return self.maps.reshape(shape), torch.stack([still, torch.zeros_like(still), still, still])
+            return self.maps.view(shape), torch.stack([self.still, torch.zeros_like(self.still), self.still])
         there = self._resampled(self.rows, rest)
         back = self._resampled(there, -rest)
-        found = there.square(), functional.mse_loss(back, self.rows, reduction="none"), back.square()
-        squares = torch.stack([*map(self._down_rows, found), still])
+        change = self._down_rows(functional.mse_loss(back, self.rows, reduction="none"))
+        end = self._down_rows(back.square()) if self.both else torch.full_like(change, torch.nan)
+        squares = torch.stack([self._down_rows(there.square()), change, end])
         return there.t().contiguous().view(shape), squares
 
     def _resampled(self, rows: Tensor, angle: float) -> Tensor:
-        places, weights = taps(angle, self.side, self.action.resampler, self.action.padding, rows.dtype, rows.device)
+        places, weights = taps(angle, self.side, self.resampler, self.padding, rows.dtype, rows.device)
         starts = torch.arange(0, places.numel() + 1, places.shape[1], dtype=torch.int32, device=rows.device)
         return functional.embedding_bag(
             places.flatten(), rows, starts, mode="sum", per_sample_weights=weights.flatten(), include_last_offset=True
         )
 
-    def _moved(self, maps: Tensor, quarters: int, mirrored: bool) -> Tensor:
-        moved = torch.rot90(maps, quarters, (-2, -1)) if quarters else maps
-        return moved.flip(-1) if mirrored else moved
-
-    def _over_pixels(self, squares: Tensor) -> Tensor:
-        """Sums of ``(B C, H, W)`` inside the mask, ``(B,)``."""
-        return self._by_sample(squares.flatten(1) @ self.weight)
-
     def _down_rows(self, squares: Tensor) -> Tensor:
-        """Sums of ``(H W, B C)`` inside the mask, ``(B,)``."""
-        return self._by_sample(self.weight @ squares)
+        """Sums of ``(H W, B C)`` inside the mask, ``(B C,)``."""
+        return self.weight @ squares
 
     def _by_sample(self, sums: Tensor) -> Tensor:
-        return sums.view(self.batch, -1).sum(1, dtype=torch.float64).cpu()
+        return sums.unflatten(-1, (self.batch, -1)).sum(-1, dtype=torch.float64).cpu()
+
+
+def _turns(action: Action) -> Turns:
+    turns = turns_of(action)
+    assert turns is not None  # asked before the maps were made
+    return turns
+
+
+def _moved(maps: Tensor, quarters: int, mirrored: bool) -> Tensor:
+    if quarters == 2 and not mirrored:
+        return maps.flatten(1).flip(1).view(maps.shape)  # half the time of flipping both axes
+    moved = torch.rot90(maps, quarters, (-2, -1)) if quarters else maps
+    return moved.flip(-1) if mirrored else moved
 
 
 @lru_cache(maxsize=128)
