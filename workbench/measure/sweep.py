@@ -94,6 +94,7 @@ class Sweep:
         count, batches = len(self.action.elements), images.split(self.at_once(images))
         for place, batch in enumerate(batches):
             report(progress, cancel, place / len(batches))
+            batch = batch.clone()  # where it lies in memory decides the last bits of some products
             reference = self._reference(batch, images)
             self.turned = {}
             floors: list[Tensor] = []
