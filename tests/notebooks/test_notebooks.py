@@ -262,6 +262,32 @@ def test_n10_augmentation_and_the_partial_network_do_about_the_same_arithmetic()
     assert 0.5 < work[0] / work[1] < 2
 
 
+def test_n10_what_the_audit_says_of_one_picture_and_of_arcs_holds():
+    from workbench.explorers.answer import AnswerExplorer
+    from workbench.explorers.data import DataExplorer
+
+    prose = text_of(read("02_audit_your_model.ipynb"))
+    ds = AnswerExplorer(network="partial_gcnn/rotated_plain", beside="partial_gcnn/rotated_strict").dataset()
+    plain, group = (dict(zip(ds["angle_deg"].values, row, strict=True)) for row in ds["probability"].values)
+    assert "At 50° it does not, and it is sure of that; at 90° it sees a 6 again" in prose
+    assert plain[50] < 0.05 < 0.9 < plain[90]
+    assert min(group.values()) > 0.95, "no hole on this picture"
+
+    arcs = {width: DataExplorer(width_deg=width).dataset() for width in (60, 90, 120)}
+    assert "Up to a right angle the interval is narrow and holds the blue diamond" in prose
+    for width in (60, 90):
+        assert bool(arcs[width]["resolvable"][0])
+        assert float(arcs[width]["arc_low_deg"][0]) <= width <= float(arcs[width]["arc_high_deg"][0])
+    assert not bool(arcs[120]["resolvable"][0])
+
+
+def test_n10_the_audit_asserts_what_it_says_and_quotes_no_percentage():
+    cells = {cell.id: cell.source for cell in read("02_audit_your_model.ipynb").cells}
+    assert cells["check"].count("assert ") >= 12
+    prose = "\n".join(source for name, source in cells.items() if name.endswith(("about", "answer", "next", "last")))
+    assert re.findall(r"\d ?%", prose) == []
+
+
 def test_the_notebooks_all_have_a_number_and_the_first_one_is_there():
     assert [path.name[:3] for path in NOTEBOOKS] == [f"{at:02d}_" for at in range(len(NOTEBOOKS))]
     assert (FOLDER / "00_start_here.ipynb") in NOTEBOOKS
