@@ -1,6 +1,7 @@
 """Group actions on a layer's output, and the distance between two outputs."""
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -18,7 +19,7 @@ FORMS = ("relative", "symmetric", "absolute")
 MOST_LABELS = 4095  # a segmentation with more classes is scores gone wrong
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # compared by identity: it keys what is computed from it
 class Action:
     """How elements of a group act on whatever a layer puts out.
 
@@ -124,7 +125,7 @@ class Action:
         if not is_spatial(value):
             return None
         height, width = tensor.shape[-2:]
-        frame = named_mask("none" if self.mask == "overlap" else self.mask, height, width)
+        frame = _frame("none" if self.mask == "overlap" else self.mask, height, width)
         if self.mask == "overlap" or (isinstance(self.group, Scale | RotationScale) and invented):
             return frame * self._known(*affine(self.in_pixels_of(tensor, self.elements), self.group), height, width)
         return frame
@@ -146,6 +147,12 @@ class Action:
         pixels = weight.double().flatten(-2).sum(-1)
         share = tensor[0].numel() / weight.shape[-1] / weight.shape[-2]
         return float(pixels) * share if weight.ndim == 2 else pixels.unsqueeze(1) * share
+
+
+@lru_cache(maxsize=64)
+@torch.inference_mode(False)  # what is kept must serve elsewhere as well
+def _frame(mask: str, height: int, width: int) -> Tensor:
+    return named_mask(mask, height, width)
 
 
 def _norm(x: Tensor, weight: Tensor | None) -> Tensor:

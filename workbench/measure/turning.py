@@ -8,6 +8,7 @@ weights of :func:`torch.nn.functional.grid_sample`.
 import math
 from collections.abc import Iterator
 from functools import lru_cache
+from operator import itemgetter
 from typing import NamedTuple
 
 import torch
@@ -31,6 +32,7 @@ class Turns(NamedTuple):
     mirrored: Tensor
 
 
+@lru_cache(maxsize=16)  # by identity: every layer of a chunk asks for the same
 def turns_of(action: Action) -> Turns | None:
     """The elements of an action that turns and mirrors only; ``None`` for any other."""
     if isinstance(action.group, Scale | RotationScale) or action.input_kind != "image":
@@ -115,7 +117,7 @@ class TurnedMaps:
 
     def _trip(self, found: list[tuple[int, Tensor]]) -> tuple[Tensor, Norms]:
         """|g f|, and |g^-1 g f - f|, |g^-1 g f|, |f|, in the order of the elements."""
-        squares = torch.stack([own for _, own in sorted(found, key=lambda pair: pair[0])], 1)
+        squares = torch.stack([own for _, own in sorted(found, key=itemgetter(0))], 1)
         moved, change, back = self._by_sample(squares).sqrt()
         return moved, (change, back, self._by_sample(self.still).sqrt().expand_as(change))
 
