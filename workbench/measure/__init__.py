@@ -21,6 +21,7 @@ from workbench.measure.provenance import provenance
 from workbench.measure.repairs import repair
 from workbench.measure.report import will_it_be_equivariant
 from workbench.measure.state import undisturbed
+from workbench.measure.stream import equivariance_error_streamed
 from workbench.measure.task import task_cost
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "cost",
     "data_symmetry",
     "equivariance_error",
+    "equivariance_error_streamed",
     "explain",
     "infer_behaviour",
     "kernels",
