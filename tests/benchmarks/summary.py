@@ -14,10 +14,10 @@ def stored(name: str) -> dict[str, Any]:
     return json.loads((HERE / "results" / f"{name}.json").read_text())
 
 
-def spread(row: dict[str, Any]) -> str:
+def spread(row: dict[str, Any], bound: float = 1.0) -> str:
     """Median and quartiles, in bold where we lose."""
     low, high = row["quartiles"]
-    middle = f"{row['ratio']:.2f}" if row["ratio"] <= 1 else f"**{row['ratio']:.2f}**"
+    middle = f"{row['ratio']:.2f}" if row["ratio"] <= bound else f"**{row['ratio']:.2f}**"
     return f"{middle} ({low:.2f} to {high:.2f})"
 
 
@@ -75,6 +75,17 @@ def sliders() -> str:
     return table(["face", "p50 ms", "p95 ms", "compute p50", "transfer p50", "draw p50", "promised p95"], lines)
 
 
+def audits(result: dict[str, Any]) -> str:
+    """What measuring costs over the bare forward passes it needs, in bold beyond its bound."""
+    lines = []
+    for kind in ("sweep", "lie"):
+        for row in result[kind]:
+            few = "8 channels" if " 8 channels" in row["network"] else "16 channels and more"
+            bound = result["ratio_allowed"]["lie" if kind == "lie" else f"sweep at {few}"]
+            lines.append([kind, row["network"], str(row["samples"]), spread(row, bound), f"{bound:g}"])
+    return table(["measure", "network", "samples", "over bare passes", "bound"], lines)
+
+
 def page() -> str:
     """The whole page."""
     one, two, imports = stored("group_conv_speed_1"), stored("group_conv_speed_2"), stored("import_cost")
@@ -116,6 +127,13 @@ ratio is stricter, ours in everything but the way to convolve.
 ## Sliders, from the key to the changed picture in a real browser
 
 {sliders()}
+
+## Audits: error of every module at 36 angles, and Lie derivative of every module
+
+`python tests/benchmarks/audit_cost.py`, one thread; bold beyond the bound. The plain networks are the hardest case: a
+3 x 3 convolution, a norm and a ReLU, each compared, and a comparison costs a few passes over the numbers of a map.
+
+{audits(stored("audit_cost"))}
 
 ## Imports
 
