@@ -11,6 +11,7 @@ from workbench.models.method import Claim, Method
 if TYPE_CHECKING:
     import xarray as xr
 
+ENDLESS = 1000  # times the lower end: a band that wide has no upper end
 COLUMNS = ("claim", "paper says", "we measured", "unit", "our band", "in band", "reproduced")
 
 
@@ -67,8 +68,9 @@ class VerdictTable(str):
 
     def _repr_html_(self) -> str:
         head, *rows = (tuple(map(escape, row)) for row in self.rows)
-        titles = "".join(f'<th scope="col">{cell}</th>' for cell in head)
-        body = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
+        left = ' style="text-align: left"'  # notebooks set tables to the right, which suits numbers and no sentences
+        titles = "".join(f'<th scope="col"{left}>{cell}</th>' for cell in head)
+        body = "".join("<tr>" + "".join(f"<td{left}>{cell}</td>" for cell in row) + "</tr>" for row in rows)
         return f"<table><thead><tr>{titles}</tr></thead><tbody>{body}</tbody></table>"
 
 
@@ -99,10 +101,19 @@ def _cells(row: Verdict) -> tuple[str, ...]:
         _says(row),
         row.measured,
         "" if row.unit == "1" else row.unit,
-        f"[{row.band[0]:g}, {row.band[1]:g}]",
+        _band(*row.band),
         "yes" if row.in_band else "NO",
         "yes" if row.reproduced else "not reproduced",
     )
+
+
+def _band(low: float, high: float) -> str:
+    """Both ends, or the lower alone where the upper one only closes the range.
+
+    >>> _band(98, 100), _band(10, 1e7)
+    ('98 to 100', 'at least 10')
+    """
+    return f"at least {low:g}" if high >= ENDLESS * max(low, 1.0) else f"{low:g} to {high:g}"
 
 
 def _says(row: Verdict) -> str:
