@@ -26,7 +26,7 @@ from workbench.views.mosaic import centres, gap_value, magnitude, signed, tiles
 WIDTH_PX, TALLEST_TILE_PX, TOP_PX, HEADING_PX = 660, 100, 170, 62
 """Assumed width of the strips and heights of their parts; the page may stretch the width."""
 MARGIN = {"l": 104, "r": 24, "t": 52, "b": 34}
-COLUMNS = ((0.0, 0.24), (0.32, 0.54), (0.63, 0.81), (0.87, 1.0))
+COLUMNS = ((0.0, 0.22), (0.335, 0.545), (0.63, 0.81), (0.87, 1.0))
 MOST_NAMES = 12
 """Below a strip; of more elements every second one is named."""
 LABEL_PX = 19
