@@ -73,7 +73,7 @@ class AuditExplorer(Explorer):
     )  # fmt: skip
     shift_px = param.Number(
         1.0, bounds=(0, MOST_PX), step=0.25, label="Shift the picture (pixels)",
-        doc="The shift to the right that is shown where the picture is shifted; not used otherwise.",
+        doc="The shift to the right that is shown where the picture is shifted; what leaves the frame is lost.",
     )  # fmt: skip
     depth = param.Selector(
         objects={"the answer": 0, "the first layer": 1, "a quarter of the way": 2, "half way": 3,

@@ -96,7 +96,7 @@ def _parts(ds: xr.Dataset) -> tuple[list[Trace], dict, list[dict]]:
         notes.append(panel_title(title, columns[0], PARTS[1] + 0.02))
         if not known:
             words = "not defined here" if SHARE[0] in ds else "follows at rest"
-            notes.append(note(words, sum(columns) / 2, sum(PARTS) / 2, xref="paper", yref="paper", font={"size": 12}))
+            notes.append(note(words, sum(columns) / 2, sum(PARTS) / 2, xref="paper", yref="paper", xanchor="center"))
     if SHARE[0] in ds and ds.sizes["part"] > MOST_ROWS:
         words = f"showing {MOST_ROWS} of {ds.sizes['part']} parts"
         notes.append(note(words, 0.0, 0.0, xref="paper", yref="paper", xanchor="left", yanchor="top", yshift=-40))
@@ -156,6 +156,7 @@ def _axes(
             anchor=f"y{number}",
             range=_reach(drawn, EXACT if first else 0.0),
             nticks=5,
+            exponentformat="power",
             showticklabels=known,
         ),
         f"yaxis{number}": axis(
