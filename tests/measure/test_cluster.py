@@ -127,6 +127,18 @@ def test_a_model_travels_as_weights_and_a_name_and_arrives_with_its_dtype() -> N
     assert unpacked(packed(fails_on_the_last_sample, None)) is fails_on_the_last_sample
 
 
+given_net = c4_net()
+
+
+def test_a_module_named_by_its_path_is_copied_and_left_as_it_is() -> None:
+    before = dict(given_net.named_parameters())
+    arrived = unpacked(packed(given_net, "tests.measure.test_cluster:given_net"))
+    assert arrived is not given_net
+    assert all(parameter is before[name] for name, parameter in given_net.named_parameters())
+    with pytest.raises(ModuleNotFoundError, match="there is no module 'nowhere' here"):
+        packed(given_net, "nowhere:net")
+
+
 def perturbed_net() -> nn.Module:
     return nn.Sequential(*c4_net(), nn.Tanh())
 

@@ -45,9 +45,9 @@ class Cell:
 
 
 def cells(start: int, samples: int, elements: int, layers: int, at_once: int) -> Iterator[Cell]:
-    """The cells of one chunk of samples.
+    """The cells of one chunk of samples: of whole forward passes, or of one short one.
 
-    A short last batch is measured under several elements at once, so cells end where such a group of elements ends:
+    A short last pass is measured under several elements at once, so cells end where such a group of elements ends:
     every forward pass is the one that the undivided sweep makes, to the bit.
 
     >>> [(cell.first, cell.last) for cell in cells(0, 8, 100, 1, 8)]

@@ -47,13 +47,13 @@ def equivariance_error_streamed(
 ) -> xr.Dataset:
     r"""The Dataset of :func:`equivariance_error`, to the bit, of data that do not fit into memory.
 
-    .. math:: \text{bytes} \le w (s n + 2 b A + P) + 160 L e s + 8 \max(2^{24},\, 7 L E)
+    .. math:: \text{bytes} \le w (s n + 2 b A + P) + 160 L e s + 56 L E + 2^{28}
 
     n numbers in a sample, s samples in a chunk, b in a forward pass (``batch_size``, fewer where a sample is large),
     A numbers that the L watched layers put out for one sample, w bytes each; P is what one forward pass and one
     comparison of b samples need for themselves; e <= 64 of the E elements at a time, fewer so that
-    5 L e s <= 2^22. Neither the number of samples nor, but for the small last term, that of the elements is in it. An
-    iterator adds one of its batches.
+    5 L e s <= 2^22 where s allows it. The number of samples is not in it, that of the elements only with the means;
+    2^28 is for putting the whole together. An iterator adds one of its batches.
 
     Every piece (a chunk of samples under some elements) is written to ``folder`` when it is done: a NetCDF file that
     is there whole or not at all, with a checksum. Call again with the same folder to go on after a kill or a cancel:
@@ -125,7 +125,7 @@ class _Stream:
         self.size = _whole_passes(chunk, self.at_once)
         chunks = samples.chunks(self.size)
         first = next(chunks)
-        self.chunks = chain([first], chunks)
+        self.chunks = _whole_passes_first(chain([first], chunks), self.at_once)
         self.head = first[: max(self.at_once, TRIAL_SAMPLES)]
         self._try()
 
@@ -224,6 +224,8 @@ class _Stream:
     def whole(self, parts: Parts) -> xr.Dataset:
         facts, sweep, question = self.facts, self.sweep, self.question
         samples = max(cell.stop for cell in facts.cells)
+        if sum(cell.size for cell in facts.cells) != samples * len(self.order):
+            raise RuntimeError(f"{parts.folder} holds {len(facts.cells)} pieces, and some are missing; call again.")
         sweep.rows = {name: [] for name in facts.names}
         sweep.refused, sweep.passed_over = facts.refused(), facts.passed_over()
         sweep.largest_output = facts.largest_output
@@ -249,6 +251,13 @@ def _whole_passes(chunk: int | None, at_once: int) -> int:
     if chunk is not None and (isinstance(chunk, bool) or not isinstance(chunk, int) or chunk < 1):
         raise ValueError(f"chunk = {chunk!r} was given; expected a positive number of samples, or None.")
     return -(-max(chunk or at_once, TRIAL_SAMPLES) // at_once) * at_once
+
+
+def _whole_passes_first(chunks: Iterable[Tensor], at_once: int) -> Iterator[Tensor]:
+    """The chunks, of which the last is cut before a short pass: that one takes several elements at once."""
+    for images in chunks:
+        whole = len(images) // at_once * at_once
+        yield from (part for part in (images[:whole], images[whole:]) if len(part))
 
 
 def _called(model: Callable) -> str:

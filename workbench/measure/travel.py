@@ -6,7 +6,9 @@ constructor was told. The worker imports and calls the same function as we do, a
 
 from __future__ import annotations
 
+import copy
 import importlib
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -54,7 +56,7 @@ def unpacked(luggage: Luggage) -> Callable:
     found = imported(luggage.where)
     if luggage.state is None:
         return found
-    model = found if isinstance(found, nn.Module) else found()
+    model = copy.deepcopy(found) if isinstance(found, nn.Module) else found()
     if not isinstance(model, nn.Module):
         raise ValueError(f"{luggage.where}() gave a {type(model).__name__}; expected a torch module.")
     from safetensors.torch import load
@@ -73,7 +75,14 @@ def imported(where: str) -> Any:
     module, colon, name = where.partition(":")
     if not colon or not name or not all(part.isidentifier() for part in (*module.split("."), *name.split("."))):
         raise ValueError(f"build = {where!r} was given; expected 'package.module:function'.")
-    value: Any = importlib.import_module(module)
+    try:
+        value: Any = importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            f"there is no module {error.name!r} here (process {os.getpid()}), which {where} needs; expected it "
+            "wherever the model is built, on every worker too; install it there, or start the worker in its folder.",
+            name=error.name,
+        ) from error
     for part in name.split("."):
         value = getattr(value, part, None)
     if value is None:
