@@ -301,6 +301,17 @@ def _add_audit(words: argparse._SubParsersAction) -> None:
     audit.add_argument("--seed", type=_seed, default=0, help="of the choice of images and of a stochastic network")
     audit.add_argument("--output", default="audit", metavar="FOLDER", help="where report.html and audit.nc go (audit/)")
     audit.add_argument(
+        "--resume",
+        action="store_true",
+        help="keep the pieces of the sweeps in FOLDER/pieces, and go on from those that are there",
+    )
+    audit.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="of a Dask scheduler (tcp://host:8786) whose workers measure the sweeps, also kept in FOLDER/pieces; name "
+        "the network package.module:name, which they import; connect to a scheduler of your own only",
+    )
+    audit.add_argument(
         "--fail-above",
         type=_bound,
         metavar="ERROR",

@@ -17,6 +17,7 @@ from workbench.audit.data import AuditData, load_data
 from workbench.audit.decisions import decisions
 from workbench.audit.evidence import DATA_SIDE, data_look, second_look, with_evidence
 from workbench.audit.model import AuditedModel, load_model
+from workbench.audit.pieces import Pieces, pieces_of
 from workbench.audit.questions import FLIPS, ROTATIONS, TURNS, Question, questions
 from workbench.audit.remedies import remedies
 from workbench.audit.result import AuditResult
@@ -54,6 +55,8 @@ def audit(
     data_samples: int = 128,
     resampler: str = "bicubic",
     seed: int = 0,
+    folder: str | Path | None = None,
+    scheduler: str | None = None,
     progress: Callable[[float], None] | None = None,
     cancel: Any = None,
 ) -> AuditResult:
@@ -68,6 +71,9 @@ def audit(
         layers: to watch at exact elements, ``"all"``, names, or ``()``.
         n_elements: of the sweep, where the group is continuous.
         data_samples: so many pictures are asked which rotations the data themselves hold; 0 leaves that out.
+        folder: keeps the pieces of the sweeps, so that the same call goes on after it was stopped.
+        scheduler: address of a Dask scheduler, whose workers measure the sweeps; the network has to be named
+            ``package.module:name``, which they import too.
         resampler, seed, progress, cancel: as in :func:`workbench.measure.equivariance_error`.
 
     Returns:
@@ -85,6 +91,7 @@ def audit(
     asked = {"group": group, "samples": samples, "size": size, "mean": tuple(mean), "std": tuple(std), "seed": seed}
     code = _code(model, data, weights, labels, asked)
     found = model if isinstance(model, AuditedModel) else load_model(model, weights)
+    pieces = pieces_of(found, folder, scheduler)
     pool = _pool(data, data_samples, seed) if group == "auto" else None
     data = _loaded(found, data, labels, samples, size, seed)
     data = prepare(found, data, tuple(mean), tuple(std))
@@ -98,7 +105,7 @@ def audit(
     options: dict[str, Any] = {"resampler": resampler, "seed": seed, "batch_size": batch, "cancel": cancel}
     steps = questions(group, (data.inputs.shape[-2], data.inputs.shape[-1]), n_elements)
     limit = EXACT.get(next((p.dtype for p in _parameters(found.model)), torch.float32), 1e-5)
-    sweeps, refused = _sweeps(found.model, data.inputs, steps, watched, options, data.kind, progress)
+    sweeps, refused = _sweeps(found.model, data.inputs, steps, watched, options, data.kind, progress, pieces)
     output = VECTORS if shown.vectors else MAPS
     moved = decisions(found.model, data.inputs, seed=seed, batch_size=batch) if shown.vectors else None
     spread = 1.0 if moved is None or len(data.inputs) < 2 else float(moved.attrs["spread"])
@@ -199,6 +206,7 @@ def _sweeps(
     options: dict[str, Any],
     kind: str,
     progress: Callable[[float], None] | None,
+    pieces: Pieces | None,
 ) -> tuple[dict[str, xr.Dataset], list[str]]:
     """Each question's sweep; one that this network cannot be asked becomes a note, unless it is the only one."""
     sweeps: dict[str, xr.Dataset] = {}
@@ -209,7 +217,8 @@ def _sweeps(
         part = _part(progress, done / total, len(step.elements) / total)
         done += len(step.elements)
         try:
-            sweeps[step.name] = equivariance_error(
+            measure = equivariance_error if pieces is None else pieces.of(step.name)
+            sweeps[step.name] = measure(
                 model,
                 images,
                 step.group,

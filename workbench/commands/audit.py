@@ -23,6 +23,7 @@ def run(options: argparse.Namespace) -> int:
     if any(is_import_path(name) and not Path(name).exists() for name in (options.model, options.data)):
         print(f"Note: {RUNS_CODE}", file=sys.stderr)
     found = load_model(options.model, options.weights)
+    pieces = Path(options.output) / "pieces" if options.scheduler or options.resume else None
     result = audit(
         found,
         options.data,
@@ -34,6 +35,8 @@ def run(options: argparse.Namespace) -> int:
         std=options.std,
         data_samples=options.data_samples,
         seed=options.seed,
+        folder=pieces,
+        scheduler=options.scheduler,
         progress=Progress(sys.stderr.write, sys.stderr.isatty()),
     )
     print("", file=sys.stderr)
