@@ -377,7 +377,7 @@ def test_memory_stays_below_the_stated_bound_however_many_samples_and_elements_t
 
     def bound(elements: int) -> float:
         return (
-            4 * (s * n + 2 * b * width) + alone + 160 * layers * min(elements + 4, 64) * s + 8 * 7 * layers * elements
+            4 * (s * n + 2 * b * width) + alone + 160 * layers * min(elements + 4, 32) * s + 8 * 7 * layers * elements
         )
 
     small, long, wide = run(32, 12), run(160, 12), run(32, 72)
@@ -398,7 +398,7 @@ def test_pieces_of_many_layers_hold_no_more_numbers_than_they_may() -> None:
     for layers, samples, elements in ((1, 256, 36), (60, 256, 360), (200, 4096, 720), (3, 256 * 4000, 4), (9, 3, 720)):
         for cell in cells(0, samples, elements, layers, 256):
             assert cell.last - cell.first <= cells_module.MOST_ELEMENTS + 256 // samples
-            assert 5 * layers * cell.size <= max(cells_module.CELL_NUMBERS, 5 * layers * max(samples, 64 * 4 + 256))
+            assert 5 * layers * cell.size <= max(cells_module.CELL_NUMBERS, 5 * layers * max(samples, 32 * 4 + 256))
 
 
 def drawn(x: torch.Tensor) -> torch.Tensor:

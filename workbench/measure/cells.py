@@ -20,8 +20,8 @@ from workbench.measure.state import undisturbed
 from workbench.measure.sweep import Sweep
 from workbench.measure.tables import PER_SAMPLE, per_sample
 
-MOST_ELEMENTS = 64
-"""Of one cell: each one costs a pass over its samples that are not moved."""
+MOST_ELEMENTS = 32
+"""Of one cell: each cell costs one more pass, over its samples as they are, and is done by one worker."""
 CELL_NUMBERS = 2**22
 """Kept of one cell, at most so many of each layer, element, sample and form (32 MB)."""
 
@@ -51,7 +51,7 @@ def cells(start: int, samples: int, elements: int, layers: int, at_once: int) ->
     every forward pass is the one that the undivided sweep makes, to the bit.
 
     >>> [(cell.first, cell.last) for cell in cells(0, 8, 100, 1, 8)]
-    [(0, 50), (50, 100)]
+    [(0, 25), (25, 50), (50, 75), (75, 100)]
     """
     together = max(1, at_once // (samples % at_once or at_once))
     most = max(1, min(MOST_ELEMENTS, CELL_NUMBERS // (5 * layers * samples)))

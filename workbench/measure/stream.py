@@ -16,7 +16,7 @@ import xarray as xr
 from torch import Tensor, nn
 
 from workbench.groups import Group
-from workbench.measure.cells import Cell, cells, measure_cell, versions
+from workbench.measure.cells import CELL_NUMBERS, MOST_ELEMENTS, Cell, cells, measure_cell, versions
 from workbench.measure.cluster import measure_there
 from workbench.measure.compare import tensor_of
 from workbench.measure.error import equivariance_error
@@ -51,7 +51,7 @@ def equivariance_error_streamed(
 
     n numbers in a sample, s samples in a chunk, b in a forward pass (``batch_size``, fewer where a sample is large),
     A numbers that the L watched layers put out for one sample, w bytes each; P is what one forward pass and one
-    comparison of b samples need for themselves; e <= 64 of the E elements at a time, fewer so that
+    comparison of b samples need for themselves; e <= 32 of the E elements at a time, fewer so that
     5 L e s <= 2^22 where s allows it. The number of samples is not in it, that of the elements only with the means;
     2^28 is for putting the whole together. An iterator adds one of its batches.
 
@@ -156,7 +156,7 @@ class _Stream:
         return {name: repr(value) for name, value in asked.items()} | {
             "network": _called(self.model) if module is None else hashlib.sha256(str(module).encode()).hexdigest(),
             "weights": "none" if module is None else _weights(module),
-            "chunk": str(self.size),
+            "chunk": f"{self.size} samples, {MOST_ELEMENTS} elements, {CELL_NUMBERS} numbers",
             "sample": f"{tuple(self.one.shape[1:])} {self.one.dtype}",
             "versions": versions(),
         }
