@@ -1,7 +1,6 @@
 """Long sweeps on a Dask cluster: the same bits, workers that die, what travels, what is refused."""
 
 import os
-import pickle
 import signal
 import threading
 import time
@@ -119,8 +118,8 @@ def test_a_model_travels_as_weights_and_a_name_and_arrives_with_its_dtype() -> N
     model = c4_net().double()
     luggage = packed(model, c4_net)
     assert luggage.where == "tests.measure.toys:c4_net"
-    assert b"ConvC4" not in pickle.dumps(luggage)  # no class of the model's, no code
-    arrived = unpacked(pickle.loads(pickle.dumps(luggage)))
+    assert {name: type(value) for name, value in vars(luggage).items()} == {"where": str, "state": bytes, "device": str}
+    arrived = unpacked(luggage)
     for name, value in model.state_dict().items():
         assert torch.equal(arrived.state_dict()[name], value)
         assert arrived.state_dict()[name].dtype == torch.float64
