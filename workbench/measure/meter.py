@@ -62,6 +62,7 @@ class Meter:
 
     def _show(self, done: float) -> None:
         left = getattr(done, "seconds_left", math.nan)
+        assert self.bar is not None  # nothing else shows here
         self.bar.set_postfix_str("" if math.isnan(left) else f"about {left:.0f} s left", refresh=False)
         self.bar.update(100 * done - self.bar.n)
 
