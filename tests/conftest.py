@@ -20,16 +20,21 @@ import torch  # noqa: E402
 
 from tests.offline import sitecustomize as offline  # noqa: E402
 from workbench.commands.browser import REMEDY, find_browser  # noqa: E402
+from workbench.commands.memory import KEEP_MEMORY  # noqa: E402
 
 FAILED = pytest.StashKey[bool]()
+MEMORY = {name: os.environ.get(name) for name in KEEP_MEMORY}
 torch.set_num_threads(1)  # tiny tensors: a second thread costs more than it gives, tenfold on a busy machine
 
 
 @pytest.fixture(autouse=True)
 def _same_start_for_every_test() -> Iterator[None]:
-    """Seed every generator and undo a changed dtype or thread count, so that no test depends on the order."""
+    """Seed every generator and undo what a test may change, so that no test depends on the order."""
     torch.manual_seed(0)
     np.random.seed(0)
+    for name, value in MEMORY.items():  # Dask's worker processes leave settings of their own behind
+        os.environ.pop(name, None)
+        os.environ.update({} if value is None else {name: value})
     threads, dtype = torch.get_num_threads(), torch.get_default_dtype()
     yield
     torch.set_num_threads(threads)

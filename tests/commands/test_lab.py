@@ -53,7 +53,7 @@ def address(notebook, tmp_path):
     command = [sys.executable, "-m", "workbench", "lab", str(notebook), "--no-browser", "--port", str(port)]
     log = tmp_path / "lab.log"
     with log.open("w") as sink:
-        # Dask's worker processes leave a setting of their own behind, which would win as a user's does
+        # a setting of the machine's own would win, as a user's does
         own = {name: value for name, value in os.environ.items() if name not in KEEP_MEMORY}
         server = subprocess.Popen(command, stdout=sink, stderr=subprocess.STDOUT, env={**own, **apart})
     yield printed_address(log, server, port)
