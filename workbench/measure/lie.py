@@ -18,7 +18,18 @@ from workbench.groups.base import check_count
 from workbench.measure.dataset import labelled
 from workbench.measure.generators import UNITS, Generator, named_generator
 from workbench.measure.interval import interval, interval_name
-from workbench.measure.probe import OUTPUT, SCOPE, Output, left_out, like_model, named_layers, report, run, why_not
+from workbench.measure.probe import (
+    OUTPUT,
+    SCOPE,
+    Output,
+    check_model,
+    left_out,
+    like_model,
+    named_layers,
+    report,
+    run,
+    why_not,
+)
 from workbench.measure.provenance import provenance
 from workbench.measure.state import undisturbed
 
@@ -77,8 +88,7 @@ def lie_derivative(
     """
     name = named_generator(group)
     check_images(images, lowest=4)
-    if not callable(model):
-        raise ValueError(f"a {type(model).__name__} was given as model; expected a callable on images (B, C, H, W).")
+    check_model(model)
     check_choice("mask", mask, MASKS)
     check_choice("padding", padding, PADDINGS)
     check_count(batch_size, "lie_derivative: batch_size", "use 256")

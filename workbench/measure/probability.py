@@ -14,7 +14,7 @@ from workbench.groups import O2
 from workbench.groups.base import check_count
 from workbench.measure.dataset import labelled
 from workbench.measure.orbit import MOST_TRANSFORMS
-from workbench.measure.probe import like_model, report
+from workbench.measure.probe import check_model, like_model, report
 from workbench.measure.provenance import provenance
 from workbench.measure.state import undisturbed
 from workbench.measure.tables import statistics
@@ -56,8 +56,7 @@ def class_probability(
     >>> dict(ds.sizes)
     {'angle': 5, 'class': 3, 'sample': 1}
     """
-    if not callable(model):
-        raise ValueError(f"a {type(model).__name__} was given as model; expected a callable on images (B, C, H, W).")
+    check_model(model)
     images = images.unsqueeze(0) if isinstance(images, Tensor) and images.ndim == 3 else images
     check_images(images, lowest=4)
     count = check_count(n_angles, "class_probability: n_angles")

@@ -43,6 +43,12 @@ def first_tensor(model: Callable) -> Tensor | None:
     return next((t for t in tensors if t.is_floating_point()), None)
 
 
+def check_model(model: object) -> None:
+    """Refuse what cannot be called, with a sentence."""
+    if not callable(model):
+        raise ValueError(f"a {type(model).__name__} was given as model; expected a callable on images (B, C, H, W).")
+
+
 def like_model(model: Callable, images: Tensor) -> Tensor:
     """The images in the dtype and on the device of the model's parameters."""
     reference = first_tensor(model)

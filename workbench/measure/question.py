@@ -20,7 +20,7 @@ from workbench.measure.dataset import labelled
 from workbench.measure.inference import checked_inputs, size_of
 from workbench.measure.interval import INTERVALS, interval_name
 from workbench.measure.orbit import orbit, transform_coords
-from workbench.measure.probe import SCOPE, left_out
+from workbench.measure.probe import SCOPE, check_model, left_out
 from workbench.measure.provenance import provenance
 from workbench.measure.sweep import Sweep
 
@@ -163,8 +163,7 @@ _CHECKED = ("resampler", "padding", "mask", "form", "batch_size", "eps")
 
 
 def _check_options(model, resampler, padding, mask, form, batch_size, eps) -> None:
-    if not callable(model):
-        raise ValueError(f"a {type(model).__name__} was given as model; expected a callable on images (B, C, H, W).")
+    check_model(model)
     check_choice("resampler", resampler, RESAMPLERS)
     check_choice("padding", padding, PADDINGS)
     check_choice("mask", mask, ERROR_MASKS)

@@ -15,7 +15,7 @@ from workbench.groups.base import check_count
 from workbench.measure.dataset import labelled
 from workbench.measure.interval import interval, interval_name
 from workbench.measure.orbit import orbit, transform_coords
-from workbench.measure.probe import like_model, report
+from workbench.measure.probe import check_model, like_model, report
 from workbench.measure.provenance import provenance
 from workbench.measure.state import undisturbed
 
@@ -71,8 +71,7 @@ def task_cost(
     """
     group = parse_group(group)
     check_images(images, lowest=4)
-    if not callable(model):
-        raise ValueError(f"a {type(model).__name__} was given as model; expected a callable on images (B, C, H, W).")
+    check_model(model)
     check_choice("resampler", resampler, RESAMPLERS)
     check_choice("padding", padding, PADDINGS)
     check_count(batch_size, "task_cost: batch_size", "use 256")
