@@ -61,6 +61,7 @@ def sweep(
             group,
             elements,
             layers=() if where == OUTPUT else (where,),
+            output="auto" if output_ndim(model, images) > 2 else "invariant",  # scores of classes, as both faces say
             resampler=resampler,
             padding=OUTSIDE,
             mask=MASK,
@@ -108,13 +109,22 @@ def both_ways(
 
     Maps show one channel at the first orientation: the channel that varies most. Scores of classes stay numbers.
     """
-    verb, past = words
     turned = transform_image(image, element, group, resampler=resampler, padding=OUTSIDE)
-    upright, moved = _outputs(model, torch.cat([image, turned]), where)
+    outputs = output_of(model, torch.cat([image, turned]), where)
+    upright, moved = rows(outputs, slice(0, 1)), rows(outputs, slice(1, 2))
     size = (image.shape[-2], image.shape[-1])
     action = Action(element[None], group, resampler, OUTSIDE, MASK, size)
+    return maps(turned, upright, moved, action.there(upright), action, words)
+
+
+def maps(
+    turned: Tensor, upright: Output, moved: Output, after: Tensor, action: Action,
+    words: tuple[str, str] = ("turn", "turned"),
+) -> dict[str, Any]:  # fmt: skip
+    """What `both_ways` returns, from the moved picture, what a network says of both, and its first answer moved."""
+    verb, past = words
     here, there = action.windows(upright)  # a partial layer answers on its arc only
-    wanted = (action.there(upright) * there)[0, 0]
+    wanted = (after * there)[0, 0]
     got = (tensor_of(moved)[None] * here)[0, 0]
     variables: dict[str, Any] = {
         "input_map": labelled(("input_y", "input_x"), turned[0, 0], f"Picture, {past}"),
@@ -123,25 +133,33 @@ def both_ways(
         scores = labelled(("order", "score"), torch.stack([got, wanted]), "score of the class")
         return variables | {"scores": scores, "order": labelled("order", [past, "upright"], "input")}
     channel = int(got.flatten(1).std(1).argmax())
-    first, after = (x[channel] if x.ndim == 3 else x[channel, 0] for x in (got, wanted))
+    one, other = (x[channel] if x.ndim == 3 else x[channel, 0] for x in (got, wanted))
     dims = ("map_y", "map_x")
     return variables | {
-        "turned_first": labelled(dims, first, f"{verb.capitalize()}, then network"),
-        "turned_after": labelled(dims, after, f"Network, then {verb}"),
-        "difference": labelled(dims, first - after, "Difference"),
+        "turned_first": labelled(dims, one, f"{verb.capitalize()}, then network"),
+        "turned_after": labelled(dims, other, f"Network, then {verb}"),
+        "difference": labelled(dims, one - other, "Difference"),
     }
 
 
-def _outputs(model: nn.Module, pair: Tensor, where: str) -> tuple[Output, Output]:
-    """What a model says behind one module about each of two images, in one forward pass."""
+def output_of(model: nn.Module, images: Tensor, where: str) -> GroupSignal | Tensor:
+    """What a model says behind one module about a batch of images, in one forward pass."""
     found: dict[str, Output] = {}
     with undisturbed(model):
-        run(model, pair, named_layers(model, () if where == OUTPUT else (where,)), True, found.__setitem__)
-    both = found[where]
-    assert not isinstance(both, Moved)  # nothing is declared here, so nothing is wrapped
-    if isinstance(both, GroupSignal):
-        return both.with_values(both.values[:1]), both.with_values(both.values[1:])
-    return both[:1], both[1:]
+        run(model, images, named_layers(model, () if where == OUTPUT else (where,)), True, found.__setitem__)
+    value = found[where]
+    assert not isinstance(value, Moved)  # nothing is declared here, so nothing is wrapped
+    return value
+
+
+def output_ndim(model: nn.Module, images: Tensor) -> int:
+    """Numbers of dimensions of what a model says at its end: 2 for scores."""
+    return tensor_of(output_of(model, images[:1], OUTPUT)).ndim
+
+
+def rows(value: GroupSignal | Tensor, some: Any) -> GroupSignal | Tensor:
+    """Some samples of a batch."""
+    return value.with_values(value.values[some]) if isinstance(value, GroupSignal) else value[some]
 
 
 def overlay(angles_deg: np.ndarray, theta: float) -> dict[str, Any]:

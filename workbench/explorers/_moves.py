@@ -20,7 +20,7 @@ from workbench.measure.probe import OUTPUT
 
 MOST_PX = 8
 FINE_DEG = tuple(range(0, 361, 5))
-COARSE_DEG = (0, 5, 45, 85, 90, 135, 180, 225, 270, 315, 360)
+COARSE_DEG = (0, 45, 90, 180, 270, 360)
 FINE_PX = tuple(np.arange(0, MOST_PX + 0.1, 0.25).tolist())
 COARSE_PX = (0.0, 0.5, 1.0, 2.0, 4.0, 6.0, 8.0)
 LAST = "after them"

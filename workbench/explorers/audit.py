@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from workbench.explorers._both_ways import both_ways, sweep
 from workbench.explorers._explorer import Explorer
+from workbench.explorers._glance import glance
 from workbench.explorers._moves import MOST_PX, MOVES, Move, parts
 from workbench.explorers._networks import OwnModel, ordinary, own_model, shuffled, stages, stored
 from workbench.explorers._pictures import PICTURES, own_picture, seen
@@ -136,19 +137,18 @@ class AuditExplorer(Explorer):
         move = MOVES[self.group]
         where = _layer(first, self.depth, move)
         images, shown = self._images(first, None if own else self.network)
-        ds = self._curves(first, images)
         element, place = self._element(move)
-        ds = ds.assign(both_ways(first.module, images[:1], where, element, move.group, RESAMPLER, move.words))
-        ds = ds.assign(upright_map=labelled(("input_y", "input_x"), images[0, 0], "Picture"), **place)
-        if "scores" in ds:
+        ds, ways = self._both(first, where, images, element)
+        if "scores" in ways:
             classes = image_set(_path(self.network)).classes
-            named = not own and self.network != ORDINARY and len(classes) == ds.sizes["score"]
-            names = list(classes) if named else [str(at) for at in range(ds.sizes["score"])]
-            ds = ds.assign_coords(score=labelled("score", names, "class"))
-        opened = self._parts(first, images, move)
-        ds = ds if opened is None else ds.merge(opened)
+            count = len(ways["scores"][1][0])
+            named = not own and self.network != ORDINARY and len(classes) == count
+            ways["score"] = labelled("score", list(classes) if named else [str(at) for at in range(count)], "class")
         showing = shown and f"showing {ds.attrs['samples']} {shown}"
-        return ds.assign_attrs(showing=showing, network="your own model" if own else self.network)
+        ds = ds.assign({**ways, "upright_map": labelled(("input_y", "input_x"), images[0, 0], "Picture"), **place})
+        ds.attrs |= {"showing": showing, "network": "your own model" if own else self.network}
+        opened = self._parts(first, images, move)
+        return ds if opened is None else ds.merge(opened)
 
     def view(self, ds: xr.Dataset) -> dict[str, Any]:
         """Draw it."""
@@ -166,28 +166,30 @@ class AuditExplorer(Explorer):
         shown = labelled((), self.angle_deg, "input turned by", "degrees")
         return move.orbit((self.angle_deg,))[0], {"angle_shown_deg": shown}
 
-    def _curves(self, first: OwnModel, images: Tensor) -> xr.Dataset:
-        """The sweep at rest where it is kept, otherwise a coarse one of the network alone while a control moves."""
+    def _both(self, first: OwnModel, where: str, images: Tensor, element: Tensor) -> tuple[xr.Dataset, dict[str, Any]]:
+        """The curves where they are kept, or at rest the sweep, or a glance while a control moves; and the maps."""
         state = tuple(getattr(self, name) for name in ("network", "beside", "group", "depth", "sigma_px", "picture"))
-        key = ("curves", self._revision, *state)
-        for coarse in (False, True) if self.coarse else (False,):
-            if (kept := self._results.get((*key, coarse))) is not None:
-                return kept
-        move, some = MOVES[self.group], slice(None, 1 if self.coarse else None)
-        places = move.coarse if self.coarse else move.fine
-        models = {self._words(): (first.module, _layer(first, self.depth, MOVES[self.group]), images[some])}
-        if not self.coarse:
-            models |= self._others(first, images)
-        ds = sweep(
-            models, move.orbit(places), move.group, resampler=RESAMPLER, form="relative",
+        key, move = ("curves", self._revision, *state), MOVES[self.group]
+        kept = self._results.get((*key, False)) or (self._results.get((*key, True)) if self.coarse else None)
+        if kept is None and self.coarse:
+            kept, ways = glance(
+                first.module, images[:1], where, move.group, move.orbit(move.coarse), element, along=move.along,
+                places=move.coarse, name=self._words(), resampler=RESAMPLER, form="relative", words=move.words,
+            )  # fmt: skip
+            kept = _worded(kept, move)
+            self._results.put((*key, True), kept)
+            return kept, ways
+        if kept is None:
+            kept = _worded(self._sweep(first, where, images, move), move)
+            self._results.put((*key, False), kept)
+        return kept, both_ways(first.module, images[:1], where, element, move.group, RESAMPLER, move.words)
+
+    def _sweep(self, first: OwnModel, where: str, images: Tensor, move: Move) -> xr.Dataset:
+        return sweep(
+            {self._words(): (first.module, where, images)} | self._others(first, images),
+            move.orbit(move.fine), move.group, resampler=RESAMPLER, form="relative",
             progress=lambda done: self.tell_progress(0.6 * done), cancel=self.cancel,
-        ).assign_attrs(along=move.along)  # fmt: skip
-        if move.words[0] == "flip":
-            ds["angle_deg"].attrs["long_name"] = "input flipped, turned by"
-        if not ds["output_floor_mean"].values.any():  # answers do not move: their floor is zero everywhere
-            ds = ds.drop_vars("output_floor_mean")
-        self._results.put((*key, self.coarse), ds)
-        return ds
+        )  # fmt: skip
 
     def _words(self) -> str:
         if "model" in self.attached:
@@ -226,6 +228,14 @@ class AuditExplorer(Explorer):
 
 
 EXPLORER = AuditExplorer
+
+
+def _worded(ds: xr.Dataset, move: Move) -> xr.Dataset:
+    """The curves with the words of their move, and without a floor that is zero everywhere, as of answers."""
+    if move.words[0] == "flip":
+        ds["angle_deg"].attrs["long_name"] = "input flipped, turned by"
+    bare = ds if ds["output_floor_mean"].values.any() else ds.drop_vars("output_floor_mean")
+    return bare.assign_attrs(along=move.along)
 
 
 def _path(name: str) -> Path | None:

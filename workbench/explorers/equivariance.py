@@ -10,7 +10,17 @@ from torch import Tensor, nn
 
 from workbench.explorers._both_ways import angles, both_ways, overlay, sweep
 from workbench.explorers._explorer import Explorer
-from workbench.explorers._networks import OwnModel, layer_name, layers_of, network, own_model, plain_beside, shuffled
+from workbench.explorers._glance import glance
+from workbench.explorers._networks import (
+    OwnModel,
+    layer_name,
+    layers_of,
+    made_ready,
+    network,
+    own_model,
+    plain_beside,
+    shuffled,
+)
 from workbench.explorers._pictures import PICTURES, own_picture, seen
 from workbench.explorers._runs import UNTRAINED, image_set, preferred, run_choices, run_path
 from workbench.groups import SO2
@@ -24,8 +34,10 @@ SHOWN = "the network"
 SAMPLES = 4
 DEMO_SIZE = 16
 FINE = tuple(range(0, 361, 5))
-COARSE = (*(quarter + angle for quarter in (0, 90, 180, 270) for angle in (0, 5, 45, 85)), 360)
+COARSE = (0, 5, 45, 85, 90, 180, 270, 360)
 """Angles of the curve at rest and while a control moves, in degrees; close to the quarter turns both see the dips."""
+IN_A_GLANCE = len(COARSE)
+"""Pictures in the one pass while a control moves: upright, at the angle shown, and at each angle but 0 and 360."""
 LAYERS = 6
 
 
@@ -134,13 +146,13 @@ class EquivarianceExplorer(Explorer):
         """The curves of the network and its controls, and both ways of turning at the present angle."""
         own: OwnModel | None = self.attached.get("model")
         model = own.module if own else network(run_path(self.network), self.n)
+        if not own and not self.coarse:
+            self._make_ready()
         where = layer_name(own.layers if own else layers_of(run_path(self.network)), self.layer)
         images, shown = self._images(own)
-        curves = self._curves(model, where, own, images)
+        curves, ways = self._both(model, where, own, images)
         shown_deg = labelled((), self.angle_deg, "input turned by", "degrees")
-        element = angles([self.angle_deg])[0]
-        ds = curves.assign(both_ways(model, images[:1], where, element, SO2(), self.resampler))
-        ds = ds.assign(angle_shown_deg=shown_deg)
+        ds = curves.assign({**ways, "angle_shown_deg": shown_deg})
         if "scores" in ds:
             classes = image_set(run_path(self.network)).classes
             known = not own and len(classes) == ds.sizes["score"]
@@ -161,28 +173,43 @@ class EquivarianceExplorer(Explorer):
         channels, size = (own.channels, own.size) if own else (data.image_shape[0], data.image_shape[-1])
         return seen(self.picture, self.attached.get("image"), channels, size, data, SAMPLES, self.sigma_px)
 
-    def _curves(self, model: nn.Module, where: str, own: OwnModel | None, images: Tensor) -> xr.Dataset:
-        """The sweep at rest where it is kept, otherwise a coarse one of the network alone while a control moves."""
+    def _both(self, model: nn.Module, where: str, own: OwnModel | None, images: Tensor) -> tuple[xr.Dataset, dict]:
+        """The curves where they are kept, or at rest the sweep, or a glance while a control moves; and the maps."""
         names = ("network", "layer", "n", "sigma_px", "resampler", "form", "picture")
-        key = (self._revision, *(getattr(self, name) for name in names))
-        kept = self._results.get(("curves", False, *key))
+        key = ("curves", self._revision, *(getattr(self, name) for name in names))
+        shown = angles([self.angle_deg])[0]
+        kept = self._results.get((*key, False)) or (self._results.get((*key, True)) if self.coarse else None)
         if kept is None and self.coarse:
-            kept = self._results.get(("curves", True, *key))
-        if kept is not None:
-            return kept
-        controls = {} if self.coarse else self._controls(model, where, own)
-        some = images[:1] if self.coarse else images
-        curves = sweep(
-            {name: (*found, some) for name, found in ({SHOWN: (model, where)} | controls).items()},
-            angles(COARSE if self.coarse else FINE),
+            kept, ways = glance(
+                model, images[:1], where, SO2(), angles(COARSE), shown, along="angle_deg", places=COARSE,
+                name=SHOWN, resampler=self.resampler, form=self.form,
+            )  # fmt: skip
+            self._results.put((*key, True), kept)
+            return kept, ways
+        if kept is None:
+            kept = self._sweep(model, where, own, images)
+            self._results.put((*key, False), kept)
+        return kept, both_ways(model, images[:1], where, shown, SO2(), self.resampler)
+
+    def _make_ready(self) -> None:
+        """Generate, once for a network, its kernels at every number of orientations: that slider then moves freely."""
+        path, bounds = run_path(self.network), self.param.n.bounds
+        shape = image_set(path).image_shape
+        for n in range(bounds[0], bounds[1] + 1):
+            self.tell_progress(0.0)
+            made_ready(path, n, (IN_A_GLANCE, *shape))
+
+    def _sweep(self, model: nn.Module, where: str, own: OwnModel | None, images: Tensor) -> xr.Dataset:
+        models = {SHOWN: (model, where)} | self._controls(model, where, own)
+        return sweep(
+            {name: (*found, images) for name, found in models.items()},
+            angles(FINE),
             SO2(),
             resampler=self.resampler,
             form=self.form,
             progress=self.tell_progress,
             cancel=self.cancel,
         )
-        self._results.put(("curves", self.coarse, *key), curves)
-        return curves
 
     def _controls(self, model: nn.Module, where: str, own: OwnModel | None) -> dict[str, tuple[nn.Module, str]]:
         """What should fail beside a network: one without a group, and the network itself in disorder."""
