@@ -53,19 +53,26 @@ LISTEN = """(control) => {
     });
   });
 }"""
-LAST = "(value) => window.moves.find((one) => Math.abs(one.value - value) < 1e-6) || null"
+# The first picture since the key that shows the new value: a slider that turns back shows each value again.
+LAST = """([value, before]) =>
+  window.moves.slice(before).find((one) => Math.abs(one.value - value) < 1e-6) || null"""
 
 
 def measure(page: Any, control: str, step: float, moves: int, warm: int = 10) -> dict[str, list[float]]:
-    """Move a slider by the arrow key, one move after the other; milliseconds per move and part."""
+    """Move a slider by the arrow keys, to and fro between its ends, one move after the other; ms per move and part."""
     page.evaluate(LISTEN, control)
-    page.locator(f"[data-name={control}] input[type=range]").focus()
+    slider = page.locator(f"[data-name={control}] input[type=range]")
+    low, high = (float(slider.get_attribute(end)) for end in ("min", "max"))
+    slider.focus()
     parts: dict[str, list[float]] = {"total": [], "compute": [], "transfer": [], "draw": []}
-    value = page.evaluate("window.shown()")
+    value, key = page.evaluate("window.shown()"), "ArrowRight"
     for index in range(warm + moves):
+        if not low - 1e-9 <= value + step <= high + 1e-9:
+            key, step = {"ArrowRight": "ArrowLeft", "ArrowLeft": "ArrowRight"}[key], -step
         value += step
-        page.keyboard.press("ArrowRight")
-        seen = page.wait_for_function(LAST, arg=value, polling=20).json_value()
+        before = page.evaluate("window.moves.length")
+        page.keyboard.press(key)
+        seen = page.wait_for_function(LAST, arg=[value, before], polling=20).json_value()
         if index >= warm:
             seen["transfer"] = seen["total"] - seen["compute"] - seen["draw"]
             for name, times in parts.items():
