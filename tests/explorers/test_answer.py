@@ -5,7 +5,6 @@ import pytest
 import torch
 
 from tests.explorers.promises import finite, keeps_every_promise
-from tests.explorers.stored import store_runs
 from tests.tolerances import EXACT
 from workbench.datasets import load
 from workbench.explorers.answer import COARSE, FINE, AnswerExplorer
@@ -15,17 +14,6 @@ from workbench.training import Run
 @pytest.fixture(autouse=True)
 def _one_thread() -> None:
     torch.set_num_threads(1)  # tiny tensors: a second thread would only wait for the first
-
-
-@pytest.fixture(scope="module")
-def stored(tmp_path_factory):
-    return store_runs(tmp_path_factory.mktemp("data"))
-
-
-@pytest.fixture
-def runs(stored, monkeypatch):
-    monkeypatch.setenv("WORKBENCH_DATA", str(stored))
-    return stored
 
 
 def test_it_keeps_every_promise_of_an_explorer(runs, tmp_path):

@@ -8,7 +8,6 @@ import torch
 from torch import nn
 
 from tests.explorers.promises import keeps_every_promise
-from tests.explorers.stored import store_runs
 from tests.tolerances import EXACT, SEPARATION, SINGLE_AGAINST_DOUBLE
 from workbench.explorers import Cancelled
 from workbench.explorers._moves import LAST
@@ -17,17 +16,8 @@ from workbench.explorers._runs import run_path
 from workbench.explorers.audit import ORDINARY, RESNET, AuditExplorer
 from workbench.views.orbit import LOWEST
 
+pytestmark = pytest.mark.usefixtures("runs")
 FULL, PLAIN, MIRROR = "six_180_full/seed-0", "six_180_plain/seed-0", "six_mirror_partial/seed-0"
-
-
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory):
-    return store_runs(tmp_path_factory.mktemp("data"))
-
-
-@pytest.fixture(autouse=True)
-def data(runs, monkeypatch):
-    monkeypatch.setenv("WORKBENCH_DATA", str(runs))
 
 
 def explorer(**values) -> AuditExplorer:

@@ -8,24 +8,14 @@ import torch
 from torch import nn
 
 from tests.explorers.promises import keeps_every_promise
-from tests.explorers.stored import store_runs
 from tests.tolerances import EXACT
 from workbench.explorers import Cancelled
 from workbench.explorers.equivariance import COARSE, FINE, EquivarianceExplorer
 from workbench.groups import GroupSignal
 from workbench.measure.partial import overlap_loss
 
+pytestmark = pytest.mark.usefixtures("runs")
 QUICK = {"picture": "6", "n": 4}
-
-
-@pytest.fixture(scope="module")
-def stored(tmp_path_factory):
-    return store_runs(tmp_path_factory.mktemp("data"))
-
-
-@pytest.fixture(autouse=True)
-def runs(stored, monkeypatch):
-    monkeypatch.setenv("WORKBENCH_DATA", str(stored))
 
 
 def explorer(**values) -> EquivarianceExplorer:

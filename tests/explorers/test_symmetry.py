@@ -5,21 +5,10 @@ import pytest
 import xarray as xr
 
 from tests.explorers.promises import keeps_every_promise
-from tests.explorers.stored import EPOCHS, SMALL, store_run, store_runs
+from tests.explorers.stored import EPOCHS, SMALL, store_run
 from workbench.explorers import _runs
 from workbench.explorers.symmetry import SymmetryExplorer, course
 from workbench.training import Run
-
-
-@pytest.fixture(scope="module")
-def stored(tmp_path_factory):
-    return store_runs(tmp_path_factory.mktemp("data"))
-
-
-@pytest.fixture
-def runs(stored, monkeypatch):
-    monkeypatch.setenv("WORKBENCH_DATA", str(stored))
-    return stored
 
 
 def test_it_keeps_every_promise_of_an_explorer(runs, tmp_path):
