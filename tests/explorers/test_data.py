@@ -82,6 +82,19 @@ def test_a_folder_of_pictures_has_its_subfolders_as_classes(tmp_path):
     assert own.labels.bincount().tolist() == [5, 3]
     flat = own_images(tmp_path / "cats")
     assert flat.classes == ("cats",)
+    assert flat.part("cats")[1] == flat.part(None)[1] == 5
+    with pytest.raises(ValueError, match="dogs holds 3 pictures; expected at least 4"):
+        own_images(tmp_path / "dogs")
+
+
+def test_n15_of_a_large_folder_a_part_is_read_and_that_is_said(tmp_path, monkeypatch):
+    monkeypatch.setattr("workbench.explorers._own_images.MOST", 6)
+    for at in range(9):
+        (tmp_path / "ab"[at % 2]).mkdir(exist_ok=True)
+        Image.fromarray(np.full((10, 10), 20 * at, dtype=np.uint8)).save(tmp_path / "ab"[at % 2] / f"{at}.png")
+    explorer = DataExplorer()
+    explorer.set_images(tmp_path)
+    assert explorer.at(coarse=True).showing == "showing 6 of 9 pictures"
 
 
 @pytest.mark.parametrize(

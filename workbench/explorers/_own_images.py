@@ -12,21 +12,32 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from workbench.datasets import from_file
+from workbench.datasets.folder import read_folder
 
 LARGEST = 32
 """Pictures are shrunk to this side, in pixels."""
-MOST = 2000
-KINDS = {".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp"}
+FEWEST, MOST = 4, 2000
 
 
 @dataclass(frozen=True, eq=False)
 class OwnImages:
-    """Pictures `(N, C, H, W)` in float32, the class of each, and the names of the classes."""
+    """Pictures `(N, C, H, W)` in float32, the class of each, and the names of the classes.
+
+    Of a large folder they are a part: it holds `of`, and `sizes` in each class.
+    """
 
     images: Tensor
     labels: Tensor
     classes: tuple[str, ...]
+    of: int
+    sizes: tuple[int, ...]
+
+    def part(self, class_name: str | None) -> tuple[Tensor, int]:
+        """The pictures of one class, or all, and how many there are."""
+        if class_name is None:
+            return self.images, self.of
+        at = self.classes.index(class_name)
+        return self.images[self.labels == at], self.sizes[at]
 
 
 def own_images(given: object, labels: Any = None, size: int = 32) -> OwnImages:
@@ -34,7 +45,7 @@ def own_images(given: object, labels: Any = None, size: int = 32) -> OwnImages:
 
     Args:
         given: an array `(N, H, W)` or `(N, C, H, W)`, numpy or torch, or a folder of PNG, JPEG, GIF, BMP or WebP files;
-            its subfolders are the classes where it has any.
+            its subfolders are the classes where it has any; of more than 2,000 files so many are chosen.
         labels: whole numbers, one for each picture of an array.
         size: side in pixels to which files are brought.
 
@@ -50,10 +61,10 @@ def own_images(given: object, labels: Any = None, size: int = 32) -> OwnImages:
     array = torch.as_tensor(given).detach().cpu()
     array = array.float() / 255 if not array.is_floating_point() else array.float()
     array = array.unsqueeze(1) if array.ndim == 3 else array
-    if array.ndim != 4 or array.shape[1] not in (1, 3) or min(array.shape[2:]) < 4 or not 4 <= len(array) <= MOST:
+    if array.ndim != 4 or array.shape[1] not in (1, 3) or min(array.shape[2:]) < 4 or not FEWEST <= len(array) <= MOST:
         raise ValueError(
-            f"an array of shape {tuple(given.shape)} was given; expected (N, H, W) or (N, C, H, W) with 4 to {MOST} "
-            "pictures of 1 or 3 channels; take a part, or turn the axes."
+            f"an array of shape {tuple(given.shape)} was given; expected (N, H, W) or (N, C, H, W) with {FEWEST} to "
+            f"{MOST} pictures of 1 or 3 channels; take a part, or turn the axes."
         )
     if not torch.isfinite(array).all():
         raise ValueError("pictures with NaN or infinite values were given; expected finite ones; use nan_to_num.")
@@ -64,7 +75,7 @@ def own_images(given: object, labels: Any = None, size: int = 32) -> OwnImages:
             "from 0 for each."
         )
     names = tuple(map(str, range(int(chosen.max()) + 1))) if labels is not None else ("yours",)
-    return OwnImages(_square(array), chosen.long(), names)
+    return OwnImages(_square(array), chosen.long(), names, len(array), tuple(chosen.long().bincount().tolist()))
 
 
 def _square(images: Tensor) -> Tensor:
@@ -76,17 +87,15 @@ def _square(images: Tensor) -> Tensor:
 
 
 def _folder(folder: Path, size: int) -> OwnImages:
-    if not folder.is_dir():
-        raise FileNotFoundError(f"there is no folder {folder}; give one that holds pictures.")
-    inside = sorted(part for part in folder.iterdir() if part.is_dir() and _pictures(part))
-    groups = {part.name: _pictures(part) for part in inside} if inside else {folder.name: _pictures(folder)}
-    count = sum(map(len, groups.values()))
-    if not 4 <= count <= MOST:
-        raise ValueError(f"{folder} holds {count} pictures; expected 4 to {MOST}; take a part.")
-    images = [from_file(path, size, channels=1) for paths in groups.values() for path in paths]
-    labels = [at for at, paths in enumerate(groups.values()) for _ in paths]
-    return OwnImages(torch.cat(images), torch.tensor(labels), tuple(groups))
+    found = read_folder(folder, size, 1, _some)
+    if len(found.images) < FEWEST:
+        told = f"; the first left out because {found.refused[0]}" if found.refused else ""
+        raise ValueError(f"{folder} holds {len(found.images)} pictures; expected at least {FEWEST}{told}.")
+    if not found.classes:
+        return OwnImages(found.images, torch.zeros_like(found.labels), (folder.name,), found.of, (found.of,))
+    return OwnImages(found.images, found.labels, found.classes, found.of, found.sizes)
 
 
-def _pictures(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in KINDS and path.is_file())
+def _some(count: int) -> Tensor:
+    """All pictures, or as many as are allowed, the same ones each time."""
+    return torch.randperm(count, generator=torch.Generator().manual_seed(0))[:MOST].sort().values

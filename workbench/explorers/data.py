@@ -164,9 +164,9 @@ def _chosen(name: str, class_name: str, count: int) -> tuple[Tensor, int]:
 
 
 def _own(own: OwnImages, class_name: str, count: int) -> tuple[Tensor, int]:
-    images = own.images if class_name == ALL else own.images[own.labels == own.classes.index(class_name)]
+    images, there_are = own.part(None if class_name == ALL else class_name)
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))
-    return images[order[:count]], len(images)
+    return images[order[:count]], there_are
 
 
 def _turns(count: int, width_deg: float, upside_down: bool) -> Tensor:
