@@ -54,7 +54,7 @@ previous`, and then this is called again. Networks are trained beside each other
 trains them one after another in this process, without Dask: slower, but every message comes straight from here."""
 
 AUDIT = """\
-Which symmetry does a network have on your images, how much, and where does it break? The answer is printed in
+Which symmetry does a network have on your data, how much, and where does it break? The answer is printed in
 sentences and kept as one HTML report that opens offline, beside all numbers as a labelled NetCDF file.
 
 MODEL is one of
@@ -64,7 +64,12 @@ MODEL is one of
   FILE.pt2, FILE.pt                   an exported or TorchScript program. It is audited end to end only: the hooks that
                                       watch layers do not reach inside such a program, and the report says so
 DATA is a folder of pictures (sub-folders are classes), .npy, .npz, NetCDF, a torch Dataset as package.module:name
-(its code is run, too), or a data set of `workbench list data`.
+(its code is run, too), or a data set of `workbench list data`. The samples are images (N, C, H, W), series (N, C, L),
+points (N, points, d + F) with F features each, or sets (N, members, F): --kind says which, or the names in the file
+(images, series, points, sets; inputs for any; labels), the network and the shape, and the answer says what was taken.
+A network that puts out a dict or tuple needs --select.
+
+Ctrl-C stops it. With --resume the finished pieces are kept, and the same command goes on from them.
 
 Exit codes: 0 done; 1 the error is above --fail-above; 2 a mistake in what was given; 130 stopped."""
 
@@ -271,23 +276,36 @@ def _add_audit(words: argparse._SubParsersAction) -> None:
     audit = _add(
         words,
         "audit",
-        "say which symmetry a network has on your images",
+        "say which symmetry a network has on your data",
         AUDIT,
         [
             ("workbench audit notebooks.resnet18:resnet18 --data photos", "a network by its import path"),
             ("workbench audit mynet.py:build --weights best.safetensors --data photos", "with trained weights"),
             ("workbench audit data/runs/partial_gcnn/rotated_strict --data digits", "a run of ours"),
             ("workbench audit net.pt2 --data images.npy --group 'C(4)' --fail-above 1e-4", "in your own CI"),
+            ("workbench audit mynet.py:build --data molecules.npz --kind points", "on points, by their positions"),
         ],
     )
     audit.add_argument("model", metavar="MODEL", help="the network")
-    audit.add_argument("--data", required=True, metavar="DATA", help="the images")
+    audit.add_argument("--data", required=True, metavar="DATA", help="the images, series, points or sets")
+    audit.add_argument(
+        "--kind",
+        choices=("auto", "image", "series", "points", "set"),
+        default="auto",
+        help="what a sample is (default: auto, told from names, network and shape, and said in the answer)",
+    )
+    audit.add_argument(
+        "--select", metavar="KEY", help="the part to be audited of a dict or tuple: its key, attribute or place (0, 1)"
+    )
     audit.add_argument("--weights", metavar="FILE", help="safetensors or a state dict (.pt) for an imported network")
     audit.add_argument("--labels", metavar="FILE", help="one whole number a sample: .npy, .npz or text")
     audit.add_argument(
-        "--group", default="auto", help="auto (turns, flips, rotations, shifts), or C(n), D(n), SO2, O2, Translation"
+        "--group",
+        default="auto",
+        help="auto (all that applies), or C(n), D(n), SO2, O2, Translation for images, Translation1, Scale(1) for "
+        "series, SO3, O3, E3, Translation3 for points, Symmetric(n) for sets",
     )
-    audit.add_argument("--samples", type=_count, help="how many images (default: what fits in a minute, 6 to 24)")
+    audit.add_argument("--samples", type=_count, help="how many (default: what fits in a minute, 6 to 24)")
     audit.add_argument("--size", type=_count, help="height and width in pixels of pictures from a folder")
     audit.add_argument("--mean", type=_numbers, default=(), help="subtracted from pixels in [0, 1]: 0.5 or 0.4,0.5,0.6")
     audit.add_argument("--std", type=_numbers, default=(), help="pixels are divided by it after that")
@@ -298,7 +316,7 @@ def _add_audit(words: argparse._SubParsersAction) -> None:
         metavar="COUNT",
         help="pictures that are asked which rotations the data themselves hold (default: 128; 0: do not ask)",
     )
-    audit.add_argument("--seed", type=_seed, default=0, help="of the choice of images and of a stochastic network")
+    audit.add_argument("--seed", type=_seed, default=0, help="of the choice of samples and of a stochastic network")
     audit.add_argument("--output", default="audit", metavar="FOLDER", help="where report.html and audit.nc go (audit/)")
     audit.add_argument(
         "--resume",
@@ -346,7 +364,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = reader.parse_args(given)
     if rest and not hasattr(options, "rest"):
         reader.error(f"nothing may follow --, which only `workbench lab` hands on; got {' '.join(rest)!r}")
-    options.rest = rest
+    options.rest, options.given = rest, given
     try:
         return importlib.import_module(options.run).run(options)
     except BrokenPipeError:  # `workbench list | head`

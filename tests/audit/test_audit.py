@@ -146,7 +146,7 @@ class Odd(nn.Module):
 @pytest.mark.parametrize(
     ("say", "sentence"),
     [
-        (lambda v: {"scores": v, "boxes": v}, "puts out a dict with the keys scores, boxes"),
+        (lambda v: {"scores": v, "boxes": v}, "puts out a dict with the keys 'scores', 'boxes'; .* select='scores'"),
         (lambda v: v * float("nan"), "NaN or infinite"),
         (lambda v: (v / 0).nonexistent, "cannot take images of shape"),
     ],
@@ -193,3 +193,20 @@ def test_the_code_measures_the_same_again():
 def test_the_parts_serve_the_expert():
     found = load_model(RUN)
     assert audit(found, found.images.splits["test"][0][:4], "C(4)").error < 1e-5
+
+
+def centre(x: torch.Tensor) -> torch.Tensor:
+    """The centre of mass of each image as one key point, in pixels from the upper left corner."""
+    side = torch.arange(x.shape[-1]) + 0.5
+    weight = x.sum(1) / x.sum((1, 2, 3), keepdim=True)[:, 0]
+    return torch.stack([(weight.sum(1) * side).sum(1), (weight.sum(2) * side).sum(1)], -1)[:, None]
+
+
+def test_key_points_move_with_the_image_and_half_of_the_frame_does_not(images):
+    result = audit(centre, images.abs(), data_samples=0)
+    assert levels(result)["quarter turns"] == levels(result)["flips"] == "exact"
+    assert "exactly equivariant to quarter turns" in result.answer
+    assert result.sweeps["flips"].attrs["output"] == "key points in pixels"
+    assert result.decisions is None, "two numbers that are no scores"
+    half = audit(lambda x: centre(x * (torch.arange(16) < 8)), images.abs(), data_samples=0)
+    assert levels(half)["flips"] == "broken"

@@ -36,6 +36,32 @@ def test_a_network_and_a_folder_give_sentences_and_a_report(here, capsys):
     assert (here / "audit" / "audit.nc").is_file()
 
 
+OTHERS = """
+import torch
+from torch import nn
+class Two(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.near, self.there = nn.Linear(1, 2), nn.Linear(3, 2)
+    def forward(self, x):
+        return {"near": self.near(torch.cdist(x, x).unsqueeze(-1)).mean((1, 2)), "there": self.there(x).mean(1)}
+"""
+
+
+@pytest.mark.parametrize(("part", "code", "told"), [("near", 0, "exactly invariant"), ("there", 1, "breaks rotations")])
+def test_points_and_one_answer_of_several_are_audited_and_the_kind_is_said(here, part, code, told, capsys):
+    (here / "two.py").write_text(OTHERS)
+    np.savez(here / "d.npz", inputs=np.random.rand(6, 5, 3).astype(np.float32))
+    given = ["audit", "two.py:Two", "--data", "d.npz", "--kind", "points", "--select", part, "--fail-above", "1e-4"]
+    assert cli.main(given) == code
+    out = capsys.readouterr().out
+    assert told in out
+    assert "Read as point sets" in out
+    assert (here / "audit" / "report.html").is_file()
+    assert cli.main(["audit", "two.py:Two", "--data", "d.npz"]) == 2
+    assert "choose one with select='near'" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(("bound", "code"), [("1e-4", 0), ("0", 1)])
 def test_fail_above_sets_the_exit_code(here, bound, code, capsys):
     given = ["audit", RUN, "--data", "digits", "--group", "C(4)", "--samples", "4", "--fail-above", bound]

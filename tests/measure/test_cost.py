@@ -31,6 +31,11 @@ def test_plain_layers_counted_by_hand() -> None:
     assert np.array_equal(ds.multiply_adds, ds.multiply_adds_disc)
 
 
+def test_inputs_of_other_kinds_are_counted_too() -> None:
+    assert int(cost(nn.Conv1d(2, 3, 5, padding=2), (1, 2, 16)).multiply_adds.sum()) == 2 * 3 * 5 * 16
+    assert int(cost(nn.Linear(4, 6), (1, 7, 4)).multiply_adds.sum()) == 7 * 4 * 6
+
+
 @pytest.mark.parametrize("n", [4, 8])
 def test_group_layers_cost_a_plain_convolution_of_as_many_channels(n: int) -> None:
     model = nn.Sequential(LiftingConv(1, 3, 5, n=n), GroupPool(2), GroupConv(3, 4, 5, n=n), GroupProjection())
@@ -97,6 +102,6 @@ def test_bad_input_gets_a_sentence() -> None:
     with pytest.raises(ValueError, match="torch module"):
         cost(torch.relu, (1, 1, 4, 4))
     with pytest.raises(ValueError, match="four positive"):
-        cost(c4_net(), (1, 4, 4))
-    with pytest.raises(ValueError, match="input_shape = None was given; expected four positive"):
+        cost(c4_net(), (4,))
+    with pytest.raises(ValueError, match="input_shape = None was given; expected two to four positive"):
         cost(c4_net(), None)

@@ -8,8 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import xarray as xr
 
+from workbench.audit.advice import ADVICE, SKIPS
 from workbench.audit.causes import because, first_broken, strided
-from workbench.audit.questions import FLIPS, ROTATIONS, SHIFTS, TURNS
+from workbench.audit.kinds import PLACES
+from workbench.audit.questions import BUILT_IN, ROTATIONS, SHIFTS
 from workbench.audit.result import Verdict
 from workbench.measure.orbit import named
 
@@ -66,11 +68,12 @@ def verdict(
     if level == "floor" and exact and exact.error > limit:  # resampling cannot be what breaks it there
         level = _level(exact, limit, True, spread)
     broken = first_broken(sweep, limit) if level in ("broken", "close") and told is exact else None
-    reason, fix = _reasons(question, model, broken, findings)
+    kind = str(sweep.attrs.get("input", "image"))
+    reason, fix = _reasons(question, model, broken, findings, kind)
     return Verdict(
         question,
         level,
-        _sentence(question, level, told, rest if told is exact else exact, output, len(sweep.sample), told is exact)
+        _sentence(question, level, told, rest if told is exact else exact, output, sweep, told is exact)
         + _single_pixel(question, level, sweep),
         reason,
         _advice(question, level, fix, reason),
@@ -82,6 +85,16 @@ def verdict(
         broken[0] if broken else "",
         exact.error if exact else float("nan"),
     )
+
+
+def output_of(sweep: xr.Dataset) -> str:
+    """Whether the result should stay as it is, as numbers, or move along, as maps do.
+
+    Numbers for each point stay under motions and move along under permutations.
+    """
+    law = str(sweep.attrs["output"])
+    stays = law == "invariant" or (law == "set" and sweep.attrs["input"] == "points")
+    return VECTORS if stays else MAPS
 
 
 def worst(sweep: xr.Dataset, chosen: np.ndarray, output: str) -> Worst:
@@ -106,6 +119,10 @@ def words(sweep: xr.Dataset, transform: int) -> str:
     'a left-right flip'
     """
     row = sweep.isel(transform=transform)
+    if "moved" in row.coords:
+        return named(sweep, transform)
+    if (inside_out := _inside_out(sweep, row)) or (moved := _moved(row)):
+        return inside_out or moved
     if "shift_x_px" in row.coords and "angle_deg" in row.coords and not float(row.angle_deg) and int(row.mirror) > 0:
         right, up = float(row.shift_x_px), float(row.shift_y_px)
         parts = [f"{abs(right):g} px {'right' if right > 0 else 'left'}"] if right else []
@@ -118,6 +135,27 @@ def words(sweep: xr.Dataset, transform: int) -> str:
     if "angle_deg" in row.coords and "scale" not in row.coords:
         return f"a turn by {round(float(row.angle_deg), 3):g}°"
     return named(sweep, transform)
+
+
+def _inside_out(sweep: xr.Dataset, row: xr.Dataset) -> str:
+    """An element of O(3) that is no rotation: a rotation and a point reflection."""
+    if str(sweep.attrs.get("group", "")) not in ("O3", "E3") or int(row.mirror) > 0:
+        return ""
+    turn = round(float(row.angle_deg), 3)
+    plain = {0.0: "a point reflection", 180.0: "a reflection in a plane"}
+    return plain.get(turn, f"a turn by {turn:g}° and a point reflection")
+
+
+def _moved(row: xr.Dataset) -> str:
+    """A shift of a series or of points, or a stretch alone; empty for anything else."""
+    if float(row.angle_deg) or int(row.mirror) < 0:
+        return ""
+    shifts = [float(row[name]) for name in row.coords if str(name).startswith("shift_") and "_px" not in str(name)]
+    if "shift_samples" in row.coords:
+        return f"a shift by {shifts[0]:g} samples"
+    if shifts and "scale" not in row.coords:
+        return f"a shift by ({', '.join(f'{shift:.3g}' for shift in shifts)})"
+    return f"a stretch by {float(row.scale):.3g}" if "scale" in row.coords and not shifts else ""
 
 
 def percent(value: float) -> str:
@@ -134,12 +172,11 @@ def percent(value: float) -> str:
 def _moves(sweep: xr.Dataset) -> np.ndarray:
     """Everything but the identity."""
     still = np.ones(sweep.sizes["transform"], dtype=bool)
-    for name, rest in (("angle_deg", 360.0), ("shift_x_px", 0.0), ("shift_y_px", 0.0)):
-        if name in sweep.variables:
+    for name in map(str, sweep.variables):
+        if name.startswith(("angle_deg", "shift_", "moved", "scale", "mirror")):
             values = np.asarray(sweep[name].values, dtype=float)
-            still &= np.abs(values % rest if rest else values) < 1e-6
-    if "mirror" in sweep.variables:
-        still &= sweep["mirror"].values > 0
+            rest = 1.0 if name in ("scale", "mirror") else 0.0
+            still &= np.abs((values + 180) % 360 - 180 if name == "angle_deg" else values - rest) < 1e-6
     return ~still
 
 
@@ -152,10 +189,11 @@ def _level(told: Worst, limit: float, exact: bool, spread: float) -> str:
 
 
 def _sentence(
-    question: str, level: str, told: Worst, other: Worst | None, output: str, samples: int, exact: bool
+    question: str, level: str, told: Worst, other: Worst | None, output: str, sweep: xr.Dataset, exact: bool
 ) -> str:
     """``other`` is the worst between pixels where ``told`` is one that moves pixels onto pixels, and the reverse."""
-    asked = question if question in (TURNS, FLIPS, ROTATIONS, SHIFTS, "half turns") else f"the group {question}"
+    asked = question if question in BUILT_IN else f"the group {question}"
+    samples, places = sweep.sizes["sample"], PLACES[str(sweep.attrs.get("input", "image"))]
     kind = "equivariant" if output == MAPS else "invariant"
     interval = f"{percent(told.error)}, 95 % interval {percent(told.low)} to {percent(told.high)}, {samples} samples"
     interval = interval if samples > 1 else f"{percent(told.error)}, one sample, so no interval"
@@ -163,7 +201,7 @@ def _sentence(
         first = f"Your model is exactly {kind} to {asked}: the largest error is {percent(told.error)}, rounding alone."
     elif level == "floor":
         first = (
-            f"Your model is as {kind} to {asked} as pixels allow: its error at {told.at} ({interval}) is "
+            f"Your model is as {kind} to {asked} as {places} allow: its error at {told.at} ({interval}) is "
             f"{told.error / told.floor:.1f} times what resampling alone costs ({percent(told.floor)})."
         )
     elif level == "close":
@@ -180,7 +218,7 @@ def _sentence(
                 f"resampled, it differs by {percent(other.error)} as well."
             )
     if exact and other is not None and level == "exact":
-        first += f" Between pixels it differs by up to {percent(other.error)} ({other.at})."
+        first += f" Between {places} it differs by up to {percent(other.error)} ({other.at})."
     return first
 
 
@@ -207,17 +245,20 @@ def told_once(verdicts: tuple[Verdict, ...]) -> tuple[Verdict, ...]:
 
 
 def _reasons(
-    question: str, model: Callable, broken: tuple[str, float] | None, findings: xr.Dataset | None
+    question: str, model: Callable, broken: tuple[str, float] | None, findings: xr.Dataset | None, kind: str
 ) -> tuple[str, str]:
-    if question == SHIFTS:
+    if question in SKIPS:
         steps = strided(model)
         if not steps:
             return "", ""
         some = ", ".join(steps[:4]) + (f" and {len(steps) - 4} more" if len(steps) > 4 else "")
-        return f"It skips pixels at {some}: a shift that is no whole number of their steps meets other pixels.", "steps"
+        places = PLACES[kind]
+        return f"It skips {places} at {some}: a shift that is no whole number of their steps meets other ones.", "steps"
     if broken is None:
         return "", ""
     layer, error = broken
+    if question in ADVICE:
+        return f"The first layer whose output does not follow is {layer} (error {percent(error)}).", ""
     reason, fix = because(model, layer, question, findings)
     tail = f", because {reason}" if reason else ""
     return f"The first layer that breaks it is {layer} (error {percent(error)}){tail}.", fix
@@ -227,10 +268,12 @@ def _advice(question: str, level: str, fix: str, reason: str) -> str:
     if level == "exact":
         return ""
     if level == "floor":
-        return _FINER
-    if question == SHIFTS:
+        return _FINER if question not in ADVICE else ""
+    if question in ADVICE and not (question in SKIPS and fix):
+        return ADVICE[question]
+    if question in SKIPS:
         return (
-            "If it should not, blur before each of these steps (an average over 3 x 3 pixels with weights 1 2 1), or "
+            "If it should not, blur before each of these steps (an average with weights 1 2 1 along each axis), or "
             "train on shifted copies."
             if fix
             else "If it should not, look at what happens at the border: padding, and what stands there."

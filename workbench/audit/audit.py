@@ -1,42 +1,39 @@
-"""One call for the impatient: a network and images go in, numbers, findings and sentences come out."""
+"""One call for the impatient: a network and samples go in, numbers, findings and sentences come out."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 import xarray as xr
-from torch import Tensor, nn
+from torch import Tensor
 
-from workbench.audit.answer import MAPS, VECTORS, percent, told_once, verdict
+from workbench.audit.answer import VECTORS, output_of, percent, told_once, verdict
+from workbench.audit.control import control
 from workbench.audit.data import AuditData, load_data
-from workbench.audit.decisions import decisions
+from workbench.audit.decisions import decisions, spread_of
 from workbench.audit.evidence import DATA_SIDE, data_look, second_look, with_evidence
+from workbench.audit.kinds import NOUNS, check_kind
 from workbench.audit.model import AuditedModel, load_model
 from workbench.audit.pieces import Pieces, pieces_of
+from workbench.audit.plan import FEWEST, MOST, affordable, batch_of, exact_below, findings_of, samples_of, spent_on
 from workbench.audit.questions import FLIPS, ROTATIONS, TURNS, Question, questions
 from workbench.audit.remedies import remedies
 from workbench.audit.result import AuditResult
+from workbench.audit.selecting import narrowed
 from workbench.audit.trial import NOISE, Trial, expected_input, prepare, trial
 from workbench.groups import Group
-from workbench.measure import cost, equivariance_error, will_it_be_equivariant
-from workbench.measure.probe import report
+from workbench.measure import equivariance_error
+from workbench.measure.probe import Cancelled, report
 
-EXACT = {torch.float64: 1e-11, torch.float32: 1e-5, torch.float16: 1e-2, torch.bfloat16: 5e-2}
-"""Relative error of a deep network that rounding alone can make, by dtype."""
-MOST, FEWEST = 24, 6
-BUDGET = 6e11
-"""Multiply-adds of an audit whose number of samples nobody chose: less than a minute on two cores."""
-PASSES = 110
-"""Passes for each sample: about forty elements, three times that where all layers are watched, and the rest."""
-BATCH_BYTES = 2**26
-"""Of the largest activation of one batch."""
 SWEEPS, CONTROLLED, TRIED = 0.75, 0.85, 0.95
 """Parts of the whole that are done after the sweeps, the control and the remedies, roughly."""
+FOR_IMAGES = (
+    "Left out, because they are made for images: the findings in the geometry of the layers, what moving costs in "
+    "decisions and for the task, the control with disordered pixels, the remedies, and which symmetry the data hold."
+)
 
 
 def audit(
@@ -50,6 +47,8 @@ def audit(
     size: int | None = None,
     mean: Sequence[float] = (),
     std: Sequence[float] = (),
+    kind: str = "auto",
+    select: Any = None,
     layers: str | Iterable[str] = "all",
     n_elements: int | None = None,
     data_samples: int = 128,
@@ -60,27 +59,32 @@ def audit(
     progress: Callable[[float], None] | None = None,
     cancel: Any = None,
 ) -> AuditResult:
-    """Which symmetry does this network have on these images, how much, and where does it break?
+    """Which symmetry does this network have on these samples, how much, and where does it break?
 
     Args:
         model, weights: as in :func:`load_model`. **Importing a network by its path runs its code.**
-        data, labels, size: as in :func:`load_data`.
-        group: ``"auto"`` asks after quarter turns, flips, rotations by any angle and shifts; otherwise a group's name.
-        samples: how many images; as many as fit the budget, from 6 to 24, where not given.
+        data, labels, size, kind: as in :func:`load_data`; the samples are images, series, points or sets.
+        group: ``"auto"`` asks images after quarter turns, flips, rotations by any angle and shifts; series after
+            shifts and stretches; points after rotations, reflections, translations and permutations; sets after
+            permutations. Otherwise a group's name.
+        samples: how many; as many as fit the budget, from 6 to 24, where not given.
+        select: key, place or attribute of the part to be audited, where the network gives a dict or tuple.
         mean, std: to standardise pixels with, one number or one a channel; a run brings its own.
         layers: to watch at exact elements, ``"all"``, names, or ``()``.
         n_elements: of the sweep, where the group is continuous.
         data_samples: so many pictures are asked which rotations the data themselves hold; 0 leaves that out.
         folder: keeps the pieces of the sweeps, so that the same call goes on after it was stopped.
+        cancel: an event or function that stops the audit.
         scheduler: address of a Dask scheduler, whose workers measure the sweeps; the network has to be named
             ``package.module:name``, which they import too.
-        resampler, seed, progress, cancel: as in :func:`workbench.measure.equivariance_error`.
+        resampler, seed, progress: as in :func:`workbench.measure.equivariance_error`.
 
     Returns:
         An :class:`AuditResult`: print it for the sentences, ``save(folder)`` writes the Dataset and the report.
 
     Raises:
         ValueError, TypeError, FileNotFoundError: one sentence on what was given and what was expected.
+        Cancelled: when asked to stop; the sentence says what is kept.
 
     >>> import torch
     >>> net = torch.nn.Sequential(torch.nn.AvgPool2d(2), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())
@@ -89,49 +93,95 @@ def audit(
     'exact'
     """
     asked = {"group": group, "samples": samples, "size": size, "mean": tuple(mean), "std": tuple(std), "seed": seed}
+    asked |= {"kind": None if kind == "auto" else kind, "select": select}
     code = _code(model, data, weights, labels, asked)
-    found = model if isinstance(model, AuditedModel) else load_model(model, weights)
-    pieces = pieces_of(found, folder, scheduler)
-    pool = _pool(data, data_samples, seed) if group == "auto" else None
-    data = _loaded(found, data, labels, samples, size, seed)
+    whole = model if isinstance(model, AuditedModel) else load_model(model, weights)
+    pieces = pieces_of(whole, folder, scheduler)
+    found = narrowed(whole, select)
+    samples_given, given = samples is not None, data
+    data = _loaded(found, data, labels, samples, size, seed, kind, group)
+    plain = data.input == "image"
+    pool = _pool(given, data_samples, seed) if group == "auto" and plain else None
     data = prepare(found, data, tuple(mean), tuple(std))
-    shown = trial(found.model, data.inputs, seed)
-    spent = _cost(found, data.inputs)
-    if samples is None:
-        data = _fewer(data, spent)
-    batch = _batch(spent, data.inputs)
-    findings = _findings(found, data.inputs)
+    shown = trial(found.model, data.inputs, seed, data.input)
+    spent = spent_on(found, data.inputs)
+    if not samples_given:
+        data = affordable(data, spent)
+    batch = batch_of(spent, data.inputs)
+    findings = findings_of(found, data)
     watched = () if found.end_to_end else layers
     options: dict[str, Any] = {"resampler": resampler, "seed": seed, "batch_size": batch, "cancel": cancel}
-    steps = questions(group, (data.inputs.shape[-2], data.inputs.shape[-1]), n_elements)
-    limit = EXACT.get(next((p.dtype for p in _parameters(found.model)), torch.float32), 1e-5)
-    sweeps, refused = _sweeps(found.model, data.inputs, steps, watched, options, data.kind, progress, pieces)
-    output = VECTORS if shown.vectors else MAPS
-    moved = decisions(found.model, data.inputs, seed=seed, batch_size=batch) if shown.vectors else None
-    spread = 1.0 if moved is None or len(data.inputs) < 2 else float(moved.attrs["spread"])
-    verdicts = tuple(verdict(name, ds, found.model, findings, limit, output, spread) for name, ds in sweeps.items())
-    broken = any(v.question in (TURNS, FLIPS) and v.level in ("broken", "close") for v in verdicts)
-    control = _control(found.model, data.inputs, steps, options) if ROTATIONS in sweeps else None
-    report(progress, cancel, CONTROLLED)
-    tried = remedies(found.model, data.inputs, broken and group == "auto", findings)
-    each = float(spent.multiply_adds.sum()) if spent is not None else 0.0
-    labelled_too = data.labels if shown.vectors and shown.noise <= NOISE else None
-    more, left_out = second_look(found.model, data.inputs, labelled_too, each, broken and group == "auto", seed)
-    verdicts = told_once(with_evidence(verdicts, more))
-    report(progress, cancel, TRIED)
-    if pool is not None:
-        more, left_out = _asked_data(pool, seed, more, left_out)
-    report(progress, cancel, 1.0)
-    if moved is not None and len(data.inputs) > 1:
-        left_out = [*left_out, _scale(spread)]
-    notes = (*found.notes, *data.notes, *refused, *left_out, *_remarks(shown, data))
+    steps = questions(group, samples_of(data), n_elements)
+    limit = exact_below(found.model)
+    try:
+        asking = {"layers": watched, "select": select, "input_kind": data.kind}
+        sweeps, refused = _sweeps(whole.model, data.inputs, steps, asking, options, progress, pieces)
+        scores = shown.vectors and all(output_of(ds) == VECTORS for ds in sweeps.values())
+        moved = decisions(found.model, data.inputs, seed=seed, batch_size=batch) if scores and plain else None
+        spread = _spread(found, data, moved, shown, seed, batch)
+        verdicts = tuple(
+            verdict(name, ds, found.model, findings, limit, output_of(ds), spread) for name, ds in sweeps.items()
+        )
+        broken = any(v.question in (TURNS, FLIPS) and v.level in ("broken", "close") for v in verdicts)
+        turned = next((step for step in steps if plain and step.name in sweeps and step.name == ROTATIONS), None)
+        disordered = None if turned is None else control(found.model, data.inputs[:FEWEST], turned, options)
+        report(progress, cancel, CONTROLLED)
+        tried = remedies(found.model, data.inputs, broken and group == "auto" and plain, findings)
+        report(None, cancel, CONTROLLED)
+        more: dict[str, xr.Dataset] = {}
+        left_out = [] if plain else [FOR_IMAGES]
+        if plain:
+            each = float(spent.multiply_adds.sum()) if spent is not None else 0.0
+            labelled_too = data.labels if scores and shown.noise <= NOISE else None
+            deep = broken and group == "auto"
+            more, left_out = second_look(found.model, data.inputs, labelled_too, each, deep, seed, cancel)
+        verdicts = told_once(with_evidence(verdicts, more))
+        report(progress, cancel, TRIED)
+        if pool is not None:
+            more, left_out = _asked_data(pool, seed, more, left_out)
+        report(progress, cancel, 1.0)
+    except Cancelled:
+        raise Cancelled(stopped(folder)) from None
+    if spread != 1.0:
+        left_out = [*left_out, _scale(spread, data.input)]
+    notes = (*found.notes, *data.notes, *refused, *left_out, *_remarks(shown, data, select))
     return AuditResult(
-        found, data, sweeps, control, verdicts, findings, tried, spent, moved, more, notes, code, limit
+        found, data, sweeps, disordered, verdicts, findings, tried, spent, moved, more, notes, code, limit
     )  # fmt: skip
 
 
-def _loaded(found: AuditedModel, data: Any, labels: Any, samples: int | None, size: int | None, seed: int) -> AuditData:
+def stopped(folder: str | Path | None) -> str:
+    """What is kept of an audit that was cancelled, and how it goes on."""
+    if folder is None:
+        return "the audit was cancelled and nothing of it is kept; give folder=... to keep the pieces of its sweeps."
+    return f"the audit was cancelled; the finished pieces are kept in {folder}: call it again with it to go on."
+
+
+def _spread(
+    found: AuditedModel, data: AuditData, moved: xr.Dataset | None, shown: Trial, seed: int, batch: int
+) -> float:
+    """By how much the answers to two different samples differ; 1 where they are no vectors."""
+    if len(data.inputs) < 2 or not shown.vectors:
+        return 1.0
+    if data.input == "image":
+        return 1.0 if moved is None else float(moved.attrs["spread"])
+    return spread_of(found.model, data.inputs, seed=seed, batch_size=batch)
+
+
+def _loaded(
+    found: AuditedModel,
+    data: Any,
+    labels: Any,
+    samples: int | None,
+    size: int | None,
+    seed: int,
+    kind: str,
+    group: Group | str,
+) -> AuditData:
+    check_kind(kind)
     if isinstance(data, AuditData):
+        if kind not in ("auto", data.input):
+            raise ValueError(f"kind = {kind!r} was given for data that hold {NOUNS[data.input]}; leave it out.")
         return data
     channels, own_size = expected_input(found)
     return load_data(
@@ -141,6 +191,9 @@ def _loaded(found: AuditedModel, data: Any, labels: Any, samples: int | None, si
         channels=channels,
         labels=labels,
         seed=seed,
+        kind=kind,
+        group=group,
+        model=found.model,
     )
 
 
@@ -150,7 +203,7 @@ def _pool(data: Any, count: int, seed: int) -> Tensor | None:
         raise ValueError(f"data_samples = {count!r} was given; expected a whole number of at least 0.")
     if count == 0 or isinstance(data, AuditData):
         return None
-    inputs = load_data(data, samples=count, size=DATA_SIDE, channels=1, seed=seed).inputs
+    inputs = load_data(data, samples=count, size=DATA_SIDE, channels=1, seed=seed, kind="image").inputs
     return inputs if inputs.ndim == 4 else None
 
 
@@ -163,48 +216,12 @@ def _asked_data(
         return more, [*left_out, f"Which rotations the data hold was not measured: {error}"]
 
 
-def _parameters(model: Callable) -> Iterable[Tensor]:
-    return model.parameters() if isinstance(model, nn.Module) else ()
-
-
-def _cost(found: AuditedModel, images: Tensor) -> xr.Dataset | None:
-    if found.end_to_end or not isinstance(found.model, nn.Module):
-        return None
-    return cost(found.model, (1, *(int(side) for side in images.shape[1:])))
-
-
-def _findings(found: AuditedModel, images: Tensor) -> xr.Dataset | None:
-    if found.end_to_end or not isinstance(found.model, nn.Module):
-        return None
-    return will_it_be_equivariant(found.model, tuple(int(side) for side in images.shape[1:]))
-
-
-def _fewer(data: AuditData, spent: xr.Dataset | None) -> AuditData:
-    """As many samples as the budget holds: a rule of the network's size alone, so that it is the same everywhere."""
-    if spent is None:  # a program or a function does not show its size
-        return _first(data, MOST // 2)
-    each = PASSES * float(spent.multiply_adds.sum())
-    return _first(data, max(FEWEST, min(MOST, int(BUDGET / each) if each else MOST)))
-
-
-def _first(data: AuditData, count: int) -> AuditData:
-    labels = None if data.labels is None else data.labels[:count]
-    return replace(data, inputs=data.inputs[:count], labels=labels)
-
-
-def _batch(spent: xr.Dataset | None, images: Tensor) -> int:
-    own = images[0].numel() * images.element_size()
-    largest = own if spent is None else max(own, int(spent.activation_bytes.max()))
-    return int(max(4, min(256, BATCH_BYTES // max(1, largest))))
-
-
 def _sweeps(
     model: Callable,
-    images: Tensor,
+    inputs: Tensor,
     steps: list[Question],
-    layers: str | Iterable[str],
+    asking: dict[str, Any],
     options: dict[str, Any],
-    kind: str,
     progress: Callable[[float], None] | None,
     pieces: Pieces | None,
 ) -> tuple[dict[str, xr.Dataset], list[str]]:
@@ -220,14 +237,14 @@ def _sweeps(
             measure = equivariance_error if pieces is None else pieces.of(step.name)
             sweeps[step.name] = measure(
                 model,
-                images,
+                inputs,
                 step.group,
                 step.elements,
-                layers=layers if step.watched else (),
                 mask=step.mask,
                 padding=step.padding,
-                input_kind=kind,
+                input=step.input,
                 progress=part,
+                **(asking if step.watched else asking | {"layers": ()}),
                 **options,
             )
         except ValueError as error:
@@ -243,46 +260,21 @@ def _part(progress: Callable[[float], None] | None, start: float, share: float) 
     return None if progress is None else lambda fraction: progress(SWEEPS * (start + share * fraction))
 
 
-class Disordered(nn.Module):
-    """The negative control: the same network, but the pixels of its input stand in a fixed disorder.
-
-    Whatever symmetry a network's layers have, it is gone, and where the control's error is as small as the network's
-    own, the network says the same about everything.
-    """
-
-    def __init__(self, model: Callable, pixels: int, seed: int = 0) -> None:
-        super().__init__()
-        self.model = model
-        self.order = torch.randperm(pixels, generator=torch.Generator().manual_seed(seed))
-
-    def forward(self, x: Tensor) -> Any:
-        return self.model(x.flatten(2)[..., self.order.to(x.device)].view_as(x))
-
-
-def _control(model: Callable, images: Tensor, steps: list[Question], options: dict[str, Any]) -> xr.Dataset:
-    step = next(step for step in steps if step.name == ROTATIONS)
-    some = images[:FEWEST]
-    reference = next(iter(_parameters(model)), None)
-    some = some if reference is None else some.to(reference.device, reference.dtype)
-    disordered = Disordered(model, some.shape[-1] * some.shape[-2], options["seed"])
-    return equivariance_error(
-        disordered, some, step.group, step.elements, mask=step.mask, padding=step.padding, **options
-    )
-
-
-def _scale(spread: float) -> str:
+def _scale(spread: float, kind: str) -> str:
+    noun = NOUNS[kind]
     return (
-        f"For scale: the network's answers to two different images differ by {percent(spread)}; an error of that size "
-        "means that moving an image matters as much as exchanging it."
+        f"For scale: the network's answers to two different {noun} differ by {percent(spread)}; an error of that size "
+        f"means that moving one matters as much as exchanging it."
     )
 
 
-def _remarks(shown: Trial, data: AuditData) -> Iterable[str]:
-    yield f"The network puts out {shown.output}."
+def _remarks(shown: Trial, data: AuditData, select: Any) -> Iterable[str]:
+    part = "" if select is None else f" at {select!r}, the part of its answer that was audited"
+    yield f"The network puts out {shown.output}{part}."
     if shown.noise > NOISE:
         yield (
-            f"The network is stochastic: two runs on the same images differ by {shown.noise:.2g}; every error below "
-            "that says nothing. The random generators were set to the seed before each sweep."
+            f"The network is stochastic: two runs on the same {NOUNS[data.input]} differ by {shown.noise:.2g}; every "
+            "error below that says nothing. The random generators were set to the seed before each sweep."
         )
     if data.showing:
         yield f"{data.showing[0].upper()}{data.showing[1:]}, chosen by the seed."

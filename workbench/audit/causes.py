@@ -70,10 +70,10 @@ def asymmetry(module: nn.Module | None, question: str) -> float | None:
 
 
 def strided(model: Callable) -> list[str]:
-    """Names of the convolutions and poolings that skip pixels, without the one-pixel shortcuts beside them."""
+    """Names of the convolutions and poolings that skip pixels or samples, without one-pixel shortcuts."""
     if not isinstance(model, nn.Module):
         return []
-    kinds = (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d)
+    kinds = (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d, nn.Conv1d, nn.MaxPool1d, nn.AvgPool1d)
     found = [(name, m) for name, m in model.named_modules() if isinstance(m, kinds) and _pair(m.stride) > 1]
     return [name for name, m in found if _pair(m.kernel_size) > 1]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,13 @@ from torch import Tensor
 
 from workbench.audit.arrays import read_npy, read_npz
 from workbench.audit.importing import RUNS_CODE, import_object, is_import_path
+from workbench.audit.kinds import Clue, check_kind
+from workbench.audit.layouts import LABEL_NAMES, Asked, laid_out, picked
+from workbench.groups import Group
 
 MOST_PIXELS = 2048 * 2048
 """Of one image: an audit runs the network hundreds of times, and a larger image would never end."""
 MOST_SAMPLES = 65_536
-IMAGE_NAMES = ("images", "image", "inputs", "x", "X", "data")
-LABEL_NAMES = ("labels", "label", "targets", "y", "Y")
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +34,8 @@ class AuditData:
         classes: names of the labels where the data have them.
         notes: what the reader of a report has to know, one sentence each.
         ready: nothing has to be scaled or standardised any more.
+        input: what a sample is, ``"image"``, ``"series"``, ``"points"`` or ``"set"``, as the measures call it.
+        dim: of points, how many of the last axis are coordinates; the others are features. 0 for other kinds.
     """
 
     inputs: Tensor
@@ -43,6 +46,8 @@ class AuditData:
     classes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     ready: bool = False
+    input: str = "image"
+    dim: int = 0
 
     @property
     def showing(self) -> str:
@@ -59,6 +64,9 @@ def load_data(
     labels: str | Path | Sequence[int] | Tensor | None = None,
     split: str = "test",
     seed: int = 0,
+    kind: str = "auto",
+    group: Group | str = "auto",
+    model: Callable | None = None,
 ) -> AuditData:
     """Some samples of a data set, chosen by the seed, the same ones each time.
 
@@ -71,6 +79,10 @@ def load_data(
         labels: whole numbers for each sample, or a file of them (.npy, .npz or text, one a line).
         split: of a named data set.
         seed: of the choice of samples.
+        kind: ``"image"`` (N, C, H, W), ``"series"`` (N, C, L), ``"points"`` (N, points, d + F) with F features, or
+            ``"set"`` (N, members, F). ``"auto"`` asks, in this order, the group, the name of the array or of its dims,
+            the network's first layer, and the shape; what was taken, and why, is among the notes.
+        group, model: what will be asked of the samples, and of which network, where that is known.
 
     Raises:
         ValueError, TypeError, FileNotFoundError: one sentence on what was given and what was expected.
@@ -80,34 +92,42 @@ def load_data(
     """
     if isinstance(samples, bool) or not isinstance(samples, int) or not 0 < samples <= MOST_SAMPLES:
         raise ValueError(f"samples = {samples!r} was given; expected a whole number from 1 to {MOST_SAMPLES}; use 16.")
+    check_kind(kind)
+    asked = Asked(samples, seed, kind, group, model)
     if isinstance(name, str | Path):
-        found = _by_name(str(name), samples, size, channels, split, seed)
+        found = _by_name(str(name), asked, size, channels, split)
     elif isinstance(name, Tensor | np.ndarray):
-        found = from_arrays(name, None, "the array", f"array of shape {tuple(name.shape)}", samples, seed)
+        found = from_arrays(name, None, "the array", f"array of shape {tuple(name.shape)}", asked)
     else:
-        found = _from_torch(name, type(name).__name__, samples, seed)
+        found = _from_torch(name, type(name).__name__, asked)
     if labels is not None:
         found = replace(found, labels=_own_labels(labels, found, samples, seed))
     return _checked(found)
 
 
-def _by_name(name: str, samples: int, size: int | None, channels: int | None, split: str, seed: int) -> AuditData:
+def _by_name(name: str, asked: Asked, size: int | None, channels: int | None, split: str) -> AuditData:
     if "\0" in name:
         raise ValueError("the name of the data has a NUL character; give a plain name.")
     path = Path(name).expanduser()
     if path.is_dir():
         from workbench.audit.pictures import from_folder
 
-        return from_folder(path, samples, size, channels, seed)
+        _images_only(asked, f"the folder {path.name}")
+        return from_folder(path, asked.samples, size, channels, asked.seed)
     if path.is_file():
-        return _from_file(path, samples, seed)
+        return _from_file(path, asked)
     if is_import_path(name):
-        from_code = _from_torch(import_object(name), name, samples, seed)
+        from_code = _from_torch(import_object(name), name, asked)
         return replace(from_code, notes=(RUNS_CODE, *from_code.notes))
-    return _named_set(name, samples, split, seed)
+    return _named_set(name, asked, split)
 
 
-def _named_set(name: str, samples: int, split: str, seed: int) -> AuditData:
+def _images_only(asked: Asked, name: str) -> None:
+    if asked.kind not in ("auto", "image"):
+        raise ValueError(f"kind = {asked.kind!r} was given for {name}, which holds images; expected 'image' or 'auto'.")
+
+
+def _named_set(name: str, asked: Asked, split: str) -> AuditData:
     from workbench.datasets import load, names
 
     if name not in names():
@@ -115,78 +135,87 @@ def _named_set(name: str, samples: int, split: str, seed: int) -> AuditData:
             f"there is no file or folder {name}; expected a folder of pictures, .npy, .npz, NetCDF, "
             f"package.module:name, or one of {', '.join(names())}."
         )
+    _images_only(asked, name)
     images = load(name)
     if split not in images.splits:
         raise ValueError(f"split = {split!r} was given; expected one of {', '.join(images.splits)}.")
     values, labels = images.splits[split]
-    take = chosen(len(values), samples, seed)
+    take = chosen(len(values), asked.samples, asked.seed)
     kind = f"{split} images of {name}, standardised"
     return AuditData(values[take], labels[take], name, kind, len(values), images.classes, ready=True)
 
 
-def _from_file(path: Path, samples: int, seed: int) -> AuditData:
+def _from_file(path: Path, asked: Asked) -> AuditData:
     suffix = path.suffix.lower()
     if suffix == ".npy":
-        return from_arrays(read_npy(path), None, path.name, "numpy array", samples, seed)
+        return from_arrays(read_npy(path), None, path.name, "numpy array", asked)
     if suffix == ".npz":
-        arrays = read_npz(path)
-        return _from_named(arrays, path.name, "numpy arrays", samples, seed)
+        return _from_named(read_npz(path), {}, path.name, "numpy arrays", asked)
     if suffix in (".nc", ".nc4", ".cdf", ".h5"):
         from workbench.measure import open_dataset
 
         ds = open_dataset(path)
-        return _from_named({str(n): ds[n].values for n in ds.variables}, path.name, "NetCDF", samples, seed)
+        dims = {str(n): tuple(map(str, ds[n].dims)) for n in ds.variables}
+        return _from_named({name: ds[name].values for name in dims}, dims, path.name, "NetCDF", asked)
     raise ValueError(f"{path.name} is of no known kind; expected a folder of pictures, .npy, .npz or NetCDF (.nc).")
 
 
-def _from_named(arrays: dict[str, np.ndarray], name: str, kind: str, samples: int, seed: int) -> AuditData:
-    large = [n for n, values in arrays.items() if values.ndim >= 3 and values.dtype.kind in "fiub"]
-    image = next((n for n in IMAGE_NAMES if n in large), large[0] if len(large) == 1 else None)
-    if image is None:
-        there = ", ".join(f"{n} {values.shape}" for n, values in arrays.items()) or "nothing"
-        raise ValueError(f"{name} has {there}; expected an array named 'images' of shape (N, C, H, W).")
-    label = next((n for n in LABEL_NAMES if n in arrays and arrays[n].shape == arrays[image].shape[:1]), None)
-    whole = None if label is None else arrays[label]
-    if whole is not None and whole.dtype.kind not in "iu":
-        whole = None
-    return from_arrays(arrays[image], whole, name, f"{kind}, {image!r}", samples, seed)
+def _from_named(
+    arrays: dict[str, np.ndarray], dims: dict[str, tuple[str, ...]], name: str, kind: str, asked: Asked
+) -> AuditData:
+    found = picked(arrays, dims, asked.kind, name)
+    return from_arrays(found.values, found.labels, name, f"{kind}, '{found.name}'", asked, found.clue, found.dim)
 
 
 def from_arrays(
-    values: Tensor | np.ndarray, labels: np.ndarray | None, name: str, kind: str, samples: int, seed: int
+    values: Tensor | np.ndarray,
+    labels: np.ndarray | None,
+    name: str,
+    kind: str,
+    asked: Asked,
+    clue: Clue | None = None,
+    dim: int = 0,
 ) -> AuditData:
-    """Some samples of an array (N, C, H, W), (N, H, W), (N, H, W, C), or of whatever else the network takes."""
+    """Some samples of an array; see :func:`load_data` for the layouts."""
     if values.ndim < 2 or len(values) == 0:
         raise ValueError(f"{name} has shape {tuple(values.shape)}; expected at least one sample, (N, C, H, W).")
-    notes = []
-    if values.ndim == 4 and values.shape[-1] in (1, 3) and values.shape[1] not in (1, 3):
-        values = values.permute(0, 3, 1, 2) if isinstance(values, Tensor) else np.moveaxis(values, -1, 1)
-        notes.append(f"Read as (N, H, W, C): the channels come last in {name}.")
-    elif values.ndim == 3 and min(values.shape[1:]) > 3:
-        values = values[:, None]
-        notes.append(f"Read as grey images (N, H, W): {name} has no channel axis.")
-    take = chosen(len(values), samples, seed)
+    taken = asked.taken(name, tuple(values.shape), clue)
+    values, notes = laid_out(values, taken, name)
+    take = chosen(len(values), asked.samples, asked.seed)
     part = values[take] if isinstance(values, Tensor) else torch.from_numpy(np.array(values[take.numpy()]))
-    if not (part.is_floating_point() or part.dtype in (torch.uint8, torch.bool)) and part.max() > 255:
-        notes.append(f"The whole numbers of {name} were used as they are.")
-    elif not part.is_floating_point():
-        notes.append(f"The whole numbers of {name} were divided by 255.")
-        part = part.float() / (1 if part.dtype == torch.bool else 255)
+    if not part.is_floating_point():
+        if taken.kind != "image" or (part.dtype not in (torch.uint8, torch.bool) and part.max() > 255):
+            notes.append(f"The whole numbers of {name} were used as they are.")
+        else:
+            notes.append(f"The whole numbers of {name} were divided by 255.")
+            part = part.float() / (1 if part.dtype == torch.bool else 255)
     known = None if labels is None else torch.from_numpy(np.asarray(labels)[take.numpy()].astype(np.int64))
-    return AuditData(part.float(), known, name, kind, len(values), notes=tuple(notes))
+    found = AuditData(part.float(), known, name, kind, len(values), notes=tuple(notes), input=taken.kind)
+    return _with_dim(found, asked, dim)
 
 
-def _from_torch(value: Any, name: str, samples: int, seed: int) -> AuditData:
+def _with_dim(found: AuditData, asked: Asked, known: int = 0) -> AuditData:
+    """Of points, how many numbers of each are its coordinates."""
+    if found.input != "points":
+        return found
+    width = found.inputs.shape[-1]
+    dim = asked.dim(width, known)
+    told = f"The first {dim} of the {width} numbers of a point are its coordinates, the others features that no motion "
+    notes = (*found.notes, f"{told}changes.") if width > dim else found.notes
+    return replace(found, dim=dim, notes=notes)
+
+
+def _from_torch(value: Any, name: str, asked: Asked) -> AuditData:
     """Some samples of a map-style torch Dataset, or of an iterable's beginning."""
     if callable(value) and not hasattr(value, "__getitem__"):
         value = value()
     if isinstance(value, Tensor | np.ndarray):
-        return from_arrays(value, None, name, "array", samples, seed)
+        return from_arrays(value, None, name, "array", asked)
     if not hasattr(value, "__getitem__") or not hasattr(value, "__len__"):
         raise TypeError(f"{name} is a {type(value).__name__}; expected a torch Dataset with a length, or an array.")
     if len(value) == 0:
         raise ValueError(f"{name} is empty; expected at least one sample.")
-    take = chosen(len(value), samples, seed)
+    take = chosen(len(value), asked.samples, asked.seed)
     items = [value[int(at)] for at in take]
     pairs = [item if isinstance(item, tuple | list) else (item,) for item in items]
     if not all(len(pair) and isinstance(pair[0], Tensor | np.ndarray) for pair in pairs):
@@ -194,13 +223,19 @@ def _from_torch(value: Any, name: str, samples: int, seed: int) -> AuditData:
             f"{name} gives {type(pairs[0][0]).__name__}; expected tensors; add a transform that makes them."
         )
     inputs = [torch.as_tensor(pair[0]) for pair in pairs]
-    if len({tuple(image.shape) for image in inputs}) > 1:
+    if len({tuple(sample.shape) for sample in inputs}) > 1:
         raise ValueError(f"the samples of {name} differ in shape; expected one shape; add a transform that crops them.")
     numbers = [pair[1] for pair in pairs if len(pair) > 1 and _is_number(pair[1])]
     labels = torch.tensor([int(n) for n in numbers]) if len(numbers) == len(pairs) else None
     stacked = torch.stack(inputs)
-    scaled = stacked.float() / 255 if stacked.dtype == torch.uint8 else stacked.float()
-    return AuditData(scaled, labels, name, f"torch Dataset {type(value).__name__}", len(value), ready=True)
+    taken = asked.taken(name, tuple(stacked.shape))
+    as_given = taken.kind == "image" and stacked.ndim == 4
+    laid, notes = (stacked, []) if as_given else laid_out(stacked, taken, name)
+    assert isinstance(laid, Tensor)  # as it was given
+    scaled = laid.float() / 255 if laid.dtype == torch.uint8 and taken.kind == "image" else laid.float()
+    kind = f"torch Dataset {type(value).__name__}"
+    found = AuditData(scaled, labels, name, kind, len(value), notes=tuple(notes), ready=True, input=taken.kind)
+    return _with_dim(found, asked)
 
 
 def _is_number(value: Any) -> bool:
@@ -247,7 +282,7 @@ def chosen(of: int, samples: int, seed: int) -> Tensor:
 
 def _checked(found: AuditData) -> AuditData:
     inputs = found.inputs
-    if inputs.ndim == 4 and inputs.shape[-1] * inputs.shape[-2] > MOST_PIXELS:
+    if found.input == "image" and inputs.shape[-1] * inputs.shape[-2] > MOST_PIXELS:
         raise ValueError(
             f"images of {inputs.shape[-2]} x {inputs.shape[-1]} pixels were given; expected at most {MOST_PIXELS} "
             "pixels (2048 x 2048); crop or shrink them."

@@ -63,9 +63,22 @@ def decisions(model: Callable, images: Tensor, *, seed: int = 0, batch_size: int
             resampler="bicubic",
             padding="border",
             samples=len(images),
-            spread=float((still - still.roll(1, 0)).norm(dim=-1).div(still.norm(dim=-1)).mean()),
+            spread=_spread(still),
         ),
     )
+
+
+def spread_of(model: Callable, inputs: Tensor, *, seed: int = 0, batch_size: int = 64) -> float:
+    """By how much a network's answers to two different samples differ, relative; 1 for a single sample."""
+    inputs = like_model(model, inputs)
+    with undisturbed(model, seed):
+        answers = torch.cat([model(part) for part in inputs.split(batch_size)])
+    return _spread(answers.double()) if len(answers) > 1 else 1.0
+
+
+def _spread(answers: Tensor) -> float:
+    numbers = answers.flatten(1) if answers.ndim > 1 else answers[:, None]
+    return float((numbers - numbers.roll(1, 0)).norm(dim=-1).div(numbers.norm(dim=-1)).mean())
 
 
 def wilson(share: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:

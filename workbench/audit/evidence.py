@@ -29,13 +29,14 @@ ATTRIBUTED = {TURNS: 0, FLIPS: 1}
 
 
 def second_look(
-    model: Callable, images: Tensor, labels: Tensor | None, each: float, broken: bool, seed: int
+    model: Callable, images: Tensor, labels: Tensor | None, each: float, broken: bool, seed: int, cancel: Any = None
 ) -> tuple[dict[str, xr.Dataset], list[str]]:
     """What applies of: shares of modules, fixes tried on copies, the Lie derivative, the cost for the task.
 
     Args:
         each: multiply-adds of one pass of one image.
         broken: turns or flips are broken.
+        cancel: as in :func:`workbench.measure.equivariance_error`.
 
     Returns:
         The Datasets by name, and a sentence for each that was left out.
@@ -61,13 +62,17 @@ def second_look(
             ask(
                 "attribution",
                 leaves * len(few),
-                lambda: attribute_error(model, few, O2(), moves, mask="none", seed=seed),
+                lambda: attribute_error(model, few, O2(), moves, mask="none", seed=seed, cancel=cancel),
             )
-            ask("fixes", 7 * len(few) * 20, lambda: explain(model, few, "D(4)", seed=seed))
-        ask("Lie derivative", 16, lambda: lie_derivative(model, images[:8], "SO2", seed=seed))
+            ask("fixes", 7 * len(few) * 20, lambda: explain(model, few, "D(4)", seed=seed, cancel=cancel))
+        ask("Lie derivative", 16, lambda: lie_derivative(model, images[:8], "SO2", seed=seed, cancel=cancel))
     if labels is not None and len(labels) == len(images):
         rows = torch.tensor([[x, 0.0, math.radians(turn), mirror] for _, x, turn, mirror in ASKED], dtype=torch.float64)
-        ask("task", 8 * len(images), lambda: task_cost(model, images, labels, Plane(O2()), rows, seed=seed))
+        ask(
+            "task",
+            8 * len(images),
+            lambda: task_cost(model, images, labels, Plane(O2()), rows, seed=seed, cancel=cancel),
+        )
     return found, left_out
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from workbench.audit.answer import percent, words
+from workbench.audit.kinds import PLACES
 from workbench.audit.questions import ROTATIONS, SHIFTS
 from workbench.audit.result import AuditResult
 from workbench.measure import labelled
@@ -17,6 +18,8 @@ from workbench.views.equivariance import orbit_error
 from workbench.views.layers import layer_errors
 
 MOST_ROWS = 80
+ALONG = ("angle_deg", "shift_samples", "scale")
+"""Coordinates along which a sweep is a curve, where it has more than four different ones."""
 
 
 @dataclass(frozen=True)
@@ -41,11 +44,8 @@ class Picture:
 
 
 def pictures(result: AuditResult) -> list[Picture]:
-    """The curve of rotations beside its floors and control, and the layers at exact elements."""
-    found = []
-    curve = ROTATIONS if ROTATIONS in result.sweeps else _curve(result)
-    if curve:
-        found.append(_orbit(result, curve))
+    """The curves beside their floors and control, and the layers at exact elements."""
+    found = [_orbit(result, question, along) for question, along in drawn(result).items()]
     layers = layer_dataset(result)
     if layers is not None:
         found.append(_layers(result, layers))
@@ -70,21 +70,37 @@ def _data(ds: xr.Dataset) -> Picture:
     return Picture("data", "Which rotations your data hold", says, data_picture(ds), table)
 
 
-def _curve(result: AuditResult) -> str:
-    """A sweep of a group the user named, if it is one of angles."""
-    for name, ds in result.sweeps.items():
-        angles = ds["angle_deg"].values if "angle_deg" in ds.variables else np.zeros(1)
-        if len(np.unique(angles)) > 4 and np.all(ds["mirror"].values > 0):
-            return name
-    return ""
+def drawn(result: AuditResult) -> dict[str, str]:
+    """The sweeps that are curves, and along which coordinate: of images the rotations alone, where they were asked."""
+    if result.data.input == "image" and ROTATIONS in result.sweeps:
+        return {ROTATIONS: "angle_deg"}
+    found = {name: _along(ds) for name, ds in result.sweeps.items()}
+    return {name: along for name, along in found.items() if along}
 
 
-def orbit_dataset(result: AuditResult, question: str) -> xr.Dataset:
+def _along(sweep: xr.Dataset) -> str:
+    """The coordinate along which a sweep runs; empty where it is no curve."""
+    if "moved" in sweep.variables or np.any(sweep["mirror"].values < 0):
+        return ""
+    several = [n for n in ALONG if n in sweep.variables and len(np.unique(np.round(sweep[n].values, 6))) > 4]
+    return several[0] if len(several) == 1 else ""
+
+
+def orbit_dataset(result: AuditResult, question: str, along: str = "angle_deg") -> xr.Dataset:
     """A sweep's end as the explorer's view takes it: `model` x `transform`, floors, the control as second model."""
-    sweep = result.sweeps[question].sel(layer="output")
-    found = {"your network": sweep}
+    found = {"your network": result.sweeps[question]}
     if result.control is not None and question == ROTATIONS:
-        found["pixels in disorder"] = result.control.sel(layer="output")
+        found["pixels in disorder"] = result.control
+    return curves_of(found, along).assign_attrs(showing=result.data.showing)
+
+
+def curves_of(sweeps: dict[str, xr.Dataset], along: str) -> xr.Dataset:
+    """The ends of several sweeps of the same elements as the explorer's view takes them, in the order of the curve."""
+    first = next(iter(sweeps.values()))
+    order = np.argsort(first[along].values, kind="stable")
+    found = {name: ds.sel(layer="output").isel(transform=order) for name, ds in sweeps.items()}
+    sweep = next(iter(found.values()))
+    exact = sweep["lattice"].values & (sweep.attrs["input"] in _LATTICES)
     pair = ("model", "transform")
     units = sweep["error_mean"].attrs["units"]
     variables = {
@@ -100,10 +116,18 @@ def orbit_dataset(result: AuditResult, question: str) -> xr.Dataset:
         variables["output_floor_mean"] = labelled("transform", sweep["output_floor_mean"].values, "output floor", units)
     coords = {
         "model": labelled("model", list(found), "network"),
-        "angle_deg": labelled("transform", sweep["angle_deg"].values, "input turned by", "degrees"),
-        "lattice": labelled("transform", sweep["lattice"].values, "turning moves pixels onto pixels"),
+        along: labelled("transform", sweep[along].values, _LONG[along], _UNITS[along]),
+        "lattice": labelled("transform", exact, "no resampling"),
     }
-    return xr.Dataset(variables, coords, {**sweep.attrs, "showing": result.data.showing})
+    told = {"along": along, "places": PLACES[str(sweep.attrs["input"])]}
+    resampler = "no" if sweep.attrs["resampler"] == "none" else sweep.attrs["resampler"]
+    return xr.Dataset(variables, coords, {**sweep.attrs, **told, "resampler": resampler})
+
+
+_LONG = {"angle_deg": "input turned by", "shift_samples": "input shifted by", "scale": "input stretched by"}
+_UNITS = {"angle_deg": "degrees", "shift_samples": "samples", "scale": "1"}
+_LATTICES = ("image", "series")
+"""Kinds of which some elements act without resampling and some do not."""
 
 
 def layer_dataset(result: AuditResult) -> xr.Dataset | None:
@@ -134,20 +158,21 @@ def layer_dataset(result: AuditResult) -> xr.Dataset | None:
     return xr.Dataset(variables, coords, {**first.attrs, "exact_below": result.limit, "showing": result.data.showing})
 
 
-def _orbit(result: AuditResult, question: str) -> Picture:
-    ds = orbit_dataset(result, question)
+def _orbit(result: AuditResult, question: str, along: str) -> Picture:
+    ds = orbit_dataset(result, question, along)
     sweep = result.sweeps[question].sel(layer="output")
+    sweep = sweep.isel(transform=np.argsort(sweep[along].values, kind="stable"))
     mean, floor = ds["error_mean"].values[0], ds["input_floor_mean"].values
-    at = int(mean.argmax())
+    at, many, one, unit = int(mean.argmax()), *_WORDS[along]
     says = (
-        f"Curve of the relative error at {len(mean)} angles; it is largest at {float(ds.angle_deg[at]):g}°, "
+        f"Curve of the relative error at {len(mean)} {many}; it is largest at {float(ds[along][at]):.4g}{unit}, "
         f"{percent(float(mean[at]))}, where resampling alone changes the input by {percent(float(floor[at]))}."
     )
     if len(ds.model) > 1:
         says += f" The control with its pixels in disorder reaches {percent(float(ds.error_mean.values[1].max()))}."
     rows = tuple(
         (
-            f"{float(sweep.angle_deg[i]):g}°",
+            f"{float(sweep[along][i]):.4g}{unit}",
             "yes" if bool(sweep.lattice[i]) else "no",
             f"{mean[i]:.3g}",
             interval(sweep, i),
@@ -157,12 +182,22 @@ def _orbit(result: AuditResult, question: str) -> Picture:
         )
         for i in range(len(mean))
     )
-    head = ("angle", "pixels onto pixels", "error", "95 % interval", "input floor", "output floor")
+    places = ds.attrs["places"]
+    head = (one, f"{places} onto {places}", "error", "95 % interval", "input floor", "output floor")
     more = ("control",) if len(ds.model) > 1 else ()
-    table = Table(f"Relative error, end to end, at every angle ({question})", (*head, *more), rows)
-    return Picture(
-        "orbit", "The error at every angle, beside what resampling alone costs", says, orbit_error(ds), table
-    )
+    table = Table(f"Relative error, end to end, at every {one} ({question})", (*head, *more), rows)
+    name = "orbit" if len(drawn(result)) == 1 else f"orbit-{list(result.sweeps).index(question)}"
+    beside = ", beside what resampling alone costs" if sweep.attrs["resampler"] != "none" else ""
+    title = f"The error at every {one}{beside}" + ("" if question == ROTATIONS else f": {question}")
+    return Picture(name, title, says, orbit_error(ds), table)
+
+
+_WORDS = {
+    "angle_deg": ("angles", "angle", "°"),
+    "shift_samples": ("shifts", "shift", " samples"),
+    "scale": ("factors", "factor", ""),
+}
+"""Of the coordinates of curves: many, one, and the unit."""
 
 
 def _layers(result: AuditResult, ds: xr.Dataset) -> Picture:
@@ -198,11 +233,15 @@ def interval(sweep: xr.Dataset, transform: int) -> str:
     return f"{max(0.0, low):.3g} to {high:.3g}" if np.isfinite(low) else "one sample"
 
 
-def shift_table(result: AuditResult) -> Table | None:
-    """The error at every shift; None where none was measured."""
-    if SHIFTS not in result.sweeps:
-        return None
-    sweep = result.sweeps[SHIFTS].sel(layer="output")
+def element_tables(result: AuditResult) -> dict[str, Table]:
+    """The error at every element of the questions that no picture shows: of images the shifts."""
+    plain = result.data.input == "image"
+    asked = [q for q in result.sweeps if q not in drawn(result) and (not plain or q == SHIFTS)]
+    return {question[0].upper() + question[1:]: _elements(result, question) for question in asked}
+
+
+def _elements(result: AuditResult, question: str) -> Table:
+    sweep = result.sweeps[question].sel(layer="output")
     rows = tuple(
         (
             words(sweep, i),
@@ -212,4 +251,5 @@ def shift_table(result: AuditResult) -> Table | None:
         )
         for i in range(sweep.sizes["transform"])
     )
-    return Table("Relative error, end to end, at every shift", ("shift", "error", "95 % interval", "input floor"), rows)
+    head = ("shift" if question == SHIFTS else "moved by", "error", "95 % interval", "input floor")
+    return Table(f"Relative error, end to end, at every element ({question})", head, rows)

@@ -16,18 +16,19 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from workbench import __version__
 from workbench.audit.answer import percent
 from workbench.audit.evidence import task_rows
-from workbench.audit.figures import MOST_ROWS, Picture, Table, pictures, shift_table
+from workbench.audit.figures import MOST_ROWS, Picture, Table, element_tables, pictures
+from workbench.audit.kinds import AXES, NOUNS, PLACES
 from workbench.audit.result import AuditResult, data_sentence
 
 _HERE = Path(__file__).parent / "assets"
 MOST_MODULES = 12
 _SINGLE = ["error_before", "error_repaired", "share_all"]
-LEVELS = {
-    "exact": "holds exactly",
-    "floor": "holds as far as pixels allow",
-    "close": "nearly holds",
-    "broken": "broken",
-}
+
+
+def levels_of(kind: str) -> dict[str, str]:
+    """The levels of a verdict in words, for such samples."""
+    floor = f"holds as far as {PLACES[kind]} allow"
+    return {"exact": "holds exactly", "floor": floor, "close": "nearly holds", "broken": "broken"}
 
 
 def write_report(result: AuditResult, path: str | os.PathLike) -> Path:
@@ -64,10 +65,11 @@ def report_html(result: AuditResult) -> str:
     return _template().render(
         result=result,
         version=__version__,
-        levels=LEVELS,
+        levels=levels_of(result.data.input),
+        nouns=NOUNS[result.data.input],
         percent=percent,
         pictures=drawn,
-        shifts=shift_table(result),
+        elements=element_tables(result),
         verdicts=_verdict_table(result),
         more=_more(result),
         remedies=_rows(result.remedies, "remedy"),
@@ -198,14 +200,15 @@ def _lie(ds: Any) -> dict[str, Any]:
 
 
 def _verdict_table(result: AuditResult) -> Table:
+    levels, places = levels_of(result.data.input), PLACES[result.data.input]
     rows = tuple(
         (
             verdict.question,
-            LEVELS[verdict.level],
+            levels[verdict.level],
             f"{verdict.error:.3g}",
             f"{verdict.low:.3g} to {verdict.high:.3g}" if len(result.data.inputs) > 1 else "one sample",
             verdict.at,
-            f"{verdict.floor:.3g}" if verdict.floor else "0 (pixels move onto pixels)",
+            f"{verdict.floor:.3g}" if verdict.floor else f"0 ({places} move onto {places})",
         )
         for verdict in result.verdicts
     )
@@ -250,14 +253,17 @@ def _output(attrs: dict[str, Any]) -> str:
 def _method(result: AuditResult) -> list[tuple[str, str]]:
     first = next(iter(result.sweeps.values()))
     attrs = first.attrs
+    data, nouns = result.data, NOUNS[result.data.input]
+    several = len({str(ds.attrs["output"]) for ds in result.sweeps.values()}) > 1
+    told_of = result.sweeps if several else {"": first}
     each = {name: (ds.attrs["mask"], ds.attrs["padding"]) for name, ds in result.sweeps.items()}
     told = [
         ("Network", f"{result.model.name} ({result.model.how})"),
-        ("Images", f"{result.data.name} ({result.data.kind}); {len(result.data.inputs)} of {result.data.of} used"),
-        ("Input", f"{' x '.join(str(side) for side in result.data.inputs.shape[1:])} (channels, rows, columns)"),
-        ("Error", "|f(g x) - g f(x)| / |g f(x)| for each image, then the mean over images; vectors should not change"),
-        ("Output", _output(attrs)),
-        ("Interval", "95 %, of the mean over images"),
+        (nouns.capitalize(), f"{data.name} ({data.kind}); {len(data.inputs)} of {data.of} used"),
+        ("Input", f"{' x '.join(str(side) for side in data.inputs.shape[1:])} ({AXES[data.input]})"),
+        ("Error", f"|f(g x) - g f(x)| / |g f(x)| of each, then the mean over {nouns}; vectors should not change"),
+        *[(f"Output, {name}" if several else "Output", _output(ds.attrs)) for name, ds in told_of.items()],
+        ("Interval", f"95 %, of the mean over {nouns}"),
         ("Floors", "the round trip there and back of the input, and of the output: what resampling alone changes"),
         ("Exact", f"a relative error up to {result.limit:.0e}, which rounding alone can make in a deep network"),
         ("Resampler", str(attrs["resampler"])),
@@ -268,5 +274,5 @@ def _method(result: AuditResult) -> list[tuple[str, str]]:
     ]
     if result.cost is not None:
         total = {name: int(result.cost[name].sum()) for name in ("parameters", "multiply_adds")}
-        told.append(("Size", f"{total['parameters']:,} parameters, {total['multiply_adds']:,} multiply-adds an image"))
+        told.append(("Size", f"{total['parameters']:,} parameters, {total['multiply_adds']:,} multiply-adds a sample"))
     return told

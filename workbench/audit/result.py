@@ -10,10 +10,12 @@ import numpy as np
 import xarray as xr
 
 from workbench.audit.data import AuditData
+from workbench.audit.kinds import PLACES
 from workbench.audit.model import AuditedModel
 from workbench.measure import labelled, provenance, save
 
 DATASET, REPORT = "audit.nc", "report.html"
+_PLACED = ("shift_", "scale", "moved")
 KEPT = ("error_mean", "error_sem", "error_low", "error_high", "output_floor_mean")
 
 
@@ -89,7 +91,8 @@ class AuditResult:
     @property
     def short(self) -> str:
         """The answer in one sentence."""
-        words = {"exact": "exact", "floor": "as good as pixels allow", "close": "nearly there", "broken": "broken"}
+        floor = f"as good as {PLACES[self.data.input]} allow"
+        words = {"exact": "exact", "floor": floor, "close": "nearly there", "broken": "broken"}
         found = {level: [v.question for v in self.verdicts if v.level == level] for level in words}
         parts = [f"{words[level]}: {', '.join(named)}" for level, named in found.items() if named]
         return f"In short: {'; '.join(parts)}."
@@ -117,7 +120,8 @@ class AuditResult:
 
         Dims ``layer`` and ``transform`` (with the coordinate ``question``): ``error_mean``, ``error_sem``,
         ``error_low``, ``error_high``, ``output_floor_mean`` (NaN where a layer was not watched), and over
-        ``transform``: ``input_floor_mean``, ``angle_deg``, ``mirror``, ``shift_x_px``, ``shift_y_px``, ``lattice``.
+        ``transform``: ``angle_deg``, ``mirror``, ``lattice``, and ``shift_x_px``, ``shift_y_px`` of images, or
+        ``shift_...``, ``scale``, ``moved`` where the groups have them.
         """
         layers = list(dict.fromkeys(str(name) for ds in self.sweeps.values() for name in ds.layer.values))
         layers = [name for name in layers if name != "output"] + ["output"]
@@ -127,14 +131,15 @@ class AuditResult:
             "question": labelled("transform", _repeated(self.sweeps), "question"),
             "transform": labelled("transform", np.arange(len(_repeated(self.sweeps))), "number of the transform"),
         }
-        for name, units in (
-            ("angle_deg", "degrees"),
-            ("mirror", "1"),
-            ("shift_x_px", "pixels"),
-            ("shift_y_px", "pixels"),
-        ):
-            coords[name] = labelled("transform", _coordinate(self.sweeps, name), name.split("_")[0], units)
-        coords["lattice"] = labelled("transform", _coordinate(self.sweeps, "lattice").astype(bool), "pixels to pixels")
+        units = {"angle_deg": "degrees", "mirror": "1"}
+        units |= {"shift_x_px": "pixels", "shift_y_px": "pixels"} if self.data.input == "image" else {}
+        for ds in self.sweeps.values():
+            units |= {n: str(ds[n].attrs["units"]) for n in map(str, ds.variables) if n.startswith(_PLACED)}
+        for name, unit in units.items():
+            coords[name] = labelled("transform", _coordinate(self.sweeps, name), name.split("_")[0], unit)
+        places = PLACES[self.data.input]
+        lattice = _coordinate(self.sweeps, "lattice").astype(bool)
+        coords["lattice"] = labelled("transform", lattice, f"{places} to {places}")
         first = next(iter(self.sweeps.values()))
         attrs = provenance(
             "audit",
@@ -177,7 +182,7 @@ def _repeated(sweeps: dict[str, xr.Dataset]) -> np.ndarray:
 
 
 def _coordinate(sweeps: dict[str, xr.Dataset], name: str) -> np.ndarray:
-    rest = 1.0 if name == "mirror" else 0.0
+    rest = 1.0 if name in ("mirror", "scale") else 0.0
     parts = [
         np.asarray(ds[name].values, dtype=float) if name in ds.variables else np.full(ds.sizes["transform"], rest)
         for ds in sweeps.values()

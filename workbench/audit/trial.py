@@ -1,4 +1,4 @@
-"""One run before the audit: does the network take these images, and is what it says a number each time the same?"""
+"""One run before the audit: does the network take these samples, and is what it says a number each time the same?"""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from workbench.audit.data import AuditData
+from workbench.audit.kinds import NOUNS
 from workbench.audit.model import AuditedModel
 from workbench.groups import GroupSignal
 from workbench.measure import undisturbed
 from workbench.measure.compare import tensor_of
 from workbench.measure.probe import like_model, why_not
+from workbench.measure.result import measurable, selected
 
 NOISE = 1e-6
 """Relative difference of two runs on the same images, above which a network counts as stochastic."""
@@ -21,40 +23,52 @@ NOISE = 1e-6
 
 @dataclass(frozen=True)
 class Trial:
-    """What one run showed: the output in words, whether it is a vector, and how much two runs differ (relative)."""
+    """What one run showed.
+
+    Attributes:
+        output: in words.
+        vectors: the output is one number or one vector for each sample.
+        noise: how much two runs on the same samples differ, relative.
+    """
 
     output: str
     vectors: bool
     noise: float
 
 
-def trial(model: Callable, images: Tensor, seed: int = 0) -> Trial:
-    """Run the network twice on at most two images.
+def trial(model: Callable, inputs: Tensor, seed: int = 0, kind: str = "image") -> Trial:
+    """Run the network twice on at most two samples.
+
+    Args:
+        kind: what the samples are.
 
     Raises:
-        ValueError: it takes no such images, puts out something that cannot be compared, or NaN.
+        ValueError: it takes no such samples, puts out something that cannot be compared, or NaN.
     """
-    some = like_model(model, images[:2])
-    shape = tuple(images.shape)
+    some = like_model(model, inputs[:2])
+    noun = NOUNS[kind]
     with undisturbed(model, seed):
         try:
             first, second = model(some), model(some)
         except Exception as error:  # any layer of any network may object in its own way
             told = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            if told.startswith("select = "):
+                raise
+            change = "give their size or channels" if kind == "image" else "give them another kind or shape"
             raise ValueError(
-                f"the network cannot take images of shape {shape}: {told}; give their size or channels."
+                f"the network cannot take {noun} of shape {tuple(inputs.shape)}: {told}; {change}."
             ) from error
-    if problem := why_not(first, len(some)):
-        keys = f" with the keys {', '.join(map(str, first))}" if isinstance(first, dict) else ""
-        raise ValueError(
-            f"the model puts out {problem.split('; expected')[0]}{keys}; wrap it so that it gives one tensor."
-        )
+    selected(first, None)  # of several answers one has to be chosen
+    if (problem := why_not(first, len(some))) and not measurable(first, len(some)):
+        raise ValueError(f"the model puts out {problem.split('; expected')[0]}; wrap it so that it gives one tensor.")
     one, two = tensor_of(first).double(), tensor_of(second).double()
     if not torch.isfinite(one).all():
         raise ValueError("the model puts out NaN or infinite numbers; expected finite ones; look at its weights.")
-    noise = float((one - two).norm() / one.norm().clamp_min(1e-30))
-    kind = "a group signal" if isinstance(first, GroupSignal) else "maps" if one.ndim == 4 else "vectors"
-    return Trial(f"{kind} of shape {tuple(one.shape[1:])} for each image", one.ndim <= 2, noise)
+    noise = float((one - two).norm() / one.norm().clamp_min(1e-30)) if one.shape == two.shape else 1.0
+    words = "a group signal" if isinstance(first, GroupSignal) else "maps" if one.ndim == 4 else "vectors"
+    words = "numbers" if one.ndim == 3 else words
+    told = f"{words} of shape {tuple(one.shape[1:])} for each {noun[:-1]}"
+    return Trial(told, one.ndim <= 2, noise)
 
 
 def expected_input(found: AuditedModel) -> tuple[int | None, int | None]:
@@ -71,10 +85,14 @@ def expected_input(found: AuditedModel) -> tuple[int | None, int | None]:
 def prepare(found: AuditedModel, data: AuditData, mean: tuple[float, ...], std: tuple[float, ...]) -> AuditData:
     """The inputs as the network takes them: channels repeated where grey meets colour, then standardised."""
     inputs, notes = data.inputs, list(data.notes)
+    if data.input != "image":
+        if mean or std:
+            raise ValueError(f"mean and std were given for {NOUNS[data.input]}; expected images; scale the data first.")
+        return data
     if inputs.ndim != 4:
         raise ValueError(
-            f"inputs of shape {tuple(inputs.shape)} were given; expected images (N, C, H, W); for signals, points and "
-            "sets use workbench.measure.equivariance_error with input='series', 'points' or 'set'."
+            f"inputs of shape {tuple(inputs.shape)} were given; expected images (N, C, H, W), or another kind; name it "
+            "with kind='series', 'points' or 'set'."
         )
     channels, _ = expected_input(found)
     if channels == 3 and inputs.shape[1] == 1:

@@ -1,60 +1,123 @@
-"""`workbench audit`: any network on any images, answered in sentences, with a report to keep."""
+"""`workbench audit`: any network on any samples, answered in sentences, with a report to keep."""
 
 from __future__ import annotations
 
 import argparse
+import shlex
+import signal
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from workbench.commands.memory import keep_freed_memory
 
+if TYPE_CHECKING:
+    from workbench.audit import AuditResult
+
 WIDTH = 30  # characters of the progress bar
 EVERY_S = 1.0  # between two lines of progress where it is no terminal that shows them
+STOPPED = 130
 
 
 def run(options: argparse.Namespace) -> int:
-    """Audit, print the answer, write the report; 1 where the error is above --fail-above."""
+    """Audit, print the answer, write the report; 1 where the error is above --fail-above, 130 where it was stopped."""
+    with interruptible() as cancel:
+        try:
+            return _run(options, cancel)
+        except KeyboardInterrupt:
+            print(f"\nworkbench: {stopped(options)}", file=sys.stderr)
+            return STOPPED
+
+
+def _run(options: argparse.Namespace, cancel: threading.Event) -> int:
     keep_freed_memory()
     from workbench.audit import audit, load_model
     from workbench.audit.importing import RUNS_CODE, is_import_path
+    from workbench.audit.selecting import place_or_key
+    from workbench.measure import Cancelled
 
     if any(is_import_path(name) and not Path(name).exists() for name in (options.model, options.data)):
         print(f"Note: {RUNS_CODE}", file=sys.stderr)
+    asked: dict[str, Any] = {name: getattr(options, name) for name in _HANDED_ON}
+    asked["select"] = place_or_key(options.select)
+    asked["folder"] = _pieces(options)
+    asked["progress"] = Progress(sys.stderr.write, sys.stderr.isatty())
     found = load_model(options.model, options.weights)
-    pieces = Path(options.output) / "pieces" if options.scheduler or options.resume else None
-    result = audit(
-        found,
-        options.data,
-        options.group,
-        labels=options.labels,
-        samples=options.samples,
-        size=options.size,
-        mean=options.mean,
-        std=options.std,
-        data_samples=options.data_samples,
-        seed=options.seed,
-        folder=pieces,
-        scheduler=options.scheduler,
-        progress=Progress(sys.stderr.write, sys.stderr.isatty()),
-    )
+    try:
+        result = audit(found, options.data, cancel=cancel, **asked)
+    except Cancelled:
+        raise KeyboardInterrupt from None
     print("", file=sys.stderr)
+    _tell(result)
+    dataset, report = result.save(options.output)
+    print(f"The report is {report}, its numbers are {dataset}.")
+    return _judged(result, options.fail_above)
+
+
+_HANDED_ON = (
+    "group", "labels", "samples", "size", "mean", "std", "kind", "data_samples", "seed", "scheduler",
+)  # fmt: skip
+
+
+def _tell(result: AuditResult) -> None:
     print(f"{result.short}\n")
     for line in result.answer.splitlines():
         print(f"{line}\n")
-    if found.end_to_end:
-        print("\n".join(found.notes), end="\n\n")
+    if result.model.end_to_end:
+        print("\n".join(result.model.notes), end="\n\n")
     for at in range(result.remedies.sizes["remedy"]):
         tried = result.remedies.isel(remedy=at)
         print(f"Tried, {tried.remedy.item()}: error {float(tried.before):.2g} becomes {float(tried.after):.2g}.")
-    dataset, report = result.save(options.output)
-    print(f"The report is {report}, its numbers are {dataset}.")
-    if options.fail_above is None:
+    for note in result.data.notes:
+        if note.startswith("Read as"):  # what the samples were taken for is never left unsaid
+            print(note)
+
+
+def _judged(result: AuditResult, bound: float | None) -> int:
+    if bound is None:
         return 0
-    failed = not result.error <= options.fail_above
-    print(f"The error is {result.error:.3g}, {'above' if failed else 'not above'} {options.fail_above:g}.")
+    failed = not result.error <= bound
+    print(f"The error is {result.error:.3g}, {'above' if failed else 'not above'} {bound:g}.")
     return 1 if failed else 0
+
+
+def _pieces(options: argparse.Namespace) -> Path | None:
+    return Path(options.output) / "pieces" if options.scheduler or options.resume else None
+
+
+def stopped(options: argparse.Namespace) -> str:
+    """What is kept of an audit that was stopped, and the command that goes on."""
+    given = list(getattr(options, "given", ()))
+    again = shlex.join(["workbench", *given, *([] if "--resume" in given else ["--resume"])])
+    folder = _pieces(options)
+    if folder is None:
+        return f"stopped, and nothing is kept; with --resume the next one can go on after a stop: {again}"
+    count = len(list(folder.glob("**/part-*.nc")))
+    return f"stopped; {count} finished piece{'s' * (count != 1)} kept in {folder}; go on with: {again}"
+
+
+@contextmanager
+def interruptible() -> Iterator[threading.Event]:
+    """An event that the first Ctrl-C sets, so that what is being written is finished; the second interrupts at once."""
+    event = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield event
+        return
+
+    def ask(number: int, frame: object) -> None:
+        if event.is_set():
+            raise KeyboardInterrupt
+        event.set()
+
+    before = signal.signal(signal.SIGINT, ask)
+    try:
+        yield event
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 class Progress:

@@ -22,7 +22,7 @@ def cost(model: nn.Module, input_shape: Sequence[int]) -> xr.Dataset:
     Args:
         model: a module; convolutions, linear layers and group convolutions are counted, all others cost
             no multiply-adds here.
-        input_shape: ``(B, C, H, W)``.
+        input_shape: ``(B, C, H, W)``; ``(B, C, L)`` or the like for other inputs.
 
     Returns:
         Over ``layer`` in order of first use: ``parameters`` (its own, shared ones counted once),
@@ -41,8 +41,10 @@ def cost(model: nn.Module, input_shape: Sequence[int]) -> xr.Dataset:
     if not isinstance(model, nn.Module):
         raise ValueError(f"a {type(model).__name__} was given; expected a torch module, whose layers can be seen.")
     shape = tuple(input_shape) if isinstance(input_shape, tuple | list) else ()
-    if len(shape) != 4 or not all(isinstance(side, int) and side > 0 for side in shape):
-        raise ValueError(f"input_shape = {input_shape} was given; expected four positive numbers (B, C, H, W).")
+    if not 2 <= len(shape) <= 4 or not all(isinstance(side, int) and side > 0 for side in shape):
+        raise ValueError(
+            f"input_shape = {input_shape} was given; expected two to four positive numbers, (B, C, H, W) for images."
+        )
     reference = first_tensor(model)
     options: Any = {} if reference is None else {"dtype": reference.dtype, "device": reference.device}
     layers = dict(_counted(model))

@@ -192,6 +192,8 @@ def _lattice(ds: xr.Dataset, log: bool) -> list[Trace]:
     """Dots at the angles where turning is exact: nothing but the network is measured there."""
     exact = np.asarray(values(ds, "lattice"), dtype=bool)
     mean = values(ds, "error_mean", "model", "transform")
+    places = text(ds.attrs.get("places", "pixels"))
+    told = f"{_units(ds)} maps {places} to {places}: %{{y:.2e}}<extra></extra>"
     return [
         {
             "type": "scatter",
@@ -199,7 +201,7 @@ def _lattice(ds: xr.Dataset, log: bool) -> list[Trace]:
             "x": small(values(ds, _along(ds))[exact]),
             "y": _positive(mean[at][exact], log),
             "marker": {"size": 7, "color": palette.series(at)["color"]},
-            "hovertemplate": f"{text(name)}<br>%{{x:.0f}}{_units(ds)} maps pixels to pixels: %{{y:.2e}}<extra></extra>",
+            "hovertemplate": f"{text(name)}<br>%{{x:.0f}}{told}",
             "name": f"{text(name)}, exact angles",
         }
         for at, name in enumerate(values(ds, "model"))

@@ -1,0 +1,101 @@
+"""Networks of several answers, audited at one of them: every part says what it says of that answer alone."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from workbench.audit import audit, load_model
+from workbench.audit.selecting import narrowed, place_or_key
+
+
+class Both(nn.Module):
+    """Scores that mind a turn, and a mean that does not, as a dict or a tuple."""
+
+    def __init__(self, several: bool = True, named: bool = True) -> None:
+        super().__init__()
+        self.conv, self.head = nn.Conv2d(1, 4, 3, 2, 1), nn.Linear(4, 3)
+        self.several, self.named = several, named
+
+    def forward(self, x: Tensor):
+        scores = self.head(self.conv(x).relu().mean((2, 3)))
+        if not self.several:
+            return scores
+        mean = x.mean((1, 2, 3))[:, None] * torch.ones(2)
+        return {"scores": scores, "mean": mean} if self.named else (scores, mean)
+
+
+class OfPoints(nn.Module):
+    """The same of points: one answer looks at distances, the other at coordinates."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.near, self.there = nn.Linear(1, 2), nn.Linear(3, 2)
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        return {"near": self.near(torch.cdist(x, x).unsqueeze(-1)).mean((1, 2)), "there": self.there(x).mean(1)}
+
+
+@pytest.fixture(scope="module")
+def images() -> Tensor:
+    return torch.rand(6, 1, 16, 16, generator=torch.Generator().manual_seed(1))
+
+
+def made(**options) -> Both:
+    torch.manual_seed(0)
+    return Both(**options)
+
+
+@pytest.mark.parametrize(("named", "select"), [(True, "scores"), (False, 0), (False, lambda parts: parts[0])])
+def test_every_part_says_what_it_says_of_that_answer_alone(images, named, select) -> None:
+    labels = [0, 1, 2, 0, 1, 2]
+    whole = audit(made(several=False), images, labels=labels, data_samples=0)
+    part = audit(made(named=named), images, labels=labels, data_samples=0, select=select)
+    assert part.answer == whole.answer
+    assert part.decisions.identical(whole.decisions.assign_attrs(part.decisions.attrs))
+    assert set(part.more) == set(whole.more) >= {"attribution", "fixes", "Lie derivative", "task"}
+    for name in part.more:
+        numbers = {n for n in part.more[name].data_vars if part.more[name][n].dtype.kind == "f"}
+        assert all(part.more[name][n].equals(whole.more[name][n]) for n in numbers), name
+    assert part.control.error_mean.equals(whole.control.error_mean)
+    assert part.remedies.equals(whole.remedies)
+    assert any("the part of its answer" in note for note in part.notes)
+
+
+def test_the_other_answer_gets_its_own_verdict(images) -> None:
+    assert audit(made(), images, data_samples=0, select="mean").verdicts[0].level == "exact"
+    assert audit(made(), images, data_samples=0, select="scores").verdicts[0].level == "broken"
+
+
+def test_points_and_pieces_are_audited_at_one_answer_too(tmp_path) -> None:
+    points = torch.randn(6, 5, 3)
+    near = audit(OfPoints(), points, select="near", folder=tmp_path)
+    assert {verdict.level for verdict in near.verdicts} == {"exact"}
+    assert "broken" in {verdict.level for verdict in audit(OfPoints(), points, select="there").verdicts}
+
+
+def test_r24_the_network_is_as_before(images) -> None:
+    net = made().train()
+    hooks = {name: len(module._forward_hooks) for name, module in net.named_modules()}
+    audit(net, images, data_samples=0, select="scores", group="C(4)")
+    assert net.training
+    assert {name: len(module._forward_hooks) for name, module in net.named_modules()} == hooks
+    assert set(net(images)) == {"scores", "mean"}
+
+
+def test_a_function_is_heard_for_one_answer_and_none_is_the_network_itself(images) -> None:
+    found = load_model(lambda x: (x, x.mean((1, 2, 3))))
+    assert narrowed(found, 1).model(images).shape == (6,)
+    assert narrowed(found, None) is found
+
+
+@pytest.mark.parametrize(
+    ("select", "sentence"),
+    [(None, "choose one with select='scores'"), ("logits", "select = 'logits' was given for a dict with the keys")],
+)
+def test_a_missing_or_wrong_part_is_named(images, select, sentence) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        audit(made(), images, data_samples=0, select=select)
+
+
+def test_words_of_the_command_line_are_keys_or_places() -> None:
+    assert [place_or_key(text) for text in ("scores", "0", "-1", None)] == ["scores", 0, -1, None]

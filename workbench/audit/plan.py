@@ -1,0 +1,76 @@
+"""What an audit can afford: how many samples, how many at a time; and which error is more than rounding."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+import torch
+import xarray as xr
+from torch import Tensor, nn
+
+from workbench.audit.data import AuditData
+from workbench.audit.model import AuditedModel
+from workbench.audit.questions import Samples
+from workbench.measure import cost, will_it_be_equivariant
+
+EXACT = {torch.float64: 1e-11, torch.float32: 1e-5, torch.float16: 1e-2, torch.bfloat16: 5e-2}
+"""Relative error of a deep network that rounding alone can make, by dtype."""
+MOST, FEWEST = 24, 6
+BUDGET = 6e11
+"""Multiply-adds of an audit whose number of samples nobody chose: less than a minute on two cores."""
+PASSES = 110
+"""Passes for each sample: about forty elements, three times that where all layers are watched, and the rest."""
+BATCH_BYTES = 2**26
+"""Of the largest activation of one batch."""
+
+
+def exact_below(model: Callable) -> float:
+    """The relative error that rounding can make in this network."""
+    parameters: Iterable[Tensor] = model.parameters() if isinstance(model, nn.Module) else ()
+    return EXACT.get(next((p.dtype for p in parameters), torch.float32), 1e-5)
+
+
+def spent_on(found: AuditedModel, inputs: Tensor) -> xr.Dataset | None:
+    """What one sample costs, where the network shows its layers."""
+    if found.end_to_end or not isinstance(found.model, nn.Module) or not 2 <= inputs.ndim <= 4:
+        return None
+    return cost(found.model, (1, *(int(side) for side in inputs.shape[1:])))
+
+
+def findings_of(found: AuditedModel, data: AuditData) -> xr.Dataset | None:
+    """The static report, which is made for images."""
+    if found.end_to_end or not isinstance(found.model, nn.Module) or data.input != "image":
+        return None
+    return will_it_be_equivariant(found.model, tuple(int(side) for side in data.inputs.shape[1:]))
+
+
+def affordable(data: AuditData, spent: xr.Dataset | None) -> AuditData:
+    """As many samples as the budget holds: a rule of the network's size alone, so that it is the same everywhere."""
+    if spent is None:  # a program or a function does not show its size
+        return first(data, MOST // 2)
+    each = PASSES * float(spent.multiply_adds.sum())
+    return first(data, max(FEWEST, min(MOST, int(BUDGET / each) if each else MOST)))
+
+
+def first(data: AuditData, count: int) -> AuditData:
+    """The first samples alone."""
+    labels = None if data.labels is None else data.labels[:count]
+    return replace(data, inputs=data.inputs[:count], labels=labels)
+
+
+def batch_of(spent: xr.Dataset | None, inputs: Tensor) -> int:
+    """How many samples go through the network at a time."""
+    own = inputs[0].numel() * inputs.element_size()
+    largest = own if spent is None else max(own, int(spent.activation_bytes.max(initial=0)))
+    return int(max(4, min(256, BATCH_BYTES // max(1, largest))))
+
+
+def samples_of(data: AuditData) -> Samples:
+    """What the questions have to know of the samples."""
+    sides = tuple(int(side) for side in data.inputs.shape[1:])
+    if data.input != "points":
+        return Samples(data.input, sides)
+    places = data.inputs[..., : data.dim]
+    reach = float((places - places.mean(1, keepdim=True)).square().mean().sqrt()) if places.numel() else 0.0
+    return Samples("points", sides, data.dim, reach or 1.0)
