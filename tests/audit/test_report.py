@@ -112,3 +112,17 @@ def test_it_opens_offline_in_both_themes_draws_its_pictures_and_prints(result, t
         assert len(browser.page.pdf()) > 20_000
         browser.assert_clean()
         browser.close()
+
+
+def test_a_batch_norm_left_in_training_mode_is_named_with_its_fix():
+    net = nn.Sequential(nn.Conv2d(1, 4, 3, 2, 1), nn.BatchNorm2d(4), nn.AdaptiveAvgPool2d(1), nn.Flatten()).eval()
+    net[1].train()
+    result = audit(net, torch.rand(4, 1, 16, 16), data_samples=0)
+    page = report_html(result)
+    assert "a norm left in train()" in page
+    assert "call eval() on it, or" in page
+    assert not any("came in train() mode" in note for note in result.notes)
+    assert net[1].training
+    assert "left in train()" not in report_html(audit(net.eval(), torch.rand(4, 1, 16, 16), data_samples=0))
+    whole = audit(net.train(), torch.rand(4, 1, 16, 16), "C(4)")
+    assert any("In train() its batch norm uses statistics of the batch" in note for note in whole.notes)

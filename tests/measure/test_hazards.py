@@ -78,6 +78,13 @@ class Wrapped(nn.Module):
         return self.inner(x)
 
 
+def left_behind() -> nn.Module:
+    """A network in evaluation mode, one norm of which is not."""
+    net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.ReLU(), nn.BatchNorm2d(2)).eval()
+    net[1].train()
+    return net
+
+
 BAD = {
     "table of places": (nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), Table()), None, "1", "position encoding"),
     "embedding of tokens": (Tokens(), None, "model", "position encoding"),
@@ -86,6 +93,7 @@ BAD = {
         nn.BatchNorm2d(1, track_running_stats=False), None, "model", "batch statistics",
     ),
     "batch statistics in training mode": (OverTheBatch(), None, "model", "batch statistics"),
+    "one norm left in training mode": (left_behind(), None, "1", "training mode"),
     "pointwise on a vector field": (nn.Sequential(Field(), nn.ReLU()), None, "1", "vectors"),
     "pointwise on vectors of e3nn": (nn.Sequential(Irreps("4x0e+2x1o"), nn.Tanh()), None, "1", "irreps"),
     "aliasing stride": (nn.Conv2d(1, 1, 3, stride=2, padding=1), "Translation", "model", "aliasing"),
@@ -99,6 +107,8 @@ BAD = {
 }  # fmt: skip
 
 GOOD = {
+    "evaluation mode": (nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2)).eval(), None),
+    "training mode as a whole": (nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2)).train(), None),
     "constant table": (nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), Table(constant=True)), None),
     "running statistics": (nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.ReLU()), None),
     "norm over each image": (nn.Sequential(nn.GroupNorm(1, 1), nn.InstanceNorm2d(1)), None),
@@ -126,3 +136,20 @@ def test_n8_known_bad_is_named(name: str) -> None:
 def test_n8_known_good_is_silent(name: str) -> None:
     model, group = GOOD[name]
     assert will_it_be_equivariant(model, 16, group).rule.values.tolist() == []
+
+
+def test_a_norm_that_goes_back_to_training_is_named_while_it_runs() -> None:
+    class Back(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.norm = nn.BatchNorm2d(1)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            self.norm.train()
+            return self.norm(x)
+
+    net = Back().eval()
+    ds = will_it_be_equivariant(net, 8)
+    assert ds.rule.values.tolist() == ["training mode"]
+    assert "goes back to train()" in str(ds.reason.values[0])
+    assert will_it_be_equivariant(left_behind().eval(), 16).sizes["finding"] == 0

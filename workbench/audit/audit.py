@@ -23,7 +23,7 @@ from workbench.audit.questions import FLIPS, ROTATIONS, TURNS, Question, questio
 from workbench.audit.remedies import remedies
 from workbench.audit.result import AuditResult
 from workbench.audit.selecting import narrowed
-from workbench.audit.trial import NOISE, Trial, expected_input, prepare, trial
+from workbench.audit.trial import NOISE, Trial, expected_input, in_training, prepare, trial
 from workbench.groups import Group
 from workbench.measure import equivariance_error
 from workbench.measure.probe import Cancelled, report
@@ -138,13 +138,13 @@ def audit(
         verdicts = told_once(with_evidence(verdicts, more))
         report(progress, cancel, TRIED)
         if pool is not None:
-            more, left_out = _asked_data(pool, seed, more, left_out)
+            more, left_out = _asked_data(pool, seed, more, left_out, cancel)
         report(progress, cancel, 1.0)
     except Cancelled:
         raise Cancelled(stopped(folder)) from None
     if spread != 1.0:
         left_out = [*left_out, _scale(spread, data.input)]
-    notes = (*found.notes, *data.notes, *refused, *left_out, *_remarks(shown, data, select))
+    notes = (*found.notes, *data.notes, *refused, *left_out, *_remarks(shown, data, select, in_training(found.model)))
     return AuditResult(
         found, data, sweeps, disordered, verdicts, findings, tried, spent, moved, more, notes, code, limit
     )  # fmt: skip
@@ -208,10 +208,10 @@ def _pool(data: Any, count: int, seed: int) -> Tensor | None:
 
 
 def _asked_data(
-    pool: Tensor, seed: int, more: dict[str, xr.Dataset], left_out: list[str]
+    pool: Tensor, seed: int, more: dict[str, xr.Dataset], left_out: list[str], cancel: Any
 ) -> tuple[dict[str, xr.Dataset], list[str]]:
     try:
-        return {**more, "data": data_look(pool, seed)}, left_out
+        return {**more, "data": data_look(pool, seed, cancel)}, left_out
     except ValueError as error:
         return more, [*left_out, f"Which rotations the data hold was not measured: {error}"]
 
@@ -268,9 +268,11 @@ def _scale(spread: float, kind: str) -> str:
     )
 
 
-def _remarks(shown: Trial, data: AuditData, select: Any) -> Iterable[str]:
+def _remarks(shown: Trial, data: AuditData, select: Any, training: str) -> Iterable[str]:
     part = "" if select is None else f" at {select!r}, the part of its answer that was audited"
     yield f"The network puts out {shown.output}{part}."
+    if training:
+        yield training
     if shown.noise > NOISE:
         yield (
             f"The network is stochastic: two runs on the same {NOUNS[data.input]} differ by {shown.noise:.2g}; every "

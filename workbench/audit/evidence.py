@@ -76,13 +76,20 @@ def second_look(
     return found, left_out
 
 
-def data_look(pictures: Tensor, seed: int) -> xr.Dataset:
+def data_look(pictures: Tensor, seed: int, cancel: Any = None) -> xr.Dataset:
     """Which rotations the data themselves hold, asked of small grey copies of the pictures."""
     grey = pictures.mean(1, keepdim=True)
     if max(grey.shape[-2:]) > DATA_SIDE or grey.shape[-1] != grey.shape[-2]:
         grey = functional.interpolate(grey, size=(DATA_SIDE, DATA_SIDE), mode="bilinear", antialias=True)
     return data_symmetry(
-        grey, n_angles=24, permutations=499, resamples=50, power_repeats=0, seed=seed, input_kind="small grey copies"
+        grey,
+        n_angles=24,
+        permutations=499,
+        resamples=50,
+        power_repeats=0,
+        seed=seed,
+        input_kind="small grey copies",
+        cancel=cancel,
     )
 
 

@@ -71,6 +71,20 @@ def trial(model: Callable, inputs: Tensor, seed: int = 0, kind: str = "image") -
     return Trial(told, one.ndim <= 2, noise)
 
 
+def in_training(model: Callable) -> str:
+    """That a network came in train() mode, where that makes a difference; empty where it does not."""
+    if not isinstance(model, nn.Module) or not model.training:
+        return ""
+    norms = sum(isinstance(m, nn.modules.batchnorm._BatchNorm) and m.training for m in model.modules())
+    several = f"{norms} batch norms use" if norms > 1 else "batch norm uses"
+    return (
+        f"The network came in train() mode and was measured in evaluation mode. In train() its {several} statistics of "
+        "the batch, so that the output of a sample depends on the others: call eval() before it is used."
+        if norms
+        else ""
+    )
+
+
 def expected_input(found: AuditedModel) -> tuple[int | None, int | None]:
     """Channels and H = W that a network asks for, each None where it does not say."""
     channels = size = None

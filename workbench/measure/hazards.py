@@ -61,6 +61,23 @@ def _batch_statistics(module: nn.Module) -> Iterator[Finding]:
             "use track_running_stats=True, or a norm over each image",
             "batch statistics",
         )
+    elif isinstance(module, nn.modules.batchnorm._BatchNorm) and module.training:
+        yield Finding(
+            "a norm that goes back to train() by itself uses statistics of the batch: an image's output depends on the others",
+            "leave its training flag to the network's train() and eval()",
+            "training mode",
+        )
+
+
+def left_in_training(model: nn.Module) -> Iterator[tuple[str, nn.Module, Finding]]:
+    """Batch norms that stand in train() in a network that stands in eval(); measures put all into evaluation mode."""
+    for name, module in model.named_modules():
+        if not model.training and isinstance(module, nn.modules.batchnorm._BatchNorm) and module.training:
+            reason = (
+                "a norm left in train() in a network in eval() uses statistics of the batch: an image's output depends "
+                "on the others (measures put it into evaluation mode, so their errors do not show it)"
+            )
+            yield name, module, Finding(reason, "call eval() on it, or on the network, before it is used", "training mode")
 
 
 def position_tables(module: nn.Module, size: Size | None) -> Iterator[tuple[str, Tensor, tuple[int, ...]]]:

@@ -17,7 +17,7 @@ from torch import nn
 from workbench.groups import Group, parse_group
 from workbench.measure.dataset import labelled
 from workbench.measure.geometry import Finding, Size
-from workbench.measure.hazards import turns
+from workbench.measure.hazards import left_in_training, turns
 from workbench.measure.inspection import Inspection
 from workbench.measure.probe import first_tensor
 from workbench.measure.provenance import provenance
@@ -30,8 +30,8 @@ def will_it_be_equivariant(
     """Name every layer that breaks exactness at quarter turns and flips, or under shifts.
 
     Looks at sizes, strides, windows and padding of torch's convolutions, pooling, up-sampling and of any layer with
-    ``check_size``; at flattening, position-wise norms and position encodings; at norms over the batch; and at pointwise
-    functions behind a layer whose ``irreps_out`` or ``representation`` says that it puts out vectors. One pass of zeros
+    ``check_size``; at flattening, position-wise norms and position encodings; at norms over the batch, or left in
+    train(); and at pointwise functions behind a layer whose ``irreps_out`` or ``representation`` says that it puts out vectors. One pass of zeros
     finds each layer's input; nothing is trained or changed. Whether the filters themselves respect the group is
     not seen here: use :func:`check_equivariance` or :func:`explain` for that.
 
@@ -67,6 +67,8 @@ def will_it_be_equivariant(
     if shape[-1] != shape[-2] and turns(group):
         fix, reason = f"pad or crop to {max(shape[-2:])} x {max(shape[-2:])}", "a quarter turn of an image that is not"
         record("", model, shape[-2:], Finding(f"{reason} square changes its frame", fix, "oblong image"))
+    for name, module, found_there in left_in_training(model):
+        record(name, module, None, found_there)
     with undisturbed(model), Inspection(group, record).of(model):
         _run_zeros(model, shape, record)
     plain = sum(isinstance(m, nn.Conv2d) for m in model.modules())
