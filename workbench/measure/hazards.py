@@ -63,7 +63,7 @@ def _batch_statistics(module: nn.Module) -> Iterator[Finding]:
         )
     elif isinstance(module, nn.modules.batchnorm._BatchNorm) and module.training:
         yield Finding(
-            "a norm that goes back to train() by itself uses statistics of the batch: an image's output depends on the others",
+            "a norm that goes back to train() by itself uses statistics of the batch: an output depends on other images",
             "leave its training flag to the network's train() and eval()",
             "training mode",
         )
@@ -77,7 +77,8 @@ def left_in_training(model: nn.Module) -> Iterator[tuple[str, nn.Module, Finding
                 "a norm left in train() in a network in eval() uses statistics of the batch: an image's output depends "
                 "on the others (measures put it into evaluation mode, so their errors do not show it)"
             )
-            yield name, module, Finding(reason, "call eval() on it, or on the network, before it is used", "training mode")
+            fix = "call eval() on it, or on the network, before it is used"
+            yield name, module, Finding(reason, fix, "training mode")
 
 
 def position_tables(module: nn.Module, size: Size | None) -> Iterator[tuple[str, Tensor, tuple[int, ...]]]:

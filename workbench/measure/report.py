@@ -31,9 +31,9 @@ def will_it_be_equivariant(
 
     Looks at sizes, strides, windows and padding of torch's convolutions, pooling, up-sampling and of any layer with
     ``check_size``; at flattening, position-wise norms and position encodings; at norms over the batch, or left in
-    train(); and at pointwise functions behind a layer whose ``irreps_out`` or ``representation`` says that it puts out vectors. One pass of zeros
-    finds each layer's input; nothing is trained or changed. Whether the filters themselves respect the group is
-    not seen here: use :func:`check_equivariance` or :func:`explain` for that.
+    train(); and at pointwise functions behind a layer whose ``irreps_out`` or ``representation`` says that it puts out
+    vectors. One pass of zeros finds each layer's input; nothing is trained or changed. Whether the filters themselves
+    respect the group is not seen here: use :func:`check_equivariance` or :func:`explain` for that.
 
     Args:
         model: a module on images ``(B, C, H, W)``.
