@@ -63,7 +63,7 @@ def _batch_statistics(module: nn.Module) -> Iterator[Finding]:
         )
     elif isinstance(module, nn.modules.batchnorm._BatchNorm) and module.training:
         yield Finding(
-            "a norm that goes back to train() by itself uses statistics of the batch: an output depends on other images",
+            "a norm that goes back to train() by itself uses statistics of the batch: outputs depend on other images",
             "leave its training flag to the network's train() and eval()",
             "training mode",
         )
