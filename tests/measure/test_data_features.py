@@ -100,7 +100,7 @@ class Blind(nn.Module):
 @pytest.mark.parametrize(
     ("given", "match"),
     [
-        ({"images": torch.zeros(4, 1, 8, 6)}, "expected square ones"),
+        ({"images": torch.zeros(4, 1, 8, 3)}, "expected sides of 4 pixels or more"),
         ({"images": torch.zeros(4, 1, 8, 8).int()}, "use images.float"),
         ({"images": torch.full((4, 1, 8, 8), math.nan)}, "NaN"),
         ({"images": torch.zeros(6000, 1, 4, 4)}, "at most 5000"),

@@ -1,15 +1,17 @@
 """The answers about a data set as labelled arrays and as sentences."""
 
+import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
 
 from workbench.measure.data_arc import ArcFit, folded_density
+from workbench.measure.data_rows import Row, reach
 from workbench.measure.dataset import labelled
 from workbench.measure.partial import overlap_loss
-from workbench.measure.two_sample import holm
+from workbench.measure.two_sample import TwoSample, holm
 
 WITHIN_DEG = 10.0
 """An arc is called resolvable where its interval reaches at most so far to either side."""
@@ -19,7 +21,25 @@ _WHOLE_DEG = 165.0  # an arc this wide cannot be told from the circle
 
 def resolvable(fit: ArcFit, pictures: int) -> bool:
     """Whether an arc is known well enough to be named."""
-    return pictures >= FEWEST and max(fit.high - fit.half_width, fit.half_width - fit.low) <= WITHIN_DEG
+    return pictures >= FEWEST and reach(fit) <= WITHIN_DEG
+
+
+def arc_needed(fit: ArcFit, pictures: int) -> float:
+    """Pictures for an interval of `WITHIN_DEG` to either side, if it shrinks as 1 / sqrt(n); at least `FEWEST`.
+
+    Where two widths compete the interval shrinks faster once one of them is ruled out: then this is too many.
+    """
+    return max(float(FEWEST), math.ceil(pictures * (reach(fit) / WITHIN_DEG) ** 2))
+
+
+def element_needed(test: TwoSample, pictures: int, level: float) -> float:
+    """Pictures at which a difference as large as this one lies at the end of its null; infinite where there is none.
+
+    The null and its mean shrink as 1 / n, the difference stays. At that many every second data set is rejected.
+    """
+    mean = float(test.null.mean())
+    excess, end = test.distance - mean, float(np.quantile(test.null, 1 - level)) - mean
+    return math.inf if excess <= 0 else max(float(FEWEST), math.ceil(pictures * end / excess))
 
 
 def verdict(fit: ArcFit, pictures: int, rejected: bool) -> str:
@@ -31,34 +51,51 @@ def verdict(fit: ArcFit, pictures: int, rejected: bool) -> str:
     if fit.low >= _WHOLE_DEG - 2 * WITHIN_DEG and fit.high >= _WHOLE_DEG:
         return f"turned through the whole circle {interval}" + ("; yet not evenly" if rejected else "")
     if not resolvable(fit, pictures):
-        return f"not resolvable at this n: anything from ±{fit.low:.0f}° to ±{fit.high:.0f}° fits{half}"
+        more = f"; about {_rounded(arc_needed(fit, pictures))} pictures would do if it shrinks as 1/√n"
+        return f"not resolvable at this n: anything from ±{fit.low:.0f}° to ±{fit.high:.0f}° fits{half}{more}"
     if fit.low <= WITHIN_DEG:
         return f"no arc of rotations beyond ±{max(fit.high, WITHIN_DEG):.0f}°{half}"
     return f"turned within ±{fit.half_width:.0f}° {interval}{half}"
 
 
-def answers(
-    names: Sequence[str], rows: Sequence[Any], omega_deg: np.ndarray, tested_deg: Sequence[float],
-    added_deg: Sequence[float], alpha: float,
-) -> xr.Dataset:  # fmt: skip
-    """Rows of `data_symmetry` as one Dataset.
+def _rounded(count: float) -> str:
+    """Two digits are known at most.
 
-    Args:
-        names: of the rows.
-        rows: with the fields of `workbench.measure.data_symmetry.Row`.
+    >>> _rounded(3136.0)
+    '3,100'
+    """
+    digits = 10 ** max(0, math.floor(math.log10(count)) - 1)
+    return f"{round(count / digits) * digits:,.0f}"
+
+
+class Named(NamedTuple):
+    """What the axes of the answers stand for.
+
+    Attributes:
+        classes: names of the rows.
         omega_deg: the angles compared.
         tested_deg: those in the family of Holm's correction.
         added_deg: widths of the power curve.
-        alpha: of the family.
+        parts: of the pictures, in the curves over their number.
+        asked: name of each finite symmetry -> words and order.
     """
+
+    classes: Sequence[str]
+    omega_deg: np.ndarray
+    tested_deg: Sequence[float]
+    added_deg: Sequence[float]
+    parts: Sequence[float]
+    asked: dict[str, tuple[str, int]]
+
+
+def answers(named: Named, rows: Sequence[Row], alpha: float) -> xr.Dataset:
+    """Rows of `data_symmetry`, one for each class, as one Dataset; alpha is that of the family."""
+    omega_deg, tested_deg = named.omega_deg, named.tested_deg
     tested = np.isin(np.round(omega_deg, 6), np.round(tested_deg, 6))
     p_value = np.stack([row.p_value for row in rows])
     p_holm = np.ones_like(p_value)
-    flips = [row.mirror for row in rows if row.mirror is not None]
-    family = p_value[:, tested]
-    if flips:
-        family = np.concatenate([family, np.array([[flip.p_value] for flip in flips])], 1)
-    adjusted = holm(family)
+    element_p = np.array([[test.p_value for test in row.elements] for row in rows]).reshape(len(rows), -1)
+    adjusted = holm(np.concatenate([p_value[:, tested], element_p], 1))
     p_holm[:, tested] = adjusted[:, : tested.sum()]
     rejected = np.asarray((p_holm <= alpha).any(-1))
     over = ("class", "transform")
@@ -71,21 +108,20 @@ def answers(
         "pictures": labelled("class", [r.pictures for r in rows], "pictures"),
         **_arcs(rows, rejected),
         **_curves(rows),
+        **_elements(rows, adjusted[:, tested.sum() :], alpha, adjusted.size),
     }
     coords = {
-        "class": labelled("class", list(names), "class"),
+        "class": labelled("class", list(named.classes), "class"),
         "angle_deg": labelled("transform", omega_deg, "turned by", "degrees"),
         "tested": labelled("transform", tested, "in the family of tests"),
         "difference_deg": labelled(
             "difference", np.linspace(0, 180, len(rows[0].seen)), "angle between alike pictures", "degrees"
         ),
     }
-    if flips:
-        variables["mirror_distance"] = labelled(
-            "class", [f.distance for f in flips], "energy distance to the flipped copy"
-        )
-        variables["mirror_p_holm"] = labelled("class", adjusted[:, -1], "p-value of the flip after Holm's correction")
-        variables["mirror_rejected"] = labelled("class", adjusted[:, -1] <= alpha, "a flip changes the distribution")
+    if named.asked:
+        coords["question"] = labelled("question", list(named.asked), "finite symmetry")
+        coords["question_words"] = labelled("question", [words for words, _ in named.asked.values()], "in words")
+        coords["order"] = labelled("question", [order for _, order in named.asked.values()], "elements")
     if len(rows[0].floor):
         variables["floor"] = labelled(("class", "floor_transform"), np.stack([r.floor for r in rows]), "floor")
         variables["floor"][2]["long_name"] = "energy distance after turning there and back"
@@ -94,11 +130,50 @@ def answers(
         coords["floor_angle_deg"] = labelled("floor_transform", list(tested_deg), "turned there and back by", "degrees")
     if len(rows[0].power):
         variables["power"] = labelled(("class", "added"), np.stack([r.power for r in rows]), "share rejected")
-        coords["added_deg"] = labelled("added", list(added_deg), "each picture turned by up to this more", "degrees")
+        coords["added_deg"] = labelled(
+            "added", list(named.added_deg), "each picture turned by up to this more", "degrees"
+        )
+        coords["part"] = labelled("part", list(named.parts), "part of the pictures")
+        counts = np.outer([row.pictures for row in rows], named.parts).round().astype(int)
+        variables["part_pictures"] = labelled(("class", "part"), counts, "pictures of that part")
+        words = "reach of the arc's interval"
+        variables["arc_reach_deg"] = labelled(("class", "part"), np.stack([r.reach for r in rows]), words, "degrees")
     return xr.Dataset(variables, coords)
 
 
-def _arcs(rows: Sequence[Any], rejected: np.ndarray) -> dict[str, tuple]:
+def _elements(rows: Sequence[Row], adjusted: np.ndarray, alpha: float, family: int) -> dict[str, tuple]:
+    """The finite symmetries, one column each."""
+    if not rows[0].elements:
+        return {}
+    over = ("class", "question")
+    tests = [row.elements for row in rows]
+
+    def each(value: Any) -> np.ndarray:
+        return np.array([[value(test) for test in row] for row in tests], dtype=float)
+
+    needed = [
+        [
+            element_needed(test, count, alpha / family)
+            for test, count in zip(r.elements, r.element_pictures, strict=True)
+        ]
+        for r in rows
+    ]
+    found = {
+        "element_distance": labelled(over, each(lambda t: t.distance), "energy distance to the copies"),
+        "element_null_high": labelled(over, each(lambda t: np.quantile(t.null, 0.95)), "95 % of the null lies below"),
+        "element_p": labelled(over, each(lambda t: t.p_value), "p-value of the randomisation test"),
+        "element_p_holm": labelled(over, adjusted, "p-value after Holm's correction"),
+        "element_rejected": labelled(over, adjusted <= alpha, "the data do not have it"),
+        "element_needed": labelled(over, needed, "pictures that would show such a difference"),
+    }
+    if rows[0].element_power.shape[1]:
+        power = np.stack([row.element_power for row in rows])
+        words = "share of such parts in which it is rejected, asked alone"
+        found["element_power"] = labelled((*over, "part"), power, words)
+    return found
+
+
+def _arcs(rows: Sequence[Row], rejected: np.ndarray) -> dict[str, tuple]:
     fits: list[ArcFit] = [row.fit for row in rows]
     sentences = [verdict(r.fit, r.pictures, bool(no)) for r, no in zip(rows, rejected, strict=True)]
     return {
@@ -110,11 +185,12 @@ def _arcs(rows: Sequence[Any], rejected: np.ndarray) -> dict[str, tuple]:
         "upside_down_share": labelled("class", [f.upside_down for f in fits], "alike pairs that meet upside-down"),
         "stray_share": labelled("class", [f.stray for f in fits], "alike pairs that meet at any angle"),
         "circle_p": labelled("class", [f.even_p for f in fits], "p-value of the whole circle, from alike pairs"),
+        "arc_needed": labelled("class", [arc_needed(r.fit, r.pictures) for r in rows], "pictures needed for ±10°"),
         "verdict": labelled("class", sentences, "in words"),
     }
 
 
-def _curves(rows: Sequence[Any]) -> dict[str, tuple]:
+def _curves(rows: Sequence[Row]) -> dict[str, tuple]:
     """What is seen of relative angles, as a density relative to no preference and as the share lost, beside the fit."""
     angles = 2 * (len(rows[0].seen) - 1)
     even = folded_density(180.0, 0.0, 0.0, 0.0, angles)

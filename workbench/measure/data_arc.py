@@ -27,7 +27,6 @@ STEP_DEG = 2.0
 LEAN_DEG = 20.0
 """Shapes lean of themselves, as oblique fonts and handwriting do; below this a lean cannot be told from a turn."""
 _PENALTY = 10.0  # nats for each unit of stray and upside-down share: of two fits alike, the plainer one
-_EVEN_DRAWS = 200
 
 
 class Pairs(NamedTuple):
@@ -77,8 +76,9 @@ def alike_pairs(values: Tensor, neighbours: int) -> Pairs:
 
 
 def fit_arc(
-    pairs: Pairs, count: int, angles: int, *, resamples: int = 200, level: float = 0.95, seed: int = 0
-) -> ArcFit:
+    pairs: Pairs, count: int, angles: int, *, resamples: int = 200, level: float = 0.95, seed: int = 0,
+    draws: int = 200,
+) -> ArcFit:  # fmt: skip
     """Fit the half width of the arc to relative angles by maximum likelihood, with an interval over resampled pictures.
 
     Beside the width are fitted: the jitter of relative angles (handwriting leans, registration errs), the share of
@@ -91,6 +91,7 @@ def fit_arc(
         resamples: bootstrap samples of pictures; a pair counts as often as both of its pictures were drawn.
         level: of the percentile interval.
         seed: of the bootstrap.
+        draws: simulations of pictures turned through the whole circle.
     """
     family = arc_family(angles)
     generator = np.random.default_rng(seed)
@@ -102,11 +103,11 @@ def fit_arc(
     seen = torch.from_numpy((both / both.sum(-1, keepdims=True) * count).astype(np.float32)) @ torch.from_numpy(onto)
     score = seen @ family.log_density.T - family.penalty
     best = score.argmax(-1).numpy()
-    at, draws = int(best[0]), family.half_width[best[1:]]
+    at, widths = int(best[0]), family.half_width[best[1:]]
     tail = 100 * (1 - level) / 2
-    low, high = np.percentile(draws, [tail, 100 - tail]) if resamples else (0.0, 180.0)
+    low, high = np.percentile(widths, [tail, 100 - tail]) if resamples else (0.0, 180.0)
     here = float(family.half_width[at])
-    even = _even_share(pairs, count, angles, float(score[0, at] - seen[0] @ family.even), generator)
+    even = _even_share(pairs, count, angles, float(score[0, at] - seen[0] @ family.even), generator, draws)
     high = 180.0 if even > 1 - level else max(float(high), here)
     low = 0.0 if high <= LEAN_DEG else min(float(low), here)
     return ArcFit(
@@ -120,19 +121,21 @@ def folded(step: Tensor, angles: int) -> np.ndarray:
     return torch.minimum(step, angles - step).numpy()
 
 
-def _even_share(pairs: Pairs, count: int, angles: int, gain: float, generator: np.random.Generator) -> float:
+def _even_share(
+    pairs: Pairs, count: int, angles: int, gain: float, generator: np.random.Generator, draws: int
+) -> float:
     """How often evenly turned pictures would look as uneven as these: p-value of 'the whole circle'.
 
     Turning each picture by an angle of its own leaves it alike to the same ones, so only the relative angles change.
     """
     family = arc_family(angles)
-    turn = torch.from_numpy(generator.integers(0, angles, (_EVEN_DRAWS, count)))
+    turn = torch.from_numpy(generator.integers(0, angles, (draws, count)))
     step = (pairs.step + turn[:, pairs.first] - turn[:, pairs.second]) % angles
     fold = torch.minimum(step, angles - step)
-    seen = torch.zeros(_EVEN_DRAWS, angles // 2 + 1).scatter_add_(1, fold, torch.ones(fold.shape))
+    seen = torch.zeros(draws, angles // 2 + 1).scatter_add_(1, fold, torch.ones(fold.shape))
     seen *= count / len(pairs.step)
     gains = ((seen @ family.log_density.T - family.penalty).max(-1).values - seen @ family.even).numpy()
-    return (1 + int((gains >= gain - 1e-6).sum())) / (1 + _EVEN_DRAWS)
+    return (1 + int((gains >= gain - 1e-6).sum())) / (1 + draws)
 
 
 class _Family(NamedTuple):

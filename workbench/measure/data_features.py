@@ -5,17 +5,18 @@ through the same resampling, and the features are computed once.
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from workbench.actions.images import check_choice, check_images, transform_each, transform_images
+from workbench.actions.images import check_choice, check_images, transform_images
 from workbench.actions.masks import MASKS, named_mask
 from workbench.groups import SO2, GroupSignal
+from workbench.measure.data_subgroups import Subgroup, subgroups, turned
 from workbench.measure.probe import report
 from workbench.measure.state import undisturbed
 
@@ -36,27 +37,29 @@ class OrbitFeatures:
         values: ``(N, E, F)`` float32, features of image n turned by 360 e / E degrees.
         round_trips: ``(N, T, 2, F)``, of image n turned by -+ angle t / 2 and back again: first and second way.
         round_trip_deg: the T angles.
-        mirrored: ``(N, F)``, of image n flipped left to right; None where the table was turned since.
+        asked: finite symmetries that were asked for; none where the table was turned since.
+        sides: for each of them ``(N, K, F)``, of what its elements make of image n.
         attrs: what was done, for the provenance of what is measured on it.
     """
 
     values: Tensor
     round_trips: Tensor
     round_trip_deg: tuple[float, ...]
-    mirrored: Tensor | None = None
+    asked: tuple[Subgroup, ...] = ()
+    sides: tuple[Tensor, ...] = ()
     attrs: dict[str, Any] = field(default_factory=dict)
 
     def take(self, index: Tensor) -> "OrbitFeatures":
         """The rows of some images."""
-        mirrored = None if self.mirrored is None else self.mirrored[index]
-        return OrbitFeatures(self.values[index], self.round_trips[index], self.round_trip_deg, mirrored, self.attrs)
+        sides = tuple(part[index] for part in self.sides)
+        return replace(self, values=self.values[index], round_trips=self.round_trips[index], sides=sides)
 
     def turned(self, steps: Tensor) -> "OrbitFeatures":
         """The table of the data set in which image n is turned by ``steps[n]`` steps of the grid more."""
         count = self.values.shape[1]
         at = (torch.arange(count) + steps[:, None]) % count
         rows = torch.arange(len(self.values))[:, None]
-        return OrbitFeatures(self.values[rows, at], self.round_trips, self.round_trip_deg, None, self.attrs)
+        return replace(self, values=self.values[rows, at], asked=(), sides=())
 
 
 def orbit_features(
@@ -66,6 +69,7 @@ def orbit_features(
     n_angles: int = N_ANGLES,
     components: int = COMPONENTS,
     round_trip_deg: tuple[float, ...] = (),
+    asked: Sequence[str] | None = (),
     resampler: str = "bicubic",
     padding: str = "border",
     mask: str = "disc",
@@ -75,17 +79,20 @@ def orbit_features(
     """Features of each image turned through the whole circle, in the directions in which they vary most.
 
     Args:
-        images: ``(N, C, H, W)``, square, floating point.
+        images: ``(N, C, H, W)``, floating point. Where H and W differ, what is turned into the corners is invented;
+            pixels are compared on the centred disc, which any turn keeps.
         features: ``"pixels"`` (those inside the mask), or a callable ``(B, C, H, W) -> (B, ...)``, such as a network or
             what :func:`layer_features` returns. A network is put into evaluation mode and left as it was.
         n_angles: angles of the grid, a multiple of 24; 72 is every 5 degrees.
         components: at most so many principal components of the features are kept.
         round_trip_deg: angles whose round trips are computed as well: what resampling alone does.
+        asked: names of finite symmetries, as in :func:`workbench.measure.data_subgroups.subgroups`; those of the frame
+            for None.
         resampler, padding, mask: as in :func:`workbench.actions.transform_image`; the mask is for pixels.
         progress, cancel: as in every measure.
 
     Raises:
-        ValueError: images that are not square, too many of them, other angles, or features that are not finite.
+        ValueError: images of another shape, too many of them, other angles, or features that are not finite.
 
     >>> orbit_features(torch.rand(4, 1, 8, 8), n_angles=24).values.shape[:2]
     torch.Size([4, 24])
@@ -94,17 +101,24 @@ def orbit_features(
     elements = SO2().grid(n_angles, dtype=torch.float64)
     read = _reader(features, images.shape, mask)
     turn: dict[str, Any] = {"resampler": resampler, "padding": padding}
+    groups = subgroups(asked, images.shape[-2], images.shape[-1], turn)
     step = max(1, _CHUNK // (n_angles * images[0].numel()))
-    rows, trips, flips = [], [], []
+    rows, trips = [], []
+    sides: list[list[Tensor]] = [[] for _ in groups]
     with _still(features):
         mean, basis, kept = _directions(images, read, elements, components, turn)
+
+        def found(x: Tensor) -> Tensor:
+            return (read(x) - mean) @ basis
+
         for start in range(0, len(images), step):
             report(progress, cancel, start / len(images))
             part = images[start : start + step]
-            turned = transform_images(part, elements, SO2(), **turn).transpose(0, 1)
-            rows.append(((read(turned.flatten(0, 1)) - mean) @ basis).unflatten(0, turned.shape[:2]))
-            flips.append((read(part.flip(-1)) - mean) @ basis)
-            trips.append(_round_trips(part, round_trip_deg, lambda x: (read(x) - mean) @ basis, turn))
+            whole = transform_images(part, elements, SO2(), **turn).transpose(0, 1)
+            rows.append(found(whole.flatten(0, 1)).unflatten(0, whole.shape[:2]))
+            trips.append(_round_trips(part, round_trip_deg, found, turn))
+            for at, group in enumerate(groups):
+                sides[at].append(torch.stack([found(side) for side in group.sides(part)], 1))
     report(progress, cancel, 1.0)
     attrs = {
         "features": features if isinstance(features, str) else _name(features),
@@ -115,7 +129,8 @@ def orbit_features(
         "input_size": "x".join(map(str, images.shape[1:])),
         **turn,
     }
-    return OrbitFeatures(torch.cat(rows), torch.cat(trips), round_trip_deg, torch.cat(flips), attrs)
+    every = tuple(torch.cat(part) for part in sides)
+    return OrbitFeatures(torch.cat(rows), torch.cat(trips), round_trip_deg, groups, every, attrs)
 
 
 def layer_features(model: nn.Module, layer: str) -> Callable[[Tensor], Tensor]:
@@ -225,10 +240,8 @@ def _round_trips(part: Tensor, angles: tuple[float, ...], read: Callable, turn: 
     """``(B, T, 2, F)``: turned by minus, or plus, half the angle and back again."""
     found = []
     for angle in angles:
-        for sign in (-1.0, 1.0):
-            way = torch.full((len(part), 1), sign * math.radians(angle) / 2, dtype=torch.float64)
-            there = transform_each(part, way, SO2(), **turn)
-            found.append(read(transform_each(there, -way, SO2(), **turn)))
+        for way in (-angle / 2, angle / 2):
+            found.append(read(turned(turned(part, way, turn), -way, turn)))
     if not found:
         return torch.zeros(len(part), 0, 2, 1)
     return torch.stack(found, 1).unflatten(1, (len(angles), 2))
@@ -241,10 +254,10 @@ def _name(features: Any) -> str:
 def _check(images: Any, features: Any, n_angles: int, components: int, mask: str) -> None:
     check_images(images, lowest=4)
     check_choice("mask", mask, MASKS)
-    if images.shape[-1] != images.shape[-2] or len(images) > MOST_IMAGES:
+    if min(images.shape[-2:]) < 4 or len(images) > MOST_IMAGES:
         raise ValueError(
-            f"data_symmetry: images of shape {tuple(images.shape)} were given; expected square ones, at most "
-            f"{MOST_IMAGES}; cut the centred square out, and take a part of the data."
+            f"data_symmetry: images of shape {tuple(images.shape)} were given; expected sides of 4 pixels or more and "
+            f"at most {MOST_IMAGES} images; take a part of the data."
         )
     if isinstance(features, str):
         check_choice("features", features, ("pixels",))
