@@ -7,12 +7,12 @@ import torch
 from torch import nn
 
 from tests.layers import referee
-from tests.layers.symmetry import TINY, lifted, relative
-from tests.tolerances import BROKEN, COUNT_GAP, EXACT
+from tests.layers.symmetry import TINY, lifted, pair, relative
+from tests.tolerances import BROKEN, COUNT_GAP, EXACT, SINGLE_AGAINST_DOUBLE
 from workbench.groups import O2, SO2, Draw, GroupSignal, UniformArc, parse_group
 from workbench.kernels import KernelSpec
 from workbench.kernels.networks import NETWORKS
-from workbench.layers import GroupConv, LiftingConv, group_layers, set_n, set_sampling
+from workbench.layers import GroupConv, LiftingConv, group_layers, set_n, set_sampling, set_sums
 
 TIGHT = EXACT[torch.float64]
 
@@ -314,3 +314,26 @@ def test_a_layer_says_what_it_is():
     assert all(part in text for part in ("2->3", "k=5", "O2", "n=8", "random", "padding=2 zeros", "partial"))
     assert "strict" in repr(LiftingConv(1, 2, 3))
     assert isinstance(GroupConv(1, 1, 3, partial=True).distribution, UniformArc)
+
+
+@pytest.mark.parametrize("train", [False, True])
+def test_sums_in_double_precision_are_those_of_a_double_network(train):
+    net = pair("SO2", 8).train(train)
+    x = torch.randn(2, 2, 16, 16)
+    torch.manual_seed(0)
+    single = net(x).values
+    set_sums(net, torch.float64)
+    torch.manual_seed(0)
+    summed = net(x).values
+    assert summed.dtype == x.dtype
+    assert 0 < relative(single, summed) <= SINGLE_AGAINST_DOUBLE
+    summed.sum().backward()
+    assert all(p.grad is not None and p.grad.dtype == p.dtype for p in net.parameters() if p.requires_grad)
+    set_sums(net, None)
+    torch.manual_seed(0)
+    assert torch.equal(net(x).values, single)
+
+
+def test_sums_of_another_kind_are_refused():
+    with pytest.raises(ValueError, match=r"torch.int8 was given; expected torch.float64"):
+        set_sums(pair("SO2", 8), torch.int8)

@@ -47,6 +47,22 @@ def test_the_standard_deviation_is_kept(network, group, k):
         assert within(gain(signal.values, conv(signal).values)), n
 
 
+@pytest.mark.slow
+@torch.no_grad()
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("network", NETWORKS)
+def test_kernels_of_one_pixel_keep_it_on_every_draw(network, seed):
+    torch.manual_seed(seed)
+    spec = KernelSpec(network)
+    lift = LiftingConv(3, 8, 3, kernel=spec, padding_mode="circular")
+    conv = GroupConv(8, 8, 1, kernel=spec)
+    noise = torch.randn(1, 3, 20, 20)
+    for n in offered("SO2"):
+        lift.n = conv.n = n
+        signal = lift(noise)
+        assert within(gain(signal.values, conv(signal).values)), n
+
+
 @torch.no_grad()
 @pytest.mark.parametrize("group", ["C(1)", "C(8)", "D(1)", "D(4)"])
 def test_finite_groups_keep_it_too(group):

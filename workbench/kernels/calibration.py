@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 COUNTS = (1, 2, 4, 8)  # elements at which the gain is looked at; more change a SIREN's by little
 MANY = 16  # looked at as well where neighbouring angles have little in common, and more elements cancel more
 LIFTS = 2  # independent liftings of the noise
+POINT_LIFTS = 8  # where a kernel is one pixel, so few numbers act that two liftings are not enough (derived here)
 FEW = 8  # channels that estimate one variance; the others are drawn alike
 
 
@@ -27,13 +28,15 @@ FEW = 8  # channels that estimate one variance; the others are drawn alike
 def calibrate(bank: KernelBank) -> float:
     """The gain of a new bank, measured on lifted white noise; torch's generators are left as they were."""
     counts = element_counts(bank.group)
-    if bank.group.order is None and bank.spec.network != "siren" and not bank.lifting:
+    point = bank.kernel_size == 1
+    if bank.group.order is None and (bank.spec.network != "siren" or point) and not bank.lifting:
         counts.append(MANY)
     if bank.lifting:
         kernels = bank(bank.group.grid(counts[-1]), None)
         powers = kernels.square().sum((2, 3, 4)).mean()[None]
     else:
-        powers = torch.stack([p for lift in range(LIFTS) for p in _powers(bank, counts, lift)])
+        lifts = POINT_LIFTS if point else LIFTS
+        powers = torch.stack([p for lift in range(lifts) for p in _powers(bank, counts, lift)])
     logs = powers.clamp_min(1e-24).log()
     return float((-0.25 * (logs.min() + logs.max())).exp())
 

@@ -1,7 +1,7 @@
 """Torch modules whose signals carry their group elements."""
 
 from workbench.layers.convert import to_group_cnn
-from workbench.layers.convolution import GroupConv, LiftingConv, group_layers, set_n, set_sampling
+from workbench.layers.convolution import GroupConv, LiftingConv
 from workbench.layers.pointwise import (
     GroupBatchNorm,
     GroupDropout,
@@ -11,6 +11,7 @@ from workbench.layers.pointwise import (
     GroupReLU,
 )
 from workbench.layers.pooling import GroupPool, GroupProjection
+from workbench.layers.settings import group_layers, set_n, set_sampling, set_sums
 
 __all__ = [
     "GroupBatchNorm",
@@ -26,5 +27,6 @@ __all__ = [
     "group_layers",
     "set_n",
     "set_sampling",
+    "set_sums",
     "to_group_cnn",
 ]

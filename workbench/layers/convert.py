@@ -17,9 +17,9 @@ from torch import nn
 from workbench.groups import Group
 from workbench.kernels import KernelSpec
 from workbench.layers.convert_rules import Here, Rules, refuse
-from workbench.layers.convolution import group_layers
 from workbench.layers.lattice import as_size
 from workbench.layers.pooling import GroupProjection
+from workbench.layers.settings import group_layers
 
 
 def to_group_cnn(

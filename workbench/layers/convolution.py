@@ -31,7 +31,7 @@ SAMPLINGS = ("grid", "random")
 MOST_ELEMENTS = 1024  # more orientations than any kernel tells apart: a larger number is a slip of the hand
 
 
-class _GroupLayer(nn.Module):
+class GroupLayer(nn.Module):
     """What lifting and group convolutions share: elements, kernels, one convolution call."""
 
     distribution: GroupDistribution | None
@@ -73,6 +73,7 @@ class _GroupLayer(nn.Module):
             in_channels, out_channels, kernel_size, self.group, kernel or KernelSpec(), isinstance(self, LiftingConv)
         )
         self.bias = nn.Parameter(torch.zeros(out_channels)) if bias else None
+        self.sums: torch.dtype | None = None
         self._requested: Tensor | None = None
         self._forget()
         if input_size is not None:
@@ -185,7 +186,7 @@ class _GroupLayer(nn.Module):
         key: tuple[object, ...] = () if not frozen else (
             *((p.data_ptr(), p._version) for p in parameters),
             *(id(given) for given in (drawn.elements, inputs, weights)),
-            uniform, way, way == "spectral" and window, torch.is_inference_mode_enabled(),
+            uniform, way, way == "spectral" and window, self.sums, torch.is_inference_mode_enabled(),
         )  # fmt: skip
         if frozen and self._kept_bank and self._kept_bank[0] == key:
             return self._kept_bank[1]
@@ -193,6 +194,8 @@ class _GroupLayer(nn.Module):
             share = None if weights is None else weights * (len(weights) / weights.sum())
             bank = prepare(self.kernels, drawn.elements, inputs, uniform, share, way, window)
         bias = None if self.bias is None else self.bias[:, None].expand(-1, drawn.elements.shape[0]).flatten()
+        if self.sums is not None:
+            bank, bias = tuple(part.to(self.sums) for part in bank), None if bias is None else bias.to(self.sums)
         # the tensors behind the ids are kept, so that no other tensor can take an id over
         keep = frozen and not bank[0].requires_grad
         self._kept_bank = (key, (bank, bias), (drawn.elements, inputs, weights)) if keep else None
@@ -210,8 +213,10 @@ class _GroupLayer(nn.Module):
         self.check_size(size)
         drawn = self.draw() if at is None else at
         window = Window(size, self.kernel_size, self.stride, self.padding, self.padding_mode)
-        weights, bias = self._bank(drawn, signal, x, window)
-        out = convolve(x, weights, bias, window)
+        wide = x if self.sums is None else x.to(self.sums)
+        weights, bias = self._bank(drawn, signal, wide, window)
+        out = convolve(wide, weights, bias, window)
+        out = out if self.sums is None else out.to(x.dtype)
         values = out.unflatten(1, (self.out_channels, drawn.elements.shape[0]))
         if drawn.weights is not None:
             values = values * drawn.weights.to(values.dtype)[:, None, None]
@@ -244,7 +249,7 @@ class _GroupLayer(nn.Module):
         return f"{type(self).__name__}({self.extra_repr()})"
 
 
-class LiftingConv(_GroupLayer):
+class LiftingConv(GroupLayer):
     """From an image ``(B, C_in, H, W)`` to a :class:`GroupSignal` ``(B, C_out, G, H', W')``.
 
     It always covers the whole group.
@@ -278,7 +283,7 @@ class LiftingConv(_GroupLayer):
         return self._convolve(x, None)
 
 
-class GroupConv(_GroupLayer):
+class GroupConv(GroupLayer):
     """From a :class:`GroupSignal` ``(B, C_in, G, H, W)`` to one ``(B, C_out, G', H', W')``.
 
     Args:
@@ -344,42 +349,3 @@ def _symmetric_padding(name: str, padding: int | str, kernel_size: int) -> int:
         raise ValueError(f"{name}: padding = {padding!r} was given; expected 'same', 'valid' or a number of pixels.")
     check_window(name, padding=padding)
     return padding
-
-
-def group_layers(model: nn.Module) -> dict[str, _GroupLayer]:
-    """The lifting and group convolutions of a model, by module name, in order."""
-    if not isinstance(model, nn.Module):
-        raise TypeError(f"a {type(model).__name__} was given; expected a torch module.")
-    return {name: module for name, module in model.named_modules() if isinstance(module, _GroupLayer)}
-
-
-def _turning(model: nn.Module) -> list[_GroupLayer]:
-    """The group layers, less those on the plane alone where others turn: they have one element whatever n is."""
-    layers = list(group_layers(model).values())
-    return [layer for layer in layers if layer.group.order != 1] or layers
-
-
-def set_n(model: nn.Module, n: int) -> None:
-    """Give every group layer ``n`` elements; the weights stay as they are.
-
-    Raises:
-        ValueError: when a layer's group cannot offer ``n``; no layer is changed then.
-    """
-    layers = _turning(model)
-    for layer in layers:
-        layer.check_n(n)
-    for layer in layers:
-        layer.n = n
-
-
-def set_sampling(model: nn.Module, sampling: str) -> None:
-    """Let every group layer use the "grid" as it is, or a "random" turn of it in each training step.
-
-    Raises:
-        ValueError: for another name, or random turns of a finite group; no layer is changed then.
-    """
-    layers = _turning(model)
-    for layer in layers:
-        layer.check_sampling(sampling)
-    for layer in layers:
-        layer.sampling = sampling
