@@ -284,6 +284,7 @@ def _add_audit(words: argparse._SubParsersAction) -> None:
             ("workbench audit data/runs/partial_gcnn/rotated_strict --data digits", "a run of ours"),
             ("workbench audit net.pt2 --data images.npy --group 'C(4)' --fail-above 1e-4", "in your own CI"),
             ("workbench audit mynet.py:build --data molecules.npz --kind points", "on points, by their positions"),
+            ("workbench audit a.py:build --beside b.py:build --data photos", "two networks in one report"),
         ],
     )
     audit.add_argument("model", metavar="MODEL", help="the network")
@@ -298,6 +299,14 @@ def _add_audit(words: argparse._SubParsersAction) -> None:
         "--select", metavar="KEY", help="the part to be audited of a dict or tuple: its key, attribute or place (0, 1)"
     )
     audit.add_argument("--weights", metavar="FILE", help="safetensors or a state dict (.pt) for an imported network")
+    audit.add_argument(
+        "--beside",
+        metavar="MODEL",
+        action="append",
+        default=[],
+        help="another network, audited on the same samples: one report with all curves on one axis, verdicts side by "
+        "side and paired differences; may be given again; --weights and --fail-above are for the first network",
+    )
     audit.add_argument("--labels", metavar="FILE", help="one whole number a sample: .npy, .npz or text")
     audit.add_argument(
         "--group",

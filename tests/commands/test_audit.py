@@ -69,6 +69,17 @@ def test_fail_above_sets_the_exit_code(here, bound, code, capsys):
     assert "above" in capsys.readouterr().out
 
 
+def test_two_networks_lie_beside_each_other_in_one_report(here, capsys):
+    (here / "mean.py").write_text(NET.replace("nn.Conv2d(3, 4, 3, 2, 1)", "nn.AvgPool2d(2), nn.Conv2d(3, 4, 1)"))
+    given = ["audit", "mean.py:build", "--beside", "net.py:build", "--data", "photos", "--data-samples", "0"]
+    assert cli.main([*given, "--fail-above", "1e-4", "--group", "C(4)"]) == 0, "the first network is judged"
+    told = capsys.readouterr().out
+    assert "net.py:build errs more" in told
+    assert "mean.py:build. In short: exact" in told
+    assert (here / "audit" / "report.html").is_file()
+    assert (here / "audit" / "network-2" / "report.html").is_file()
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

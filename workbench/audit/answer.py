@@ -57,8 +57,8 @@ def verdict(
         output: ``"maps"``, which move along, or ``"numbers"``, which should stay.
         spread: by how much the answers to two different images differ, relative; an error counts in parts of it.
     """
-    lattice = sweep["lattice"].values & sweep["exact"].sel(layer="output").values & _moves(sweep)
-    between = ~sweep["lattice"].values & _moves(sweep)
+    lattice = sweep["lattice"].values & sweep["exact"].sel(layer="output").values & moves(sweep)
+    between = ~sweep["lattice"].values & moves(sweep)
     exact = worst(sweep, lattice, output) if lattice.any() else None
     rest = worst(sweep, between, output) if between.any() else None
     told = rest if question == ROTATIONS and rest else exact or rest
@@ -169,7 +169,7 @@ def percent(value: float) -> str:
     return f"{100 * value:.2g} %" if value < 0.1 else f"{100 * value:.0f} %"
 
 
-def _moves(sweep: xr.Dataset) -> np.ndarray:
+def moves(sweep: xr.Dataset) -> np.ndarray:
     """Everything but the identity."""
     still = np.ones(sweep.sizes["transform"], dtype=bool)
     for name in map(str, sweep.variables):

@@ -157,6 +157,17 @@ def stopped(folder: str | Path | None) -> str:
     return f"the audit was cancelled; the finished pieces are kept in {folder}: call it again with it to go on."
 
 
+def affordable_samples(
+    model: AuditedModel, data: Any, group: Group | str = "auto", *, size: int | None = None, mean: Sequence[float] = (),
+    std: Sequence[float] = (), kind: str = "auto", select: Any = None, labels: Any = None, seed: int = 0,
+) -> int:  # fmt: skip
+    """How many samples an audit takes where nobody says how many; the options are those of :func:`audit`."""
+    found = narrowed(model, select)
+    loaded = prepare(found, _loaded(found, data, labels, None, size, seed, kind, group), tuple(mean), tuple(std))
+    trial(found.model, loaded.inputs, seed, loaded.input)
+    return len(affordable(loaded, spent_on(found, loaded.inputs)).inputs)
+
+
 def _spread(
     found: AuditedModel, data: AuditData, moved: xr.Dataset | None, shown: Trial, seed: int, batch: int
 ) -> float:
@@ -292,7 +303,7 @@ def _code(model: Any, data: Any, weights: Any, labels: Any, asked: dict[str, Any
 
     rest = {"weights": weights, "labels": labels}
     given = [f"{name}={shown(value, name)}" for name, value in rest.items() if value is not None]
-    given += [f"{name}={str(value) if isinstance(value, Group) else value!r}" for name, value in asked.items()
+    given += [f"{name}={name if callable(value) else repr(value)}" for name, value in asked.items()
               if name not in ("group",) and value not in (None, ())]  # fmt: skip
     group = asked["group"].name if isinstance(asked["group"], Group) else asked["group"]
     arguments = ", ".join([shown(model, "model"), shown(data, "images"), f"group={group!r}", *given])

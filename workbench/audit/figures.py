@@ -163,7 +163,7 @@ def _orbit(result: AuditResult, question: str, along: str) -> Picture:
     sweep = result.sweeps[question].sel(layer="output")
     sweep = sweep.isel(transform=np.argsort(sweep[along].values, kind="stable"))
     mean, floor = ds["error_mean"].values[0], ds["input_floor_mean"].values
-    at, many, one, unit = int(mean.argmax()), *_WORDS[along]
+    at, many, one, unit = int(mean.argmax()), *CURVES[along]
     says = (
         f"Curve of the relative error at {len(mean)} {many}; it is largest at {float(ds[along][at]):.4g}{unit}, "
         f"{percent(float(mean[at]))}, where resampling alone changes the input by {percent(float(floor[at]))}."
@@ -192,7 +192,7 @@ def _orbit(result: AuditResult, question: str, along: str) -> Picture:
     return Picture(name, title, says, orbit_error(ds), table)
 
 
-_WORDS = {
+CURVES = {
     "angle_deg": ("angles", "angle", "°"),
     "shift_samples": ("shifts", "shift", " samples"),
     "scale": ("factors", "factor", ""),

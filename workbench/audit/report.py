@@ -38,10 +38,14 @@ def write_report(result: AuditResult, path: str | os.PathLike) -> Path:
         TypeError: for anything but the result of an audit.
         FileNotFoundError: for a folder that does not exist.
     """
-    target = Path(path)
+    return write_whole(report_html(result), Path(path))
+
+
+def write_whole(page: str, target: Path) -> Path:
+    """Write a page, the old one or the whole new one, and give its path."""
     if not target.parent.is_dir():
         raise FileNotFoundError(f"the folder of {target} does not exist; expected an existing one; create it first.")
-    content = report_html(result).encode()
+    content = page.encode()
     partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
     try:
         partial.write_bytes(content)
@@ -60,15 +64,12 @@ def report_html(result: AuditResult) -> str:
     if not isinstance(result, AuditResult):
         raise TypeError(f"a {type(result).__name__} was given; expected the result of workbench.audit.audit.")
     drawn = pictures(result)
-    script = (_HERE / "report.js").read_text("utf-8")
-    plotly = _plotly() if drawn else ""
-    return _template().render(
+    return template("report.html").render(
         result=result,
         version=__version__,
         levels=levels_of(result.data.input),
         nouns=NOUNS[result.data.input],
         percent=percent,
-        pictures=drawn,
         elements=element_tables(result),
         verdicts=_verdict_table(result),
         more=_more(result),
@@ -77,12 +78,22 @@ def report_html(result: AuditResult) -> str:
         decisions=_decisions(result),
         method=_method(result),
         data_sentence=data_sentence(result.more["data"]) if "data" in result.more else "",
-        style=(_HERE / "report.css").read_text("utf-8"),
-        script=script,
-        plotly=plotly,
-        marks=" ".join(f"'sha256-{_mark(text)}'" for text in (script, plotly) if text),
-        figures={picture.name: _inert(picture) for picture in drawn},
+        **fixtures(drawn),
     )
+
+
+def fixtures(drawn: list[Picture]) -> dict[str, Any]:
+    """What every page with pictures needs: look, script, plotly where it is used, their marks, and the figures."""
+    script = (_HERE / "report.js").read_text("utf-8")
+    plotly = _plotly() if drawn else ""
+    return {
+        "style": (_HERE / "report.css").read_text("utf-8"),
+        "script": script,
+        "plotly": plotly,
+        "marks": " ".join(f"'sha256-{_mark(text)}'" for text in (script, plotly) if text),
+        "pictures": drawn,
+        "figures": {picture.name: _inert(picture) for picture in drawn},
+    }
 
 
 def _plotly() -> str:
@@ -106,8 +117,9 @@ def _inert(picture: Picture) -> str:
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
 
 
-@lru_cache(maxsize=1)
-def _template() -> Any:
+@lru_cache(maxsize=2)
+def template(name: str) -> Any:
+    """A page in which every text is escaped."""
     environment = Environment(
         loader=FileSystemLoader(_HERE),
         autoescape=select_autoescape(["html"]),
@@ -115,7 +127,7 @@ def _template() -> Any:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template("report.html")
+    return environment.get_template(name)
 
 
 def _finding_rows(result: AuditResult) -> list[dict[str, Any]]:

@@ -35,25 +35,30 @@ def run(options: argparse.Namespace) -> int:
 
 def _run(options: argparse.Namespace, cancel: threading.Event) -> int:
     keep_freed_memory()
-    from workbench.audit import audit, load_model
+    from workbench.audit import audit, audit_beside, load_model
     from workbench.audit.importing import RUNS_CODE, is_import_path
     from workbench.audit.selecting import place_or_key
     from workbench.measure import Cancelled
 
-    if any(is_import_path(name) and not Path(name).exists() for name in (options.model, options.data)):
+    named = (options.model, *options.beside, options.data)
+    if any(is_import_path(name) and not Path(name).exists() for name in named):
         print(f"Note: {RUNS_CODE}", file=sys.stderr)
     asked: dict[str, Any] = {name: getattr(options, name) for name in _HANDED_ON}
     asked["select"] = place_or_key(options.select)
     asked["folder"] = _pieces(options)
     asked["progress"] = Progress(sys.stderr.write, sys.stderr.isatty())
-    found = load_model(options.model, options.weights)
+    found = [load_model(options.model, options.weights), *map(load_model, options.beside)]
     try:
-        result = audit(found, options.data, cancel=cancel, **asked)
+        made = audit_beside(found, options.data, cancel=cancel, **asked) if options.beside else None
+        result = audit(found[0], options.data, cancel=cancel, **asked) if made is None else made.results[0]
     except Cancelled:
         raise KeyboardInterrupt from None
     print("", file=sys.stderr)
-    _tell(result)
-    dataset, report = result.save(options.output)
+    if made is None:
+        _tell(result)
+    else:
+        print("\n".join([*made.answer.splitlines(), *made.notes]))
+    dataset, report = (result if made is None else made).save(options.output)
     print(f"The report is {report}, its numbers are {dataset}.")
     return _judged(result, options.fail_above)
 
