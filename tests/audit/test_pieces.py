@@ -41,9 +41,15 @@ def test_an_audit_on_a_cluster_says_the_same(images, tmp_path) -> None:
         n_workers=1, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0",
         scheduler_kwargs={"dashboard": False}, memory_limit=0,
     ) as local:  # fmt: skip
-        there = asked(images, group="C(4)", folder=tmp_path, scheduler=local.scheduler_address)
+        there = asked(images, group="C(4)", folder=tmp_path / "all", scheduler=local.scheduler_address)
+        part = audit(
+            "tests.audit.test_selecting:Both", images, group="C(4)", select="scores", folder=tmp_path / "one",
+            scheduler=local.scheduler_address,
+        )  # fmt: skip
     here = asked(images, group="C(4)")
     xr.testing.assert_identical(there.sweeps["C(4)"].load(), here.sweeps["C(4)"])
+    again = audit(part.model, images, group="C(4)")  # already at that answer
+    xr.testing.assert_equal(part.sweeps["C(4)"].load(), again.sweeps["C(4)"])
 
 
 def test_a_scheduler_asks_for_a_folder_and_a_network_that_workers_can_import(images, tmp_path) -> None:

@@ -76,10 +76,12 @@ def _picture(comparison: Comparison, question: str, along: str, name: str) -> Pi
         f"{network} reaches {percent(float(row.max()))} at {float(ds[along][int(row.argmax())]):.4g}{unit}"
         for network, row in zip(comparison.names, mean, strict=True)
     )
+    floor = [ds["input_floor_mean"].values] if "input_floor_mean" in ds else []
     rows = tuple(
-        (f"{float(ds[along][i]):.4g}{unit}", *(f"{row[i]:.3g}" for row in mean), f"{float(ds.input_floor_mean[i]):.3g}")
+        (f"{float(ds[along][i]):.4g}{unit}", *(f"{row[i]:.3g}" for row in (*mean, *floor)))
         for i in range(mean.shape[1])
     )
-    table = Table(f"Relative error at every {one} ({question})", (one, *comparison.names, "input floor"), rows)
+    head = (one, *comparison.names, *(["input floor"] if floor else []))
+    table = Table(f"Relative error at every {one} ({question})", head, rows)
     says = f"Curves of the relative error of {len(mean)} networks at {mean.shape[1]} {many}; {worst}."
     return Picture(name, f"The error at every {one}, on one axis ({question})", says, orbit_error(ds), table)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from workbench.audit.answer import percent, words
+from workbench.audit.answer import moves, percent, words
 from workbench.audit.kinds import PLACES
 from workbench.audit.questions import ROTATIONS, SHIFTS
 from workbench.audit.result import AuditResult
@@ -110,8 +110,9 @@ def curves_of(sweeps: dict[str, xr.Dataset], along: str) -> xr.Dataset:
         "error_sem": labelled(
             pair, np.stack([np.nan_to_num(ds["error_sem"].values) for ds in found.values()]), "standard error", units
         ),
-        "input_floor_mean": labelled("transform", sweep["input_floor_mean"].values, "input floor", units),
     }
+    if sweep["input_floor_mean"].values.any():
+        variables["input_floor_mean"] = labelled("transform", sweep["input_floor_mean"].values, "input floor", units)
     if sweep["output_floor_mean"].values.any():
         variables["output_floor_mean"] = labelled("transform", sweep["output_floor_mean"].values, "output floor", units)
     coords = {
@@ -162,11 +163,12 @@ def _orbit(result: AuditResult, question: str, along: str) -> Picture:
     ds = orbit_dataset(result, question, along)
     sweep = result.sweeps[question].sel(layer="output")
     sweep = sweep.isel(transform=np.argsort(sweep[along].values, kind="stable"))
-    mean, floor = ds["error_mean"].values[0], ds["input_floor_mean"].values
+    mean, floor = ds["error_mean"].values[0], sweep["input_floor_mean"].values
     at, many, one, unit = int(mean.argmax()), *CURVES[along]
     says = (
         f"Curve of the relative error at {len(mean)} {many}; it is largest at {float(ds[along][at]):.4g}{unit}, "
-        f"{percent(float(mean[at]))}, where resampling alone changes the input by {percent(float(floor[at]))}."
+        f"{percent(float(mean[at]))}"
+        + (f", where resampling alone changes the input by {percent(float(floor[at]))}." if floor.any() else ".")
     )
     if len(ds.model) > 1:
         says += f" The control with its pixels in disorder reaches {percent(float(ds.error_mean.values[1].max()))}."
@@ -242,14 +244,16 @@ def element_tables(result: AuditResult) -> dict[str, Table]:
 
 def _elements(result: AuditResult, question: str) -> Table:
     sweep = result.sweeps[question].sel(layer="output")
+    floor = sweep["input_floor_mean"].values
     rows = tuple(
         (
             words(sweep, i),
             f"{float(sweep.error_mean[i]):.3g}",
             interval(sweep, i),
-            f"{float(sweep.input_floor_mean[i]):.3g}",
+            *([f"{floor[i]:.3g}"] if floor.any() else []),
         )
-        for i in range(sweep.sizes["transform"])
+        for i in np.flatnonzero(moves(sweep)).tolist()
     )
-    head = ("shift" if question == SHIFTS else "moved by", "error", "95 % interval", "input floor")
+    one = "shift" if question == SHIFTS else "moved by"
+    head = (one, "error", "95 % interval", *(["input floor"] if floor.any() else []))
     return Table(f"Relative error, end to end, at every element ({question})", head, rows)

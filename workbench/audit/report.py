@@ -262,6 +262,14 @@ def _output(attrs: dict[str, Any]) -> str:
     return f"{told}{sure}" + (f": {attrs['output_why']}" if attrs.get("output_why") else "")
 
 
+_CONVENTIONS = {
+    "image": "angles counter-clockwise on screen; shifts right and up; left action (L_g f)(p) = f(g^-1 p)",
+    "series": "shifts towards later samples; factors above 1 slow down; left action (L_g f)(t) = f(g^-1 t)",
+    "points": "each point p moves to g p, angles counter-clockwise; shifts in the units of the points",
+    "set": "a permutation g brings member i to place g(i)",
+}
+
+
 def _method(result: AuditResult) -> list[tuple[str, str]]:
     first = next(iter(result.sweeps.values()))
     attrs = first.attrs
@@ -280,7 +288,7 @@ def _method(result: AuditResult) -> list[tuple[str, str]]:
         ("Exact", f"a relative error up to {result.limit:.0e}, which rounding alone can make in a deep network"),
         ("Resampler", str(attrs["resampler"])),
         ("Mask, padding", "; ".join(f"{name}: {mask}, {padding}" for name, (mask, padding) in each.items())),
-        ("Conventions", "angles counter-clockwise on screen; shifts right and up; left action (L_g f)(p) = f(g^-1 p)"),
+        ("Conventions", _CONVENTIONS[data.input]),
         ("Seed, precision", f"{attrs['seed']}, {attrs['dtype']}"),
         ("Versions", f"workbench {attrs['workbench_version']}, torch {attrs['torch_version']}"),
     ]

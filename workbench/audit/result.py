@@ -24,8 +24,9 @@ class Verdict:
     """The answer to one question.
 
     Attributes:
-        question: "quarter turns", "flips", "rotations", "shifts", or the name of a group.
-        level: "exact" (rounding only), "floor" (as good as pixels allow), "close" (below 1 %), or "broken".
+        question: "quarter turns", "flips", "rotations", "shifts", those of series, points and sets
+            (:mod:`workbench.audit.questions`), or the name of a group.
+        level: "exact" (rounding only), "floor" (as good as resampling allows), "close" (below 1 %), or "broken".
         sentence: the answer in words.
         because: why, where that is known; else empty.
         advice: what to do; else empty.
