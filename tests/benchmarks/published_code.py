@@ -5,7 +5,8 @@ FOLDER is a copy of that code (AGPL-3.0) outside this tree. It is imported as it
 of a helper that the release lacks, of a loss whose import goes round in a circle, and of packages that are only named.
 Times are CPU time; rounds interleave the contestants. Every round lies in tests/benchmarks/results/published_code.json.
 
-published  the released layer or network, set as in its rotMNIST command: SE(2), full, eight elements drawn per layer.
+published  the released layer or network, set as in its rotMNIST command: SE(2), full, eight elements drawn per layer;
+           for our demonstration network, which was never released, its layers in the order of ours.
 all pairs  ours with one dense call per layer, the kernel network run at every tap of every pair of elements.
 """
 
@@ -17,6 +18,7 @@ import os
 import sys
 from functools import partial
 from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -29,6 +31,7 @@ from workbench.groups import SO2, GroupSignal
 from workbench.kernels import KernelSpec
 from workbench.layers import GroupConv
 from workbench.models import build_model
+from workbench.models.partial_gcnn import configuration
 
 RESULT = Path(__file__).resolve().parent / "results" / "published_code.json"
 NEEDS = (
@@ -39,6 +42,7 @@ EMPTY = ("torchvision", "torchvision.transforms", "torchvision.transforms.functi
 EMPTY += ("partial_equiv.general.utils.params", "partial_equiv.general.nn.loss")
 FILES = ("partial_equiv/partial_gconv/conv.py", "models/ckresnet.py")
 PRESET, K, N = "paper_ckresnet_rotmnist_se2_full", 7, 8
+DEMO = {"preset": "demo_full", "encoding": "raw", "bias": "zero"}
 
 
 def load(folder: Path | None) -> SimpleNamespace:
@@ -52,14 +56,16 @@ def load(folder: Path | None) -> SimpleNamespace:
     sys.path.insert(0, str(folder))
     try:
         groups, layers, models = map(import_module, ("partial_equiv.groups", "partial_equiv.partial_gconv", "models"))
-        return SimpleNamespace(conv=layers.GroupConv, net=models.CKResNet, group=groups.SE2, how=groups.SamplingMethods)
+        parts = {"lift": layers.LiftingConv, "conv": layers.GroupConv, "pool": layers.pool.MaxPoolRn}
+        return SimpleNamespace(**parts, net=models.CKResNet, group=groups.SE2, how=groups.SamplingMethods)
     finally:
         sys.path.remove(str(folder))
 
 
-def options(code: SimpleNamespace) -> dict[str, object]:
+def options(code: SimpleNamespace, k: int = K, hidden: int = 32) -> dict[str, object]:
     """What its layers and networks take, as its command for rotMNIST says."""
-    siren = {"type": "SIREN", "no_hidden": 32, "no_layers": 3, "size": K, "omega0": 10.0, "norm": "", "activation": ""}
+    siren = {"type": "SIREN", "no_hidden": hidden, "no_layers": 3, "size": k, "omega0": 10.0}
+    siren |= {"norm": "", "activation": ""}
     kernel = SimpleNamespace(learn_omega0=False, weight_norm=False, **siren)
     draws = {"sampling_method": code.how.RANDOM, "sample_per_layer": True, "sample_per_batch_element": False}
     group = SimpleNamespace(name="SE2", no_samples=N, **draws)
@@ -70,7 +76,12 @@ def options(code: SimpleNamespace) -> dict[str, object]:
 def compared(steps: dict, pairs: tuple[str, ...], rounds: int) -> dict[str, object]:
     """Median milliseconds of each contestant; median, quartiles and rounds of each ratio."""
     times = interleaved({**steps, "all pairs": written_plainly()(steps["ours"])}, rounds)
-    found = {pair: ratios(times, *pair.split(" / ")) for pair in ("published / all pairs", "ours / published", *pairs)}
+    return summed_up(times, ("published / all pairs", "ours / published", *pairs))
+
+
+def summed_up(times: dict[str, list[float]], pairs: tuple[str, ...]) -> dict[str, object]:
+    """The ratios of these pairs and everybody's milliseconds."""
+    found = {pair: ratios(times, *pair.split(" / ")) for pair in pairs}
     spent = [ratio.pop("milliseconds") for ratio in found.values()]
     return {"milliseconds": spent[0], "ratios": found}
 
@@ -97,26 +108,75 @@ def layer(code: SimpleNamespace, c: int, size: int, batch: int, rounds: int) -> 
     return {"case": f"layer C={c} {size} px", "batch": batch, **found}
 
 
-def network(code: SimpleNamespace, batch: int, rounds: int) -> dict[str, object]:
-    """A training step (cross entropy, Adam) of the paper's residual network for rotMNIST."""
+class Demonstration(nn.Module):
+    """Our demonstration network of released layers: widths, kernel sizes and pooling as in its preset."""
+
+    def __init__(self, code: SimpleNamespace, widths: tuple[int, ...], k: int, hidden: int, pools: tuple[int, ...]):
+        super().__init__()
+        channels = [1, *widths]
+        sizes = [k] * (len(widths) - 1) + [3]
+        self.convs, self.norms, self.pools = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
+        for i, (a, b) in enumerate(pairwise(channels)):
+            kind = code.conv if i else code.lift
+            self.convs.append(
+                kind(in_channels=a, out_channels=b, group=code.group(), **options(code, sizes[i], hidden))
+            )
+            self.norms.append(nn.BatchNorm3d(b))
+            self.pools.append(code.pool(kernel_size=2, stride=2, padding=0) if i in pools else nn.Identity())
+        self.classifier = nn.Linear(widths[-1], 10)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        signal = x
+        for conv, norm, pool in zip(self.convs, self.norms, self.pools, strict=True):
+            values, elements = conv(signal)
+            signal = (x := pool(norm(values)).relu()), elements
+        return self.classifier(x.amax((-3, -2, -1)))
+
+
+def paper(code: SimpleNamespace) -> tuple[nn.Module, nn.Module]:
+    """The released residual network for rotMNIST, and ours."""
     shape = {"no_hidden": 32, "no_blocks": 2, "block_width_factors": [1, 1, 2, 1], "pool_blocks": [0, 1]}
     ends = {"last_conv_T2": False, "learnable_final_pooling": False, "final_spatial_dim": [1, 1]}
     config = {"net_config": SimpleNamespace(norm="BatchNorm", dropout=0.0, **shape, **ends), **options(code)}
     with contextlib.redirect_stdout(None):
         theirs = code.net(in_channels=1, out_channels=10, base_group=code.group(), **config)
-    both = {"published": theirs, "ours": build_model({"name": "partial_gcnn", "preset": PRESET})}
+    return theirs, build_model({"name": "partial_gcnn", "preset": PRESET})
+
+
+def demonstration(code: SimpleNamespace) -> tuple[nn.Module, nn.Module]:
+    """Our demonstration network with the released choice of kernels, of released layers and of ours."""
+    c = configuration(DEMO)
+    return Demonstration(code, c.widths, c.kernel_size, c.hidden, c.pools), build_model(
+        {"name": "partial_gcnn", **DEMO}
+    )
+
+
+def network(code: SimpleNamespace, name: str, batch: int, rounds: int) -> dict[str, object]:
+    """A training step (cross entropy, Adam) of a whole network; ours with the fused Adam that our trainer takes."""
+    theirs, ours = paper(code) if name == PRESET else demonstration(code)
+    both = {"published": theirs, "ours": ours}
     sizes = [sum(p.numel() for p in net.parameters()) for net in both.values()]
     if sizes[0] != sizes[1]:
         raise ImportError(f"the network there has {sizes[0]} parameters where ours has {sizes[1]}")
-    x, y = torch.randn(batch, 1, 28, 28), torch.randint(0, 10, (batch,))
+    side = 28 if name == PRESET else configuration(DEMO).input_size
+    x, y = torch.randn(batch, 1, side, side), torch.randint(0, 10, (batch,))
 
     def step(net: nn.Module, adam: torch.optim.Adam) -> None:
         adam.zero_grad()
         nn.functional.cross_entropy(net(x), y).backward()
         adam.step()
 
-    steps = {who: partial(step, net, torch.optim.Adam(net.parameters())) for who, net in both.items()}
-    return {"case": PRESET, "batch": batch, **compared(steps, ("ours / all pairs",), rounds)}
+    plain = {who: partial(step, net, torch.optim.Adam(net.parameters())) for who, net in both.items()}
+    times = interleaved(
+        {
+            "published": plain["published"],
+            "ours": partial(step, ours, torch.optim.Adam(ours.parameters(), fused=True)),
+            "all pairs": written_plainly()(plain["ours"]),
+        },
+        rounds,
+    )
+    pairs = ("published / all pairs", "ours / published", "ours / all pairs")
+    return {"case": name, "batch": batch, **summed_up(times, pairs)}
 
 
 def main() -> None:
@@ -127,10 +187,14 @@ def main() -> None:
     if not set(KEEP_MEMORY) <= set(os.environ):
         keep_freed_memory()
     torch.set_num_threads(1)
-    cases = [(layer, c, size, batch) for c, size in ((10, 28), (32, 14)) for batch in (2, 8, 16, 64)]
+    cases: list[tuple] = [(layer, c, size, batch) for c, size in ((10, 28), (32, 14)) for batch in (2, 8, 16, 64)]
+    cases += [(network, name, batch) for name in (PRESET, "demo_full") for batch in (2, 8, 64)]
     try:
         code, rows = load(given.folder), []
-        for kind, *case in [*cases, *((network, batch) for batch in (2, 8, 64))]:
+        for kind, *case in [
+            *cases,
+            *((network, name, batch) for name in (PRESET, "demo_full") for batch in (2, 8, 64)),
+        ]:
             torch.manual_seed(0)
             rows.append(row := kind(code, *case, given.rounds))
             numbers = row["milliseconds"] | {pair: ratio["ratio"] for pair, ratio in row["ratios"].items()}
