@@ -1,8 +1,10 @@
 """Infinitesimal group elements on images, maps and signals: X f = d/dt f(g_t^-1 p) at t = 0, by central differences."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -12,11 +14,11 @@ from workbench.groups import Group, GroupSignal
 from workbench.groups.base import rotation_matrix
 from workbench.measure.compare import is_spatial, tensor_of
 from workbench.measure.probe import Output, PartialSignal
+from workbench.measure.workplace import Flow, Workplace, differences, lies_channels_last
 
 UNITS = {"rotation": "rad", "translation x": "pixel", "translation y": "pixel", "scale": "e-fold"}
 """The one-parameter groups, and the unit of their parameter."""
 _NAMES = {"SO2": "rotation", "O2": "rotation", "R2xSO2": "rotation", "R2xO2": "rotation", "Scale": "scale"}
-_BLOCK = 2**18  # numbers worked on at a time: their buffers stay in the processor's cache
 _SMALL = 1e-5  # radians: half the step of the difference quotient along the group axis, in float64
 
 
@@ -40,7 +42,7 @@ def named_generator(group: Group | str) -> str:
     return _NAMES[name]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Generator:
     """One infinitesimal element, how it moves an output, and how far the model is from moving along.
 
@@ -52,38 +54,45 @@ class Generator:
     input_size: tuple[int, int]
     mask: str = "disc"
     padding: str = "border"
+    _kept: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def moved(self, images: Tensor) -> Tensor:
         """X x of images ``(B, C, H, W)``: the direction in which they start to move."""
-        result = torch.zeros_like(images)
-        self._subtract_spatial(result, images)
-        return result.neg_()
+        of = images.contiguous().unsqueeze(-1)
+        result, spare, everywhere = torch.zeros_like(of), torch.zeros_like(of), torch.ones(images.shape[-2:])
+        for dim, speed in self._flow(images):
+            for after, before, difference in differences(of, spare, dim - 1, self.padding, everywhere):
+                torch.sub(after, before, out=difference)
+            result.addcmul_(spare, speed.unsqueeze(-1), value=-1)
+        return result.squeeze(-1)
 
-    def norms(self, plus: Output, minus: Output, step: float) -> tuple[Tensor, Tensor]:
-        """``|J v - X f|`` and ``|f|`` per sample, ``(B,)`` in float64, from f(x + step v) and f(x - step v)."""
-        first, second = tensor_of(plus).detach(), tensor_of(minus).detach()
-        along = self._along_group(plus)
-        if not is_spatial(plus):
-            change, total = (first - second) / (2 * step), (first + second) / 2
-            return tuple(t.flatten(1).square().sum(1, dtype=torch.float64).sqrt() for t in (change, total))  # type: ignore[return-value]
-        height, width = first.shape[-2:]
-        weight = named_mask(self.mask, height, width, first.dtype).to(first.device).flatten()
-        rows = first.flatten(0, 1), second.flatten(0, 1)  # one for each sample and channel
-        size = max(1, _BLOCK // rows[0][0].numel())
-        # buffers for all blocks: to allocate half a megabyte costs as much as to fill it
-        buffers = [torch.empty_like(rows[0][:size]) for _ in range(3)]
-        found = []
-        for a, b in zip(rows[0].split(size), rows[1].split(size), strict=True):
-            total, change, spare = (buffer[: len(a)] for buffer in buffers)
-            torch.add(a, b, out=total)
-            torch.sub(a, b, out=change)
-            if along is not None:
-                change.flatten(-2).baddbmm_(along.expand(len(a), -1, -1), total.flatten(-2), alpha=-step)
-            self._subtract_spatial(change, total, step, spare)
-            found.append(torch.stack([_squares(change, weight), _squares(total, weight)]))
-        squares = torch.cat(found, 1).unflatten(1, (len(first), -1))
-        change_norm, total_norm = squares.sum(-1, dtype=torch.float64).sqrt() / 2  # both are twice what is wanted
-        return change_norm / step, total_norm
+    def sums(self, both: Output, step: float, apart: bool = True) -> np.ndarray:
+        """Sums over all but channels of ``c^2``, ``t^2`` and ``t``, where c = 2 step (J v - X f) and t = 2 f.
+
+        Args:
+            both: f(x + step v), and after it f(x - step v), in one batch ``(2 B, ...)``.
+            apart: of each channel; otherwise channels may be summed, and ``t`` may be missing.
+
+        Returns:
+            ``(3, B, C)`` in float64, ``(2, B, C)`` or ``(2, B, 1)`` if not ``apart`` or where there is no map.
+        """
+        tensor = tensor_of(both).detach()
+        if not is_spatial(both):
+            first, second = tensor.reshape(2, len(tensor) // 2, -1)
+            parts = (first - second).square_(), (first + second).square_()
+            return np.stack([part.sum(1, keepdim=True, dtype=torch.float64).cpu().numpy() for part in parts])
+        along = self._along_group(both)
+        key = (tensor.shape, tensor.dtype, tensor.device, lies_channels_last(tensor))
+        if key not in self._kept:
+            self._kept[key] = Workplace(tensor, self._flow(tensor), self.mask, self.padding)
+        return self._kept[key].sums(tensor, along, step, apart)
+
+    def _flow(self, of: Tensor) -> Flow:
+        height, width = of.shape[-2:]
+        pitch = max(1, round(self.input_size[0] / height))
+        fields = _velocity(self.name, height, width, pitch, of.dtype, of.device)
+        sides = zip((-1, -2), fields, (width, height), strict=True)
+        return [(dim, speed) for dim, speed, side in sides if speed is not None and side > 1]
 
     def _along_group(self, value: Output) -> Tensor | None:
         """How X acts along the group axis, ``(G, G)``; ``None`` where it does not."""
@@ -91,28 +100,29 @@ class Generator:
             return None
         if isinstance(value, PartialSignal):
             raise ValueError("it answers on a learned arc, whose ends have no derivative; use equivariance_error.")
-        both = interpolation(value, rotation_matrix(torch.tensor([_SMALL, -_SMALL], dtype=torch.float64)))
-        return ((both[0] - both[1]) / (2 * _SMALL)).to(value.values)
-
-    def _subtract_spatial(self, target: Tensor, of: Tensor, step: float = 1.0, spare: Tensor | None = None) -> None:
-        """``target -= step X of`` on ``(..., H, W)``: X = -v . grad, rows growing downwards."""
-        height, width = of.shape[-2:]
-        pitch = max(1, round(self.input_size[0] / height))
-        spare = torch.empty_like(of) if spare is None else spare
-        for dim, weight in zip((-1, -2), _velocity(self.name, height, width, pitch, of.dtype, of.device), strict=True):
-            if weight is not None:
-                _add_difference(target, of, weight, dim, self.padding, step, spare)
+        known = self._kept.get(id(value.elements))
+        if known is None or known[0] is not value.elements:  # kept, so that no other one gets its number
+            both = interpolation(value, rotation_matrix(torch.tensor([_SMALL, -_SMALL], dtype=torch.float64)))
+            known = value.elements, ((both[0] - both[1]) / (2 * _SMALL)).to(value.values)
+            self._kept[id(value.elements)] = known
+        return known[1]
 
     def entries(self, value: Output) -> float:
         """Numbers compared per sample: what turns a norm into a root mean square."""
         tensor = tensor_of(value)
         if not is_spatial(value):
             return float(tensor[0].numel())
-        pixels = named_mask(self.mask, tensor.shape[-2], tensor.shape[-1])
-        return tensor[0].numel() * float(pixels.mean())
+        return tensor[0].numel() * _share(self.mask, tensor.shape[-2], tensor.shape[-1])
 
 
 @lru_cache(maxsize=64)
+def _share(mask: str, height: int, width: int) -> float:
+    """Of the frame that is inside the mask."""
+    return float(named_mask(mask, height, width).mean())
+
+
+@lru_cache(maxsize=64)
+@torch.inference_mode(False)  # what is kept must serve elsewhere as well
 def _velocity(
     name: str, height: int, width: int, pitch: int, dtype: torch.dtype, device: torch.device
 ) -> tuple[Tensor | None, Tensor | None]:
@@ -126,43 +136,3 @@ def _velocity(
     right, up = fields[name]
     along_rows = None if right is None else (right / 2).to(device, dtype)
     return along_rows, None if up is None else (-up / 2).to(device, dtype)
-
-
-def _squares(x: Tensor, weight: Tensor) -> Tensor:
-    """Weighted sum of squares of each row, ``(N,)``; overwrites ``x (N, ..., H, W)``."""
-    return (x.square_().flatten(-2) @ weight).flatten(1).sum(1) if x.ndim > 3 else x.square_().flatten(1) @ weight
-
-
-def _add_difference(
-    target: Tensor, of: Tensor, weight: Tensor, dim: int, padding: str, step: float, spare: Tensor
-) -> None:
-    """``target += step weight (of[+1] - of[-1])`` along ``dim``; outside lies what ``padding`` says."""
-    height, width = of.shape[-2:]
-    size, apart = of.shape[dim], width if dim == -2 else 1
-    if size > 2:
-        # along the flattened pixels, whose inner loop is long; where it crosses a row's end the weight is 0
-        flat, count = of.flatten(-2), height * width - 2 * apart
-        difference = spare.flatten(-2)[..., :count]
-        torch.sub(flat[..., 2 * apart :], flat[..., :count], out=difference)
-        inside = _inside(weight, dim)[apart : apart + count]
-        target.flatten(-2)[..., apart : apart + count].addcmul_(difference, inside, value=step)
-    for place, after, before in ((0, 1, -1), (size - 1, size, size - 2))[: 1 if size == 1 else 2]:
-        rim = _pixel(of, after, dim, padding) - _pixel(of, before, dim, padding)
-        target.narrow(dim, place, 1).addcmul_(rim, weight.narrow(dim, place, 1), value=step)
-
-
-def _inside(weight: Tensor, dim: int) -> Tensor:
-    """The weight, flattened, without the first and last pixel along ``dim``."""
-    inside = weight.clone()
-    for place in (0, weight.shape[dim] - 1):
-        inside.narrow(dim, place, 1).zero_()
-    return inside.flatten()
-
-
-def _pixel(of: Tensor, place: int, dim: int, padding: str) -> Tensor:
-    size = of.shape[dim]
-    if 0 <= place < size:
-        return of.narrow(dim, place, 1)
-    if padding == "zeros":
-        return torch.zeros_like(of.narrow(dim, 0, 1))
-    return of.narrow(dim, place % size if padding == "circular" else min(max(place, 0), size - 1), 1)
