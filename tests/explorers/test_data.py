@@ -4,15 +4,17 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import nn
 
 from tests.explorers.promises import finite, keeps_every_promise
-from tests.tolerances import DATA_ARC_DEG
+from tests.tolerances import DATA_ARC_DEG, EXACT
+from workbench.actions import disc_mask
 from workbench.explorers._own_images import own_images
 from workbench.explorers.data import DataExplorer
 
 
 def test_it_keeps_every_promise_of_an_explorer(tmp_path):
-    other = {"data": "glyphs", "class_name": "all", "n": 40, "angle_deg": 90, "upside_down": True}
+    other = {"data": "glyphs", "class_name": "all", "n": 40, "angle_deg": 90, "upside_down": True, "network": "nothing"}
     keeps_every_promise(DataExplorer(n=40), tmp_path, **other)
 
 
@@ -22,7 +24,9 @@ def test_the_arc_that_was_made_is_found_at_rest(width):
     assert abs(float(ds["arc_half_width_deg"][0]) - width) <= DATA_ARC_DEG
     assert float(ds["made_half_width_deg"]) == width
     assert "floor" in ds
-    assert finite(ds)
+    needed = ds["element_needed"].values
+    assert not np.isnan(needed).any()
+    assert finite(ds.drop_vars("element_needed"))
 
 
 def test_the_whole_circle_is_not_rejected_and_a_narrow_arc_is():
@@ -38,7 +42,7 @@ def test_every_second_picture_upside_down_is_seen():
 
 def test_while_a_slider_moves_fewer_pictures_answer_and_that_is_said():
     explorer = DataExplorer(n=160)
-    assert explorer.at(coarse=True).showing == "showing 80 of 183 pictures"
+    assert explorer.at(coarse=True).showing == "showing 64 of 183 pictures"
     assert DataExplorer(n=20).at(coarse=True).showing == "showing 20 of 183 pictures"
 
 
@@ -53,6 +57,55 @@ def test_a_trained_network_may_do_the_comparing():
     ds = DataExplorer(features="network", n=40).at(coarse=True).dataset()
     assert ds.attrs["features"] == "network"
     assert ds.attrs["components"] == 32
+
+
+def test_finite_symmetries_are_asked_at_rest_and_their_place_is_kept_before():
+    """A digit 3 is nearly the same mirrored top to bottom, and nothing like itself after a quarter turn."""
+    coarse, rest = (DataExplorer(width_deg=20, n=80).at(coarse=coarse).dataset() for coarse in (True, False))
+    assert coarse["question"].values.tolist() == rest["question"].values.tolist()
+    assert np.isnan(coarse["element_distance"]).all()
+    assert "element_power" not in coarse
+    by_name = dict(zip(rest["question"].values.tolist(), rest["element_distance"].values[0].tolist(), strict=True))
+    assert by_name["top-bottom"] < by_name["left-right"] < by_name["C4"]
+    round_about = DataExplorer(width_deg=180, n=80).dataset()
+    assert not bool(round_about.sel(question="C4")["element_rejected"].any()), "turned all round: quarter turns, too"
+
+
+def test_the_model_beside_is_asked_about_the_pictures_as_they_are_and_once():
+    explorer = DataExplorer(n=40, width_deg=30)
+    assert np.isnan(explorer.at(coarse=True).dataset()["model_error_mean"]).all()
+    ds = explorer.dataset()
+    assert finite(ds[["model_error_mean"]])
+    assert str(ds["beside"].values[0]).startswith("Your data: ±")
+    moved = explorer.at(coarse=True, width_deg=70).dataset()
+    assert np.array_equal(moved["model_error_mean"], ds["model_error_mean"]), "kept while other sliders move"
+    assert "model_error_mean" not in DataExplorer(n=40, network="nothing").at(coarse=True).dataset()
+
+
+def test_a_model_of_ones_own_stands_beside_the_data_and_an_exact_one_has_no_error():
+    class Mean(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.scale = nn.Conv2d(1, 1, 1)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            disc = disc_mask(x.shape[-2], x.shape[-1])
+            return torch.stack([(x * disc).mean((1, 2, 3)), (x * disc).abs().mean((1, 2, 3))], 1)
+
+    explorer = DataExplorer(n=40)
+    explorer.set_model(Mean())
+    assert ("Model beside the data", "your own model") in explorer.state_lines()
+    ds = explorer.dataset()
+    assert ds.attrs["network"] == "your own model"
+    quarter = np.isin(ds["model_angle_deg"].values, (0, 90, 180))
+    assert float(ds["model_error_mean"].values[quarter].max()) <= EXACT[torch.float32]
+    assert "explorer.set_model(model)" in explorer.code()
+    explorer.set_model(nn.Sequential(nn.Flatten(), nn.Linear(256, 3)))
+    assert float(explorer.dataset()["model_error_mean"].values[quarter][1:].min()) > 0.01
+    explorer.set_model(None)
+    assert explorer.dataset().attrs["network"] == explorer.network
+    with pytest.raises(TypeError, match=r"expected a torch\.nn\.Module"):
+        explorer.set_model("a name")
 
 
 def test_own_pictures_with_labels_bring_their_own_classes():

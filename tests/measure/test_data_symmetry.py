@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 import xarray as xr
+from torch import nn
 
 from tests.tolerances import DATA_ARC_DEG
 from workbench.datasets import load
-from workbench.measure import Cancelled, open_dataset, save, validate
+from workbench.measure import Cancelled, equivariance_error, open_dataset, save, validate, with_model
 from workbench.measure.data_features import orbit_features
 from workbench.measure.data_symmetry import ALL, data_symmetry, table_symmetry
 from workbench.measure.studies import blob_images
@@ -113,7 +114,7 @@ def test_a_width_that_cannot_be_told_comes_with_the_number_of_pictures_that_woul
                 float(ds["arc_half_width_deg"][0] - ds["arc_low_deg"][0]))  # fmt: skip
     assert not bool(ds["resolvable"][0])
     assert float(ds["arc_needed"][0]) == math.ceil(40 * (reach / 10) ** 2)
-    assert "pictures would do if it shrinks as 1/√n" in str(ds["verdict"].values[0])
+    assert "pictures would do, by 1/√n" in str(ds["verdict"].values[0])
     sure = data_symmetry(digits(0.0, 120)[0], **FAST)
     assert bool(sure["resolvable"][0])
     assert float(sure["arc_needed"][0]) <= 120
@@ -182,6 +183,23 @@ def test_n15_a_large_set_says_that_a_part_was_tested():
     table = orbit_features(noise(420, 6), n_angles=24, components=4)
     ds = table_symmetry(table, permutations=139, resamples=0, power_repeats=0)
     assert ds.attrs["showing"].startswith("showing 400 of 420 pictures")
+
+
+def test_data_and_model_stand_beside_each_other_in_one_sentence():
+    images, _ = digits(20.0, 60)
+    has = data_symmetry(images, **FAST)
+    error = equivariance_error(nn.Flatten(), images[:4], "SO2", n_elements=9, output="invariant")
+    ds = with_model(has, error)
+    assert ds["model_angle_deg"].values == pytest.approx([0, 0, 45, 90, 135, 180], abs=1e-4)
+    assert ds["model_error_mean"].values[:2] == pytest.approx(0, abs=1e-6)
+    assert str(ds["beside"].values[0]).startswith(f"Your data: ±{float(has['arc_half_width_deg'][0]):.0f}°; your model")
+    assert "by" in str(ds["beside"].values[0])
+    mirrored = equivariance_error(nn.Flatten(), images[:4], "O2", n_elements=8, output="invariant")
+    turns = with_model(has, mirrored)["model_error_mean"].values
+    assert len(turns) == int(((mirrored["mirror"] > 0) & (mirrored["angle_deg"] % 360 <= 180)).sum())
+    for wrong in (error.rename(layer="where"), error.drop_vars("angle_deg"), error.isel(layer=[])):
+        with pytest.raises(ValueError, match="with_model: errors of .* expected those of 'output' over angles"):
+            with_model(has, wrong)
 
 
 @pytest.mark.parametrize(

@@ -250,3 +250,32 @@ def audit_of_data(markup: str = "") -> xr.Dataset:
         },
         attrs=ATTRS,
     )
+
+
+def audit_of_data_in_full(markup: str = "", known: bool = True) -> xr.Dataset:
+    """The same with finite symmetries, their power and a model beside them; NaN, as while a slider moves."""
+    ds, over = audit_of_data(markup), ("class", "question")
+    unknown = 1.0 if known else np.nan
+    numbers = {
+        "element_distance": [[0.10, 0.02], [0.01, 0.02]], "element_null_high": [[0.03, 0.03], [0.04, 0.04]],
+        "element_p_holm": [[0.001, 0.6], [0.7, 1.0]], "element_rejected": [[1, 0], [0, 0]],
+        "element_needed": [[35, 1234], [np.inf, 80]],
+    }  # fmt: skip
+    ds = ds.assign({name: labelled(over, unknown * np.array(rows), name) for name, rows in numbers.items()})
+    error = unknown * np.linspace(0, 0.4, 5)
+    ds = ds.assign(
+        model_error_mean=labelled("model_transform", error, "relative error of the model"),
+        beside=labelled("class", [f"Your data: ±60°; your model {markup}", "Your data: ±100°"], "in words"),
+    ).assign_coords(
+        question=labelled("question", [f"left-right{markup}", "C4"], "finite symmetry"),
+        question_words=labelled("question", ["mirrored left to right", "quarter turns"], "in words"),
+        model_angle_deg=labelled("model_transform", np.linspace(0, 180, 5), "turned by", "degrees"),
+    )
+    if not known:
+        return ds
+    share = np.array([[[0.1, 0.5, 1.0], [0.0, 0.0, 0.1]]] * 2)
+    return ds.assign(
+        element_power=labelled(("class", "question", "part"), share, "share rejected"),
+        part_pictures=labelled(("class", "part"), np.array([[50, 100, 200], [8, 15, 30]]), "pictures"),
+        arc_needed=labelled("class", [120.0, 3100.0], "at most needed"),
+    )

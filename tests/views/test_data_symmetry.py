@@ -62,22 +62,65 @@ def test_every_class_has_its_row_and_one_that_is_not_resolvable_is_dotted():
     assert figure["layout"]["yaxis"]["ticktext"] == ["all", "8"]
 
 
-def test_data_and_model_stand_on_one_axis():
-    figure = data_beside_model(made.audit_of_data(), _error())
-    data, model = figure["data"]
-    assert np.allclose(data["y"][-1], 1)
+def axes_of(figure: dict, number: int) -> list[dict]:
+    return [trace for trace in figure["data"] if trace.get("xaxis") == f"x{number}"]
+
+
+def test_every_finite_symmetry_has_its_bar_and_the_end_of_its_null():
+    figure = data_picture(made.audit_of_data_in_full())
+    bars, ends = axes_of(figure, 5)
+    assert np.array_equal(bars["x"], np.float32([0.10, 0.02]))
+    assert np.array_equal(ends["x"], np.float32([0.03, 0.03]))
+    assert bars["marker"]["color"][0] != bars["marker"]["color"][1]
+    assert figure["layout"]["yaxis5"]["ticktext"] == ["left-right", "C4"]
+    assert "about 35 pictures would show" in bars["hovertemplate"][0]
+    assert "Is it the same mirrored? 1 of 2 change it" in words(figure)
+    other = data_picture(made.audit_of_data_in_full(), at=1)
+    assert "no difference is seen" in axes_of(other, 5)[0]["hovertemplate"][0]
+    assert "yes, as far as is seen" in words(other)
+
+
+def test_what_fewer_pictures_would_show_is_a_curve_for_each_and_a_word_about_the_arc():
+    figure = data_picture(made.audit_of_data_in_full())
+    first, second = axes_of(figure, 6)
+    assert (first["name"], second["name"]) == ("left-right", "C4")
+    assert first["x"].tolist() == [50, 100, 200]
+    assert np.allclose(first["y"], [0.1, 0.5, 1.0])
+    assert first["legend"] in figure["layout"]
+    assert "arc: known within ±10°" in words(figure)
+    assert "arc: ±10° takes 3,100 pictures at most" in words(data_picture(made.audit_of_data_in_full(), at=1))
+
+
+@pytest.mark.parametrize(("draw", "number"), [(data_picture, "7"), (data_beside_model, "")])
+def test_data_and_model_stand_on_one_axis(draw, number):
+    figure = draw(made.audit_of_data_in_full())
+    lost, distance, model = [trace for trace in figure["data"] if trace.get("xaxis") == f"x{number}"]
+    assert np.allclose(lost["y"][-1], 1)
+    assert np.allclose(distance["y"], np.sin(np.deg2rad(np.arange(0, 181, 10))))
     assert model["x"].tolist() == [0, 45, 90, 135, 180]
-    assert "the network" in model["name"]
+    assert np.allclose(model["y"], np.linspace(0, 0.4, 5))
+    assert "Your data: ±60°" in words(figure)
 
 
-def _error():
-    ds = made.error_dataset(maps=False)
-    return ds.rename(model="layer")[["error_mean"]].assign_attrs(made.ATTRS)
+def test_without_power_curves_the_bars_have_the_row_to_themselves():
+    figure = data_picture(made.audit_of_data_in_full().drop_vars(["element_power", "part_pictures"]))
+    assert axes_of(figure, 6) == []
+    assert figure["layout"]["xaxis5"]["domain"][1] == 1.0
+    assert "follows at rest" not in words(figure)
+
+
+def test_while_a_slider_moves_the_panels_keep_their_places_and_say_that_they_follow():
+    moving, rest = data_picture(made.audit_of_data_in_full(known=False)), data_picture(made.audit_of_data_in_full())
+    assert words(moving).count("follows at rest") == 3
+    assert "follows at rest" not in words(rest)
+    assert moving["layout"]["height"] == rest["layout"]["height"]
+    for name in ("xaxis3", "yaxis5", "xaxis6", "yaxis7"):
+        assert moving["layout"][name]["domain"] == rest["layout"][name]["domain"]
 
 
 def test_r17_names_and_sentences_are_text():
-    for draw in (data_picture, data_arcs):
-        drawn = json.dumps(draw(made.audit_of_data("<b>x</b>")), default=lambda array: array.tolist())
+    for draw in (data_picture, data_arcs, data_beside_model):
+        drawn = json.dumps(draw(made.audit_of_data_in_full("<b>x</b>")), default=lambda array: array.tolist())
         assert "<b>x</b>" not in drawn
 
 
@@ -87,7 +130,14 @@ def test_a_missing_variable_is_named(missing):
         data_picture(made.audit_of_data().drop_vars(missing))
 
 
+@pytest.mark.parametrize("missing", ["element_p_holm", "part_pictures"])
+def test_a_missing_variable_of_a_further_panel_is_named(missing):
+    with pytest.raises(ValueError, match=f"view of data: the Dataset has no '{missing}'"):
+        data_picture(made.audit_of_data_in_full().drop_vars(missing))
+
+
 def test_plotly_takes_the_figures():
     assert len(go.Figure(data_picture(made.audit_of_data())).data) == 13
     assert len(go.Figure(data_arcs(made.audit_of_data())).data) == 2
-    assert len(go.Figure(data_beside_model(made.audit_of_data(), _error())).data) == 2
+    assert len(go.Figure(data_picture(made.audit_of_data_in_full())).data) == 13 + 2 + 2 + 3
+    assert len(go.Figure(data_beside_model(made.audit_of_data_in_full())).data) == 3

@@ -4,6 +4,7 @@ from workbench.measure.attribution import attribute_error
 from workbench.measure.behaviour import Behaviour, parse_behaviour
 from workbench.measure.check import check_equivariance
 from workbench.measure.cost import cost
+from workbench.measure.data_answer import with_model
 from workbench.measure.data_features import layer_features
 from workbench.measure.data_symmetry import data_symmetry
 from workbench.measure.dataset import labelled, open_dataset, save, validate
@@ -56,4 +57,5 @@ __all__ = [
     "undisturbed",
     "validate",
     "will_it_be_equivariant",
+    "with_model",
 ]

@@ -27,7 +27,8 @@ def resolvable(fit: ArcFit, pictures: int) -> bool:
 def arc_needed(fit: ArcFit, pictures: int) -> float:
     """Pictures for an interval of `WITHIN_DEG` to either side, if it shrinks as 1 / sqrt(n); at least `FEWEST`.
 
-    Where two widths compete the interval shrinks faster once one of them is ruled out: then this is too many.
+    Where two widths compete the interval shrinks faster once one of them is ruled out: then this is too many, on digits
+    up to four times. Where it is few, twice as many did (tests/benchmarks/data_intervals.py).
     """
     return max(float(FEWEST), math.ceil(pictures * (reach(fit) / WITHIN_DEG) ** 2))
 
@@ -51,11 +52,65 @@ def verdict(fit: ArcFit, pictures: int, rejected: bool) -> str:
     if fit.low >= _WHOLE_DEG - 2 * WITHIN_DEG and fit.high >= _WHOLE_DEG:
         return f"turned through the whole circle {interval}" + ("; yet not evenly" if rejected else "")
     if not resolvable(fit, pictures):
-        more = f"; about {_rounded(arc_needed(fit, pictures))} pictures would do if it shrinks as 1/√n"
+        more = f"; at most about {_rounded(arc_needed(fit, pictures))} pictures would do, by 1/√n"
         return f"not resolvable at this n: anything from ±{fit.low:.0f}° to ±{fit.high:.0f}° fits{half}{more}"
     if fit.low <= WITHIN_DEG:
         return f"no arc of rotations beyond ±{max(fit.high, WITHIN_DEG):.0f}°{half}"
     return f"turned within ±{fit.half_width:.0f}° {interval}{half}"
+
+
+def with_model(ds: xr.Dataset, error: xr.Dataset, layer: str = "output") -> xr.Dataset:
+    """The answers about data with a model's error under turns beside them: your data has this, your model has that.
+
+    Args:
+        ds: from :func:`workbench.measure.data_symmetry`.
+        error: from :func:`workbench.measure.equivariance_error` of that model over rotations.
+        layer: which of its layers.
+
+    Returns:
+        `ds` with ``model_error_mean(model_transform)`` at ``model_angle_deg`` from 0 to 180, and ``beside(class)``, the
+        two in one sentence; the attribute ``model`` names the layer.
+
+    Raises:
+        ValueError: errors without angles, or without that layer.
+
+    >>> import torch
+    >>> from workbench.measure import data_symmetry, equivariance_error
+    >>> x = torch.rand(8, 1, 8, 8)
+    >>> net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 2))
+    >>> has = data_symmetry(x, n_angles=24, permutations=199, resamples=0, power_repeats=0)
+    >>> with_model(has, equivariance_error(net, x, "SO2", n_elements=9))["model_error_mean"].dims
+    ('model_transform',)
+    """
+    names = [str(name) for name in error["layer"].values] if "layer" in error.coords else []
+    if "angle_deg" not in error.coords or layer not in names:
+        raise ValueError(
+            f"with_model: errors of {', '.join(names) or 'no layer'} over {', '.join(map(str, error.coords))} were "
+            f"given; expected those of {layer!r} over angles; use equivariance_error(model, images, 'SO2')."
+        )
+    angle, mean = error["angle_deg"].values % 360, error["error_mean"].sel(layer=layer).values
+    part = angle <= 180
+    part &= error["mirror"].values > 0 if "mirror" in error.coords else True
+    order = np.argsort(angle[part], kind="stable")
+    found = beside(ds["arc_half_width_deg"].values, angle[part][order], mean[part][order])
+    return ds.assign(found).set_coords("model_angle_deg").assign_attrs(model=layer)
+
+
+def beside(half_width_deg: np.ndarray, angle_deg: np.ndarray, error: np.ndarray) -> dict[str, tuple]:
+    """Those variables from the widths of the classes and the model's curve, which is NaN where nobody asked it yet."""
+    return {
+        "model_error_mean": labelled("model_transform", error, "relative error of the model"),
+        "model_angle_deg": labelled("model_transform", angle_deg, "input turned by", "degrees"),
+        "beside": labelled("class", [_beside(w, angle_deg, error) for w in half_width_deg], "data and model in words"),
+    }
+
+
+def _beside(half: float, angle: np.ndarray, error: np.ndarray) -> str:
+    """Two poses within an arc differ by up to twice its half width."""
+    within, beyond = error[(angle > 0) & (angle <= 2 * half)], error[angle > 2 * half]
+    data = f"Your data: ±{half:.0f}°" if half <= 170 else "Your data: turned all round"
+    inside = f"; your model changes by {within.mean():.0%} within" if len(within) else "; your model"
+    return data + inside + (f", by {beyond.mean():.0%} beyond" if len(beyond) else "")
 
 
 def _rounded(count: float) -> str:
@@ -185,7 +240,7 @@ def _arcs(rows: Sequence[Row], rejected: np.ndarray) -> dict[str, tuple]:
         "upside_down_share": labelled("class", [f.upside_down for f in fits], "alike pairs that meet upside-down"),
         "stray_share": labelled("class", [f.stray for f in fits], "alike pairs that meet at any angle"),
         "circle_p": labelled("class", [f.even_p for f in fits], "p-value of the whole circle, from alike pairs"),
-        "arc_needed": labelled("class", [arc_needed(r.fit, r.pictures) for r in rows], "pictures needed for ±10°"),
+        "arc_needed": labelled("class", [arc_needed(r.fit, r.pictures) for r in rows], "at most needed for ±10°"),
         "verdict": labelled("class", sentences, "in words"),
     }
 

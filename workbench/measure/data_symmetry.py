@@ -91,7 +91,7 @@ def data_symmetry(
         ``arc_reach_deg(class, part)`` and ``part_pictures(class, part)``: what random parts would have shown.
         ``alike``, ``alike_fitted``, ``lost``, ``lost_fitted``, ``delta`` over ``(class, difference)``.
         ``arc_half_width_deg``, ``arc_low_deg``, ``arc_high_deg``, ``resolvable``, ``verdict``, ``arc_needed``
-        (pictures for an interval of 10 degrees to either side, if it shrinks as 1 / sqrt(n)), ``jitter_deg``,
+        (pictures for an interval of 10 degrees to either side, at most, by 1 / sqrt(n)), ``jitter_deg``,
         ``upside_down_share``, ``stray_share``, ``circle_p`` (of the whole circle, by the angles of alike pictures),
         ``pictures`` over ``class``. ``power(class, added)``: the share of data sets rejected when each picture is
         turned by up to so much more, which ends at 180 degrees in the rate of false rejections.

@@ -7,6 +7,7 @@ import xarray as xr
 
 from workbench.views import palette
 from workbench.views.circles import OUTER, on_circle, ring
+from workbench.views.data_elements import ANGLES, Place, beside_model, elements, power
 from workbench.views.frame import (
     Figure,
     Trace,
@@ -24,21 +25,23 @@ from workbench.views.frame import (
 )
 from workbench.views.mosaic import gap_value, magnitude, tiles
 
-TOP, BELOW = (0.61, 1.0), (0.0, 0.42)
-LEFT, RIGHT = (0.0, 0.46), (0.57, 1.0)
+PANEL_PX, GAP_PX = 186, 86
+"""Height of a row of panels and of what is between two, in pixels."""
+LEFT, RIGHT, INSET = (0.0, 0.46), (0.57, 1.0), (0.06, 0.46)
 DIAL_RADII = (OUTER, 0.84)
 ROW = 34
 """Height of one class in `data_arcs`, in pixels."""
 _BY_CLASS = ("arc_half_width_deg", "arc_low_deg", "arc_high_deg", "verdict", "pictures", "rejected")
-_ANGLES = {"tickmode": "array", "tickvals": np.arange(0, 181, 30), "ticksuffix": "°", "range": [-3, 183]}
 
 
 def data_picture(ds: xr.Dataset, at: int = 0) -> Figure:
     """One class of a data set: some pictures and their turned copies, its arc on a dial, the test and the curve.
 
+    Below them, where the Dataset holds them: its finite symmetries with what fewer pictures would show, and a model.
+
     Args:
         ds: from `workbench.measure.data_symmetry`; optionally with `picture(copy, number, y, x)`, drawn in two rows,
-            `angle_shown_deg`, and `made_half_width_deg` where the truth is known.
+            `angle_shown_deg`, `made_half_width_deg` where the truth is known, and what `beside_model` draws.
         at: the place of the class.
 
     Raises:
@@ -47,18 +50,35 @@ def data_picture(ds: xr.Dataset, at: int = 0) -> Figure:
     over = {name: ("class", "transform") for name in ("distance", "null_high", "p_holm")}
     curves = {name: ("class", "difference") for name in ("lost", "lost_fitted", "delta")}
     require(ds, "view of data", dims={**over, **curves, **{name: ("class",) for name in _BY_CLASS}})
+    pairs = [(_pictures, _dial), (_test, _lost)]
     traces: list[Trace] = []
     layout: dict = {}
     notes: list[dict] = []
-    for draw in (_pictures, _dial, _test, _lost):
-        more_traces, more_layout, more_notes = draw(ds, at)
+    more = ("element_distance" in ds.variables) + ("model_error_mean" in ds.variables)
+    rows, high = _rows(len(pairs) + more)
+    panels = [draw(ds, at, rows[row]) for row, pair in enumerate(pairs) for draw in pair]
+    if "element_distance" in ds.variables:
+        told = "element_power" in ds.variables or not np.isfinite(values(ds, "element_distance")).any()
+        panels.append(elements(ds, at, Place(5, (INSET[0], INSET[1] if told else RIGHT[1]), rows[2])))
+        panels += [power(ds, at, Place(6, RIGHT, rows[2]))] if told else []
+    if "model_error_mean" in ds.variables:
+        panels.append(beside_model(ds, at, Place(7, (LEFT[0], RIGHT[1]), rows[-1])))
+    for more_traces, more_layout, more_notes in panels:
         traces, layout, notes = traces + more_traces, layout | more_layout, notes + more_notes
     margin = {"l": 62, "r": 24, "t": 46, "b": 84}
-    legend = {"orientation": "h", "x": 0, "y": -0.13, "yanchor": "top", "font": {"size": 11}}
-    return figure(traces, ds, height=580, margin=margin, annotations=notes, showlegend=True, legend=legend, **layout)
+    legend = {"orientation": "h", "x": 0, "y": -60 / high, "yanchor": "top", "font": {"size": 11}}
+    height = high + margin["t"] + margin["b"]
+    return figure(traces, ds, height=height, margin=margin, annotations=notes, showlegend=True, legend=legend, **layout)
 
 
-def _pictures(ds: xr.Dataset, at: int) -> tuple[list[Trace], dict, list[dict]]:
+def _rows(count: int) -> tuple[list[tuple[float, float]], int]:
+    """Vertical domains of the rows of panels, from the top, and the height of them all in pixels."""
+    high = count * PANEL_PX + (count - 1) * GAP_PX
+    tops = [high - at * (PANEL_PX + GAP_PX) for at in range(count)]
+    return [((top - PANEL_PX) / high, top / high) for top in tops], high
+
+
+def _pictures(ds: xr.Dataset, at: int, rows: tuple[float, float]) -> tuple[list[Trace], dict, list[dict]]:
     if "picture" not in ds.variables:
         return [], {}, []
     sheet = tiles(values(ds, "picture", "copy", "number", "y", "x"), gap_value(0.0, 1.0))
@@ -66,7 +86,7 @@ def _pictures(ds: xr.Dataset, at: int) -> tuple[list[Trace], dict, list[dict]]:
     layout = {
         "xaxis": bare_axis(domain=list(LEFT), anchor="y", constrain="domain", constraintoward="left"),
         "yaxis": bare_axis(
-            domain=list(TOP), anchor="x", autorange="reversed", scaleanchor="x", constrain="domain",
+            domain=list(rows), anchor="x", autorange="reversed", scaleanchor="x", constrain="domain",
             constraintoward="top",
         ),
     }  # fmt: skip
@@ -78,7 +98,7 @@ def _pictures(ds: xr.Dataset, at: int) -> tuple[list[Trace], dict, list[dict]]:
     )
 
 
-def _dial(ds: xr.Dataset, at: int) -> tuple[list[Trace], dict, list[dict]]:
+def _dial(ds: xr.Dataset, at: int, rows: tuple[float, float]) -> tuple[list[Trace], dict, list[dict]]:
     """The fitted arc, its interval around it, and the truth where it is known."""
     half, low, high = (float(values(ds, name)[at]) for name in _BY_CLASS[:3])
     words = text(values(ds, "verdict")[at])
@@ -100,7 +120,7 @@ def _dial(ds: xr.Dataset, at: int) -> tuple[list[Trace], dict, list[dict]]:
     middle = note(f"<b>±{degrees(half)}</b>", 0.0, 0.0, font={"size": 19}, **place)
     layout = {
         "xaxis2": bare_axis(domain=list(RIGHT), anchor="y2", range=[-1.3, 1.3]),
-        "yaxis2": bare_axis(domain=[TOP[0], TOP[1] - 0.05], anchor="x2", range=[-1.2, 1.3], scaleanchor="x2"),
+        "yaxis2": bare_axis(domain=[rows[0], rows[1] - 0.03], anchor="x2", range=[-1.2, 1.3], scaleanchor="x2"),
     }
     name = text(values(ds, "class")[at])
     count = int(values(ds, "pictures")[at])
@@ -128,7 +148,7 @@ def _cursor(ds: xr.Dataset, number: int, top: float) -> list[Trace]:
     return [_line(np.array([shown, shown]), np.array([-top, top]), number, "angle shown", line, **more)]
 
 
-def _test(ds: xr.Dataset, at: int) -> tuple[list[Trace], dict, list[dict]]:
+def _test(ds: xr.Dataset, at: int, rows: tuple[float, float]) -> tuple[list[Trace], dict, list[dict]]:
     """Energy distance to the turned copy over the null's band, with the floor."""
     angle, distance = values(ds, "angle_deg"), values(ds, "distance", "class", "transform")[at]
     null = values(ds, "null_high", "class", "transform")[at]
@@ -145,18 +165,18 @@ def _test(ds: xr.Dataset, at: int) -> tuple[list[Trace], dict, list[dict]]:
         )
     top = 1.15 * float(max(distance.max(), null.max(), 0.02))
     layout = {
-        "xaxis3": axis(label(ds, "angle_deg"), domain=list(LEFT), anchor="y3", **_ANGLES),
-        "yaxis3": axis("energy distance", domain=list(BELOW), anchor="x3", range=[0, top], nticks=5),
+        "xaxis3": axis(label(ds, "angle_deg"), domain=list(LEFT), anchor="y3", **ANGLES),
+        "yaxis3": axis("energy distance", domain=list(rows), anchor="x3", range=[0, top], nticks=5),
     }
     said = "a turn changes it" if bool(values(ds, "rejected")[at]) else "no turn is seen to change it"
     return (
         traces + _cursor(ds, 3, 2.0),
         layout,
-        [panel_title(f"Is it the same turned? {said}", LEFT[0], BELOW[1] + 0.02)],
+        [panel_title(f"Is it the same turned? {said}", LEFT[0], rows[1] + 0.015)],
     )
 
 
-def _lost(ds: xr.Dataset, at: int) -> tuple[list[Trace], dict, list[dict]]:
+def _lost(ds: xr.Dataset, at: int, rows: tuple[float, float]) -> tuple[list[Trace], dict, list[dict]]:
     """What a turn loses, counted on alike pairs, beside the fit and delta of its arc."""
     angle = values(ds, "difference_deg")
     seen, fitted, delta = (
@@ -169,10 +189,10 @@ def _lost(ds: xr.Dataset, at: int) -> tuple[list[Trace], dict, list[dict]]:
         _line(angle, delta, 4, "δ of the arc", {"color": palette.NEUTRAL, "width": 1.5, "dash": "dash"}),
     ]
     layout = {
-        "xaxis4": axis(label(ds, "difference_deg"), domain=list(RIGHT), anchor="y4", **_ANGLES),
-        "yaxis4": axis("", domain=list(BELOW), anchor="x4", range=[-0.22, 1.27], tickformat=".0%", nticks=5),
+        "xaxis4": axis(label(ds, "difference_deg"), domain=list(RIGHT), anchor="y4", **ANGLES),
+        "yaxis4": axis("", domain=list(rows), anchor="x4", range=[-0.22, 1.27], tickformat=".0%", nticks=5),
     }
-    return traces + _cursor(ds, 4, 2.0), layout, [panel_title("What a turn loses", RIGHT[0], BELOW[1] + 0.02)]
+    return traces + _cursor(ds, 4, 2.0), layout, [panel_title("What a turn loses", RIGHT[0], rows[1] + 0.015)]
 
 
 def data_arcs(ds: xr.Dataset) -> Figure:
@@ -196,7 +216,7 @@ def data_arcs(ds: xr.Dataset) -> Figure:
         })  # fmt: skip
     rows = {"tickmode": "array", "tickvals": np.arange(count), "range": [count - 0.4, -0.6], "showgrid": False}
     layout = {
-        "xaxis": axis(label(ds, "arc_half_width_deg"), **_ANGLES),
+        "xaxis": axis(label(ds, "arc_half_width_deg"), **ANGLES),
         "yaxis": axis("", ticktext=[text(name) for name in names], **rows),
     }
     heading = panel_title("Arc of each class, 95 % interval (dotted: not resolvable)", 0.0, 1.01)
@@ -206,38 +226,17 @@ def data_arcs(ds: xr.Dataset) -> Figure:
     )  # fmt: skip
 
 
-def data_beside_model(ds: xr.Dataset, error: xr.Dataset, at: int = 0) -> Figure:
+def data_beside_model(ds: xr.Dataset, at: int = 0) -> Figure:
     """Your data has this, your model has that: what a turn loses of the data, and the model's error under it.
 
     Args:
-        ds: from `workbench.measure.data_symmetry`.
-        error: from `workbench.measure.equivariance_error` over rotations; its first layer is drawn.
+        ds: from `workbench.measure.data_symmetry`, with a model beside it by `workbench.measure.with_model`.
         at: the place of the class.
 
     Raises:
         ValueError: a variable or the provenance is missing.
     """
-    require(ds, "data beside a model", dims={"lost_fitted": ("class", "difference"), "verdict": ("class",)})
-    require(error, "data beside a model", dims={"error_mean": ("layer", "transform")})
-    angle = values(error, "angle_deg")
-    part = (angle >= 0) & (angle <= 180)
-    if "mirror" in error.variables:
-        part &= values(error, "mirror") > 0
-    mean = values(error, "error_mean", "layer", "transform")[0]
-    name = text(values(error, "layer")[0])
-    traces = [
-        _line(values(ds, "difference_deg"), values(ds, "lost_fitted")[at], 1, "the data: share lost by a turn",
-              {"color": palette.ORANGE, "width": 2.5}),
-        _line(angle[part], mean[part], 1, f"the model: relative error of {name}",
-              {"color": palette.BLUE, "width": 2.5, "dash": "dash"}),
-    ]  # fmt: skip
-    for trace in traces:
-        trace |= {"xaxis": "x", "yaxis": "y"}
-    top = max(1.1, float(mean[part].max()) * 1.1 if part.any() else 1.1)
-    layout = {
-        "xaxis": axis("turned by [°]", **_ANGLES),
-        "yaxis": axis("share lost, relative error", range=[-0.05, top], nticks=6),
-    }
-    heading = panel_title(f"Data: {_short(text(values(ds, 'verdict')[at]))}", 0.0, 1.02)
-    legend = {"orientation": "h", "x": 0, "y": -0.2, "yanchor": "top", "font": {"size": 11}}
-    return figure(traces, ds, height=400, annotations=[heading], showlegend=True, legend=legend, **layout)
+    traces, layout, notes = beside_model(ds, at, Place(1, (0.0, 1.0), (0.0, 1.0)))
+    plain = {f"{name}axis": {**layout[f"{name}axis1"], "anchor": other} for name, other in (("x", "y"), ("y", "x"))}
+    traces = [{**trace, "xaxis": "x", "yaxis": "y", "legend": "legend"} for trace in traces]
+    return figure(traces, ds, height=400, annotations=notes, showlegend=True, legend=layout["legend1"], **plain)
