@@ -307,6 +307,13 @@ def _add_audit(words: argparse._SubParsersAction) -> None:
         help="another network, audited on the same samples: one report with all curves on one axis, verdicts side by "
         "side and paired differences; may be given again; --weights and --fail-above are for the first network",
     )
+    audit.add_argument(
+        "--moves",
+        default="auto",
+        metavar="HOW",
+        help="how the network's answer moves with its input: auto (inferred, said in the report), invariant, image, "
+        "'vector field', 'boxes cxcywh in unit', 'key points in pixels', series, points, vectors, 'irreps 1x1o', set",
+    )
     audit.add_argument("--labels", metavar="FILE", help="one whole number a sample: .npy, .npz or text")
     audit.add_argument(
         "--group",

@@ -169,6 +169,50 @@ def test_series_are_asked_after_shifts_round_the_end_and_inside() -> None:
     assert "It skips samples at 0" in strided.answer
 
 
+class PointNet(nn.Module):
+    """Channels first: what one layer makes of each point, and the maximum of that or numbers for each point."""
+
+    def __init__(self, whole: bool = True, ordered: bool = False) -> None:
+        super().__init__()
+        self.each = nn.Sequential(nn.Conv1d(3, 8, 1), nn.BatchNorm1d(8), nn.ReLU())
+        self.end = nn.Linear(8, 4) if whole else nn.Conv1d(8, 4, 1)
+        self.whole, self.ordered = whole, ordered
+
+    def forward(self, x: Tensor) -> Tensor:
+        found = self.each(x.transpose(1, 2))
+        if self.ordered:
+            found = found * torch.arange(x.shape[1])
+        return self.end(found.max(-1).values if self.whole else found)
+
+
+def test_layers_with_their_members_on_the_last_axis_are_not_called_broken() -> None:
+    result = audit(PointNet(ordered=True), points(), kind="points")
+    told = {verdict.question: verdict for verdict in result.verdicts}
+    assert told[ORDERS].level == "broken"
+    assert told[ORDERS].layer == "end", "the layers before it were only reordered"
+    assert told[MOTIONS].layer == "each.0"
+    assert any("each.0, each.1, each.2" in note for note in result.notes)
+    assert levels(audit(PointNet(), points(), kind="points"))[ORDERS] == "exact"
+
+
+def test_an_answer_with_its_members_on_the_last_axis_is_read_as_such() -> None:
+    result = audit(PointNet(whole=False), points(), kind="points")
+    assert levels(result)[ORDERS] == "exact"
+    assert "exactly equivariant to permutations" in result.answer
+    assert any("read as 4 numbers for each of the 6 points" in note for note in result.notes)
+    assert levels(audit(PointNet(False, True), points(), kind="points"))[ORDERS] == "broken"
+
+
+def test_how_the_answer_moves_may_be_declared() -> None:
+    declared = audit(forces, points(), output="vectors")
+    assert set(levels(declared).values()) == {"exact"}
+    assert declared.sweeps[MOTIONS].attrs["output"] == "vectors"
+    assert declared.sweeps[ORDERS].attrs["output"] == "set"
+    wrong = audit(forces, points(), output="points")
+    assert levels(wrong)[SHIFTED] == "broken", "directions are no places"
+    assert audit(ByDistance(), points(), output="invariant").sweeps[ORDERS].attrs["output"] == "invariant"
+
+
 def test_a_group_may_be_named() -> None:
     assert levels(audit(ByDistance(), points(), "E3")) == {"E3": "exact"}
     assert levels(audit(ByDistance(), points(), "Symmetric(6)")) == {"Symmetric(6)": "exact"}

@@ -15,21 +15,22 @@ from workbench.audit.control import control
 from workbench.audit.data import AuditData, load_data
 from workbench.audit.decisions import decisions, spread_of
 from workbench.audit.evidence import DATA_SIDE, data_look, second_look, with_evidence
-from workbench.audit.kinds import NOUNS, check_kind
+from workbench.audit.kinds import NOUNS, PLACES, check_kind
 from workbench.audit.model import AuditedModel, load_model
-from workbench.audit.pieces import Pieces, pieces_of
+from workbench.audit.pieces import pieces_of
 from workbench.audit.plan import FEWEST, MOST, affordable, batch_of, exact_below, findings_of, samples_of, spent_on
-from workbench.audit.questions import FLIPS, ROTATIONS, TURNS, Question, questions
+from workbench.audit.questions import FLIPS, ROTATIONS, TURNS, questions
 from workbench.audit.remedies import remedies
 from workbench.audit.result import AuditResult
-from workbench.audit.selecting import narrowed
+from workbench.audit.selecting import MembersFirst, narrowed
+from workbench.audit.sweeps import sweep_all
 from workbench.audit.trial import NOISE, Trial, expected_input, in_training, prepare, trial
 from workbench.groups import Group
-from workbench.measure import equivariance_error
+from workbench.measure.behaviour import Behaviour
 from workbench.measure.probe import Cancelled, report
 
-SWEEPS, CONTROLLED, TRIED = 0.75, 0.85, 0.95
-"""Parts of the whole that are done after the sweeps, the control and the remedies, roughly."""
+CONTROLLED, TRIED = 0.85, 0.95
+"""Parts of the whole that are done after the control and the remedies, roughly."""
 FOR_IMAGES = (
     "Left out, because they are made for images: the findings in the geometry of the layers, what moving costs in "
     "decisions and for the task, the control with disordered pixels, the remedies, and which symmetry the data hold."
@@ -49,6 +50,7 @@ def audit(
     std: Sequence[float] = (),
     kind: str = "auto",
     select: Any = None,
+    output: str | Behaviour = "auto",
     layers: str | Iterable[str] = "all",
     n_elements: int | None = None,
     data_samples: int = 128,
@@ -69,6 +71,7 @@ def audit(
             permutations. Otherwise a group's name.
         samples: how many; as many as fit the budget, from 6 to 24, where not given.
         select: key, place or attribute of the part to be audited, where the network gives a dict or tuple.
+        output: how the result moves, as in :func:`workbench.measure.equivariance_error`; inferred where not given.
         mean, std: to standardise pixels with, one number or one a channel; a run brings its own.
         layers: to watch at exact elements, ``"all"``, names, or ``()``.
         n_elements: of the sweep, where the group is continuous.
@@ -94,6 +97,7 @@ def audit(
     """
     asked = {"group": group, "samples": samples, "size": size, "mean": tuple(mean), "std": tuple(std), "seed": seed}
     asked |= {"kind": None if kind == "auto" else kind, "select": select}
+    asked |= {"output": None if output == "auto" else str(output)}
     code = _code(model, data, weights, labels, asked)
     whole = model if isinstance(model, AuditedModel) else load_model(model, weights)
     pieces = pieces_of(whole, folder, scheduler)
@@ -104,6 +108,8 @@ def audit(
     pool = _pool(given, data_samples, seed) if group == "auto" and plain else None
     data = prepare(found, data, tuple(mean), tuple(std))
     shown = trial(found.model, data.inputs, seed, data.input)
+    if members_first := _members_last(data, shown.shape):
+        found = narrowed(whole, select := MembersFirst(select))
     spent = spent_on(found, data.inputs)
     if not samples_given:
         data = affordable(data, spent)
@@ -114,8 +120,8 @@ def audit(
     steps = questions(group, samples_of(data), n_elements)
     limit = exact_below(found.model)
     try:
-        asking = {"layers": watched, "select": select, "input_kind": data.kind}
-        sweeps, refused = _sweeps(whole.model, data.inputs, steps, asking, options, progress, pieces)
+        asking = {"layers": watched, "select": select, "output": output, "input_kind": data.kind}
+        sweeps, refused = sweep_all(whole.model, data.inputs, steps, asking, options, progress, pieces)
         scores = shown.vectors and all(output_of(ds) == VECTORS for ds in sweeps.values())
         moved = decisions(found.model, data.inputs, seed=seed, batch_size=batch) if scores and plain else None
         spread = _spread(found, data, moved, shown, seed, batch)
@@ -124,7 +130,9 @@ def audit(
         )
         broken = any(v.question in (TURNS, FLIPS) and v.level in ("broken", "close") for v in verdicts)
         turned = next((step for step in steps if plain and step.name in sweeps and step.name == ROTATIONS), None)
-        disordered = None if turned is None else control(found.model, data.inputs[:FEWEST], turned, options)
+        disordered = (
+            None if turned is None else control(found.model, data.inputs[:FEWEST], turned, options | {"output": output})
+        )
         report(progress, cancel, CONTROLLED)
         tried = remedies(found.model, data.inputs, broken and group == "auto" and plain, findings)
         report(None, cancel, CONTROLLED)
@@ -144,7 +152,9 @@ def audit(
         raise Cancelled(stopped(folder)) from None
     if spread != 1.0:
         left_out = [*left_out, _scale(spread, data.input)]
-    notes = (*found.notes, *data.notes, *refused, *left_out, *_remarks(shown, data, select, in_training(found.model)))
+    told = [members_first] if members_first else []
+    told += _remarks(shown, data, asked["select"], in_training(found.model))
+    notes = (*found.notes, *data.notes, *refused, *left_out, *told)
     return AuditResult(
         found, data, sweeps, disordered, verdicts, findings, tried, spent, moved, more, notes, code, limit
     )  # fmt: skip
@@ -155,6 +165,14 @@ def stopped(folder: str | Path | None) -> str:
     if folder is None:
         return "the audit was cancelled and nothing of it is kept; give folder=... to keep the pieces of its sweeps."
     return f"the audit was cancelled; the finished pieces are kept in {folder}: call it again with it to go on."
+
+
+def _members_last(data: AuditData, shape: tuple[int, ...]) -> str:
+    """That the answer for each member stands on the last axis, where only that can be; else empty."""
+    count = data.inputs.shape[1]
+    if data.input not in ("points", "set") or len(shape) != 2 or shape[1] != count or shape[0] == count:
+        return ""
+    return f"Its answer {shape} was read as {shape[0]} numbers for each of the {count} {PLACES[data.input]}."
 
 
 def affordable_samples(
@@ -225,50 +243,6 @@ def _asked_data(
         return {**more, "data": data_look(pool, seed, cancel)}, left_out
     except ValueError as error:
         return more, [*left_out, f"Which rotations the data hold was not measured: {error}"]
-
-
-def _sweeps(
-    model: Callable,
-    inputs: Tensor,
-    steps: list[Question],
-    asking: dict[str, Any],
-    options: dict[str, Any],
-    progress: Callable[[float], None] | None,
-    pieces: Pieces | None,
-) -> tuple[dict[str, xr.Dataset], list[str]]:
-    """Each question's sweep; one that this network cannot be asked becomes a note, unless it is the only one."""
-    sweeps: dict[str, xr.Dataset] = {}
-    refused: list[str] = []
-    total = sum(len(step.elements) for step in steps)
-    done = 0
-    for step in steps:
-        part = _part(progress, done / total, len(step.elements) / total)
-        done += len(step.elements)
-        try:
-            measure = equivariance_error if pieces is None else pieces.of(step.name)
-            sweeps[step.name] = measure(
-                model,
-                inputs,
-                step.group,
-                step.elements,
-                mask=step.mask,
-                padding=step.padding,
-                input=step.input,
-                progress=part,
-                **(asking if step.watched else asking | {"layers": ()}),
-                **options,
-            )
-        except ValueError as error:
-            if len(steps) == 1:
-                raise
-            refused.append(f"Not measured, {step.name}: {error}")
-    if not sweeps:
-        raise ValueError(refused[0].partition(": ")[2])
-    return sweeps, refused
-
-
-def _part(progress: Callable[[float], None] | None, start: float, share: float) -> Callable[[float], None] | None:
-    return None if progress is None else lambda fraction: progress(SWEEPS * (start + share * fraction))
 
 
 def _scale(spread: float, kind: str) -> str:

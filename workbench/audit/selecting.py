@@ -57,6 +57,16 @@ class _Then:
         return selected(self.model(*inputs), self.select)
 
 
+@dataclass(frozen=True)
+class MembersFirst:
+    """The chosen part with its members brought from the last axis to the one behind the samples, where they belong."""
+
+    select: Any
+
+    def __call__(self, output: Any) -> Any:
+        return selected(output, self.select).transpose(1, 2)
+
+
 def place_or_key(text: str | None) -> str | int | None:
     """What a word of the command line selects: a whole number is a place.
 

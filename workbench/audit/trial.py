@@ -29,11 +29,13 @@ class Trial:
         output: in words.
         vectors: the output is one number or one vector for each sample.
         noise: how much two runs on the same samples differ, relative.
+        shape: of the output for one sample.
     """
 
     output: str
     vectors: bool
     noise: float
+    shape: tuple[int, ...] = ()
 
 
 def trial(model: Callable, inputs: Tensor, seed: int = 0, kind: str = "image") -> Trial:
@@ -68,7 +70,7 @@ def trial(model: Callable, inputs: Tensor, seed: int = 0, kind: str = "image") -
     words = "a group signal" if isinstance(first, GroupSignal) else "maps" if one.ndim == 4 else "vectors"
     words = "numbers" if one.ndim == 3 else words
     told = f"{words} of shape {tuple(one.shape[1:])} for each {noun[:-1]}"
-    return Trial(told, one.ndim <= 2, noise)
+    return Trial(told, one.ndim <= 2, noise, tuple(one.shape[1:]))
 
 
 def in_training(model: Callable) -> str:

@@ -44,7 +44,7 @@ def _run(options: argparse.Namespace, cancel: threading.Event) -> int:
     if any(is_import_path(name) and not Path(name).exists() for name in named):
         print(f"Note: {RUNS_CODE}", file=sys.stderr)
     asked: dict[str, Any] = {name: getattr(options, name) for name in _HANDED_ON}
-    asked["select"] = place_or_key(options.select)
+    asked |= {"select": place_or_key(options.select), "output": options.moves}
     asked["folder"] = _pieces(options)
     asked["progress"] = Progress(sys.stderr.write, sys.stderr.isatty())
     found = [load_model(options.model, options.weights), *map(load_model, options.beside)]
