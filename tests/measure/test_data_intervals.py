@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from tests.benchmarks.data_intervals import RESULT, SETS, recover
-from tests.tolerances import DATA_ARC_DEG, INTERVAL_SHARE
+from tests.benchmarks.data_intervals import NEEDED, RESULT, SETS, recover
+from tests.tolerances import DATA_ARC_DEG, INTERVAL_SHARE, REACH_AT_TWICE
 from workbench.measure import open_dataset
 
 
@@ -74,3 +74,34 @@ def test_r23_the_command_gives_the_stored_numbers_again(stored):
     assert [row["class_name"] for row in again] == kept["class_name"].values.tolist()
     for name in ("arc_half_width_deg", "upside_down_share", "pictures"):
         assert [row[name] for row in again] == kept[name].values.tolist()
+
+
+@pytest.fixture(scope="module")
+def foretold() -> xr.Dataset:
+    return open_dataset(NEEDED)
+
+
+def test_twice_the_pictures_that_are_said_to_be_needed_give_the_width_within_about_ten_degrees(foretold):
+    assert set(np.unique(foretold["set"].values)) == set(SETS)
+    later = foretold["reach_at_twice"].values
+    later = later[np.isfinite(later)]
+    assert len(later) >= 20
+    assert later.max() <= REACH_AT_TWICE * DATA_ARC_DEG
+    assert np.mean(later <= DATA_ARC_DEG) >= 0.8
+
+
+def test_the_number_is_an_upper_one_where_it_is_more_than_there_are(stored, foretold):
+    """Where a hundred pictures ask for more than a thousand, a thousand did in most sets."""
+    asked = foretold.isel(row=foretold["needed"].values > foretold["there_are"].values)
+    done = []
+    for name, seed in zip(asked["set"].values, asked["seed"].values, strict=True):
+        whole = stored.isel(row=(stored["set"].values == name) & (stored["seed"].values == seed))
+        done.append(bool(whole.isel(row=whole["class_name"].values == "all")["resolvable"].values[0]))
+    assert np.mean(done) > 0.5
+
+
+def test_an_unknown_width_of_a_class_says_how_many_pictures_would_tell(stored):
+    unsure = stored.isel(row=np.char.startswith(stored["verdict"].values.astype(str), "not resolvable at this n: any"))
+    assert len(unsure["row"]) > 50
+    assert all("pictures would do, by 1/√n" in str(words) for words in unsure["verdict"].values)
+    assert bool((unsure["needed"] > unsure["pictures"]).all())

@@ -58,7 +58,7 @@ class DataExplorer(Explorer):
 
     slug = "data"
     title = "Data"
-    question = "Which symmetry does a data set hold, and does a model need it?"
+    question = "Which symmetry does a data set hold, and which a model beside it?"
     explanation = (
         "Every picture is turned by a random angle of up to the width you choose; then the audit looks at the pictures "
         "alone. On the left the data is held against its turned copy: above the grey band the two differ by more than "
