@@ -5,10 +5,13 @@ import re
 import numpy as np
 import pytest
 import torch
+from playwright.sync_api import sync_playwright
 from torch import Tensor, nn
 
+from tests.chromium import Chromium
 from workbench.audit import Comparison, audit, audit_beside, compare
 from workbench.audit.compare_report import comparison_html
+from workbench.commands.browser import find_browser
 from workbench.measure import open_dataset
 
 MARKUP = "<b>one</b>"
@@ -128,3 +131,20 @@ def test_what_cannot_be_compared_gets_one_sentence(images, found):
         compare([mine, "report.html"])
     with pytest.raises(ValueError, match="1 network was given"):
         audit_beside([plain()], images)
+
+
+@pytest.mark.slow
+@pytest.mark.browser
+def test_the_page_and_that_of_points_open_offline_and_draw(found, tmp_path, artefacts):
+    torch.manual_seed(0)
+    points = audit(nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Flatten()), torch.randn(6, 5, 3))
+    pages = {"comparison": found.save(tmp_path / "a")[1], "points": points.save(tmp_path / "b")[1]}
+    with sync_playwright() as playwright:
+        browser = Chromium(playwright, find_browser(), tmp_path / "profile", artefacts)
+        for name, path in pages.items():
+            browser.page.goto(path.as_uri())
+            browser.page.wait_for_selector("#picture-orbit .main-svg, #picture-orbit-0 .main-svg")
+            browser.screenshot(f"audit_{name}")
+            assert browser.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        browser.assert_clean()
+        browser.close()
