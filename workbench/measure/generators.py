@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ from workbench.actions.signals import interpolation
 from workbench.groups import Group, GroupSignal
 from workbench.groups.base import rotation_matrix
 from workbench.measure.compare import is_spatial, tensor_of
-from workbench.measure.probe import Output, PartialSignal
+from workbench.measure.probe import IMAGE_DIMS, Output, PartialSignal
 from workbench.measure.workplace import Flow, Workplace, differences, lies_channels_last
 
 UNITS = {"rotation": "rad", "translation x": "pixel", "translation y": "pixel", "scale": "e-fold"}
@@ -55,6 +55,16 @@ class Generator:
     mask: str = "disc"
     padding: str = "border"
     _kept: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
+    dims: ClassVar[tuple[int, ...]] = IMAGE_DIMS
+
+    @property
+    def unit(self) -> str:
+        """Of the group's parameter."""
+        return UNITS[self.name]
+
+    def shaped(self, name: str, value: Output) -> Output:
+        """An output in the form in which it moves."""
+        return value
 
     def moved(self, images: Tensor) -> Tensor:
         """X x of images ``(B, C, H, W)``: the direction in which they start to move."""
@@ -89,7 +99,8 @@ class Generator:
 
     def _flow(self, of: Tensor) -> Flow:
         height, width = of.shape[-2:]
-        pitch = max(1, round(self.input_size[0] / height))
+        before, after = (self.input_size[1], width) if self.input_size[0] == 1 else (self.input_size[0], height)
+        pitch = max(1, round(before / after))
         fields = _velocity(self.name, height, width, pitch, of.dtype, of.device)
         sides = zip((-1, -2), fields, (width, height), strict=True)
         return [(dim, speed) for dim, speed, side in sides if speed is not None and side > 1]
@@ -100,12 +111,12 @@ class Generator:
             return None
         if isinstance(value, PartialSignal):
             raise ValueError("it answers on a learned arc, whose ends have no derivative; use equivariance_error.")
-        known = self._kept.get(id(value.elements))
-        if known is None or known[0] is not value.elements:  # kept, so that no other one gets its number
+        # by their numbers: layers make their elements anew in every pass
+        key = value.group.name, value.elements.detach().cpu().numpy().tobytes(), value.values.dtype
+        if key not in self._kept:
             both = interpolation(value, rotation_matrix(torch.tensor([_SMALL, -_SMALL], dtype=torch.float64)))
-            known = value.elements, ((both[0] - both[1]) / (2 * _SMALL)).to(value.values)
-            self._kept[id(value.elements)] = known
-        return known[1]
+            self._kept[key] = ((both[0] - both[1]) / (2 * _SMALL)).to(value.values)
+        return self._kept[key]
 
     def entries(self, value: Output) -> float:
         """Numbers compared per sample: what turns a norm into a root mean square."""

@@ -8,6 +8,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from workbench.groups import GroupSignal
+from workbench.measure.behaviour import Moved
 from workbench.measure.compare import tensor_of
 from workbench.measure.probe import Output
 from workbench.measure.state import module_of
@@ -85,6 +86,8 @@ class _Marked:
 
 
 def _kind(value: Output) -> tuple:
+    if isinstance(value, Moved):
+        return Moved, value.law.kind
     return type(value), id(value.elements) if isinstance(value, GroupSignal) else None
 
 

@@ -11,12 +11,14 @@ import torch
 import xarray as xr
 from torch import Tensor, nn
 
-from workbench.actions.images import PADDINGS, check_choice, check_images
+from workbench.actions.images import PADDINGS, check_choice
 from workbench.actions.masks import MASKS
 from workbench.groups import Group
 from workbench.groups.base import check_count
+from workbench.measure.behaviour import Behaviour
 from workbench.measure.dataset import labelled
-from workbench.measure.generators import UNITS, Generator, named_generator
+from workbench.measure.directions import OnPoints, generator_of
+from workbench.measure.generators import Generator
 from workbench.measure.interval import interval, interval_name
 from workbench.measure.known import Last, scaling_norms
 from workbench.measure.probe import (
@@ -25,7 +27,6 @@ from workbench.measure.probe import (
     Output,
     check_model,
     left_out,
-    like_model,
     named_layers,
     report,
     run,
@@ -45,6 +46,8 @@ def lie_derivative(
     group: Group | str = "SO2",
     *,
     layers: str | Iterable[str] = "all",
+    input: str = "auto",
+    output: str | Behaviour = "auto",
     mask: str = "disc",
     padding: str = "border",
     input_kind: str = "",
@@ -66,11 +69,16 @@ def lie_derivative(
 
     Args:
         model: as in :func:`equivariance_error`; left exactly as found.
-        images: ``(B, C, H, W)``; cast to the dtype of the model's parameters.
-        group: ``"SO2"`` or ``"rotation"``, ``"translation x"``, ``"translation y"`` or ``"scale"``.
+        images: ``(B, C, H, W)``, series ``(B, C, L)`` or points ``(B, N, d + F)``; cast to the dtype of the model's
+            parameters.
+        group: of images and of points in the plane ``"SO2"`` or ``"rotation"``, ``"translation x"``, ``"translation
+            y"`` or ``"scale"``; of points in space ``"SO3 x"`` (about that axis), ``"Translation3 x"``, ... or
+            ``"Scale(3)"``; of series ``"Translation1"`` (per sample) or ``"Scale(1)"``.
         layers: ``"all"``, names of modules, or ``()`` for the output alone. A layer's rate is that of everything from
             the input up to it.
-        mask: compare inside the ``"disc"``, the ``"centre"`` or everywhere (``"none"``).
+        input, output: as in :func:`equivariance_error`, for points and series; layers follow the usual law for their
+            shape. Points are moved by exact matrices, so only the model's derivative is a difference.
+        mask: of images, compare inside the ``"disc"``, the ``"centre"`` or everywhere (``"none"``).
         padding: what lies outside the frame: ``"border"``, ``"circular"`` or ``"zeros"``.
         input_kind, seed, progress, cancel: as in :func:`equivariance_error`.
         batch_size: at most so many images per forward pass, two for each sample.
@@ -92,20 +100,17 @@ def lie_derivative(
     Source: Gruver, Finzi, Goldblum & Wilson 2022 (arXiv 2210.02984), eq. 3, there without the norm of f; the two
     shared passes and the interval are derived here.
     """
-    name = named_generator(group)
-    check_images(images, lowest=4)
     check_model(model)
     check_choice("mask", mask, MASKS)
     check_choice("padding", padding, PADDINGS)
     check_count(batch_size, "lie_derivative: batch_size", "use 256")
-    images = like_model(model, images)
-    generator = Generator(name, (images.shape[-2], images.shape[-1]), mask, padding)
+    generator, images = generator_of(model, images, group, input, output, mask, padding, seed)
     direction = generator.moved(images)
     speed = float(direction.norm())
     if speed == 0:
         raise ValueError(
-            f"images that an infinitesimal {name} does not change were given; expected images without that symmetry, "
-            "or the derivative says nothing; use real images or noise."
+            f"images that an infinitesimal {generator.name} does not change were given; expected images without that "
+            "symmetry, or the derivative says nothing; use real images or noise."
         )
     step = torch.finfo(images.dtype).eps ** (1 / 3) * float(images.norm()) / speed
     probe = _Probe(model, images, layers, generator, step)
@@ -120,11 +125,11 @@ def lie_derivative(
         seed=seed,
         dtype=images.dtype,
         resampler="none: derivatives by central differences",
-        padding=padding,
-        mask=mask,
+        padding=generator.padding,
+        mask=generator.mask,
         reduction="relative, norm over channels, group and pixels; mean over samples",
         input_kind=input_kind or None,
-        group=name,
+        group=generator.name,
         interval=f"95 %, {interval_name('bootstrap', len(images))}",
         step=step,
         forward_passes=2,
@@ -132,21 +137,21 @@ def lie_derivative(
         passed_over=left_out(probe.layers, probe.rows, probe.passed_over),
         model=type(model).__name__ if isinstance(model, nn.Module) else getattr(model, "__name__", "callable"),
     )
-    return probe.dataset(UNITS[name], seed).assign_attrs(attrs)
+    return probe.dataset(generator.unit, seed).assign_attrs(attrs)
 
 
 class _Probe:
     """Rates of every layer, batch by batch; keeps norms only."""
 
     def __init__(
-        self, model: Callable, images: Tensor, layers: str | Iterable[str], generator: Generator, step: float
+        self, model: Callable, images: Tensor, layers: str | Iterable[str], generator: Generator | OnPoints, step: float
     ) -> None:
         self.model, self.generator, self.step = model, generator, step
         self.layers, self.strict = named_layers(model, layers), layers != "all"
         self.norms = scaling_norms(model) if self.layers and generator.padding != "zeros" else {}
         self.last = Last(self.norms)
         # convolutions on a processor are faster then, by a third for few channels
-        self.channels_last = images.device.type == "cpu" and images.shape[1] > 1
+        self.channels_last = images.device.type == "cpu" and images.ndim == 4 and images.shape[1] > 1
         self.rows: dict[str, list[np.ndarray]] = {}  # per layer (2, B) for each batch
         self.entries: dict[str, float] = {}
         self.passed_over: dict[str, str] = {}
@@ -176,8 +181,9 @@ class _Probe:
         self.last.forget()
 
         def receive(name: str, value: Output) -> None:
-            if name == OUTPUT and (problem := why_not(value, len(moved))):
+            if name == OUTPUT and (problem := why_not(value, len(moved), self.generator.dims)):
                 raise ValueError(f"the model puts out {problem}; wrap it in a function that returns one of these.")
+            value = self.generator.shaped(name, value)
             if name not in self.entries:
                 self.entries[name] = self.generator.entries(value)
             rows = self.last.rows_of(value, self.entries[name])
@@ -188,7 +194,8 @@ class _Probe:
             found[name] = rows
 
         with watching(self.norms, self.last.hook):
-            run(self.model, moved, self.layers, self.strict, receive, self.passed_over.setdefault)
+            skip = self.passed_over.setdefault
+            run(self.model, moved, self.layers, self.strict, receive, skip, dims=self.generator.dims)
         return found
 
     def _sums(self, name: str, value: Output, count: int) -> np.ndarray:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from workbench.actions import named_mask
 
-_BLOCK = 2**18  # numbers worked on at a time
+_BLOCK = 2**17  # numbers worked on at a time
 _TINY_MAP = 25  # pixels: up to here a product with a matrix is faster than a dozen strides
 
 Flow = list[tuple[int, Tensor]]
