@@ -7,12 +7,14 @@ import pytest
 import torch
 from torch import nn
 
-from tests.tolerances import EXACT, SPLIT
+from tests.tolerances import BROKEN, EXACT, SPLIT
 from workbench.actions import transform_image
 from workbench.groups import SO2
-from workbench.measure import equivariance_error, orbit, sweep
+from workbench.layers import GroupConv, GroupProjection, GroupReLU, LiftingConv
+from workbench.measure import equivariance_error, orbit, sweep, turning
 from workbench.measure.turning import taps
 
+QUICK = {("SO2", "SO2", 8), ("O2", "O2", 8), ("C(8)", "C(4)", 4), ("D(4)", "D(4)", 8)}  # quarter turns permute n
 NAMES = ("error", "output_floor", "input_floor", "relative_error", "absolute_error")
 
 
@@ -39,6 +41,46 @@ def test_it_agrees_with_acting_element_by_element(monkeypatch, group, resampler,
     assert used
     for name in NAMES:
         assert np.allclose(quick[name], slow[name], rtol=1e-9, atol=EXACT[torch.float64])
+
+
+@pytest.mark.parametrize(
+    ("group", "of", "n"),
+    [("SO2", "SO2", 8), ("SO2", "SO2", 6), ("O2", "O2", 8), ("O2", "SO2", 4), ("C(8)", "C(4)", 4), ("D(4)", "D(4)", 8)],
+)
+def test_signals_agree_with_acting_element_by_element(monkeypatch, group, of, n) -> None:
+    net = nn.Sequential(
+        LiftingConv(1, 3, 3, group=of, n=n), GroupReLU(), GroupConv(3, 2, 3, group=of, n=n), GroupProjection("max")
+    ).double()
+    used = []
+    original = sweep.turned_maps
+
+    def counted(*given):
+        used.append(original(*given))
+        return used[-1]
+
+    def run():
+        return equivariance_error(net, images(8), group, n_elements=14, layers="all", batch_size=20)
+
+    monkeypatch.setattr(sweep, "turned_maps", counted)
+    quick = run()
+    monkeypatch.setattr(sweep, "turned_maps", lambda *given: None)
+    slow = run()
+    assert any(maps is not None and maps.of for maps in used) == ((group, of, n) in QUICK)
+    for name in NAMES:
+        assert np.allclose(quick[name], slow[name], rtol=1e-9, atol=EXACT[torch.float64], equal_nan=True)
+
+
+def test_a_wrong_order_of_the_elements_is_seen(monkeypatch) -> None:
+    net = nn.Sequential(LiftingConv(1, 3, 3), GroupReLU(), GroupConv(3, 2, 3)).double()
+    right = equivariance_error(net, images(8), "SO2", n_elements=5, layers="all")
+    monkeypatch.setattr(turning, "_places", lambda *given: torch.arange(8))
+    wrong = equivariance_error(net, images(8), "SO2", n_elements=5, layers="all")
+    assert (
+        float(right.error.sel(layer="2")[1, 0])
+        <= EXACT[torch.float64]
+        < BROKEN
+        < float(wrong.error.sel(layer="2")[1, 0])
+    )
 
 
 def test_the_order_of_the_elements_does_not_matter() -> None:

@@ -2,7 +2,8 @@
 
 A turn by r + k pi / 2 is the turn by r and then k quarter turns, which only move pixels; a round trip does not depend
 on k at all. So 36 angles need 8 resamplings. Each of them adds up rows of a matrix (pixels x channels), with the
-weights of :func:`torch.nn.functional.grid_sample`.
+weights of :func:`torch.nn.functional.grid_sample`. A group signal is as many maps as it has channels and elements; a
+turn also mixes its elements, by one small matrix for r and by a permutation for the quarter turns.
 """
 
 import math
@@ -16,12 +17,15 @@ from torch import Tensor
 from torch.nn import functional
 
 from workbench.actions.lattice import TOLERANCE, affine, angle_and_mirror
-from workbench.groups import RotationScale, Scale
+from workbench.actions.signals import interpolation, permutations
+from workbench.groups import O2, Group, GroupSignal, RotationScale, Scale
 from workbench.measure.compare import Action
-from workbench.measure.probe import Output
+from workbench.measure.probe import Output, PartialSignal
 
+_WIDE = 16  # members of a group axis that are mixed by one product
 _SHARPNESS = -0.75  # of Keys' kernel, as grid_sample has it
 Norms = tuple[Tensor, Tensor, Tensor]
+Rows = tuple[tuple[float, ...], ...]
 
 
 class Turns(NamedTuple):
@@ -61,14 +65,62 @@ def turned_maps(action: Action, reference: Output, both: bool = False) -> "Turne
     ``None`` where it does not apply: outputs that are no square maps, shifts, scalings, other resamplers or paddings.
     f(gx) and g f(x) are made in this way both, or neither of them.
     """
-    if not isinstance(reference, Tensor) or reference.ndim != 4 or reference.shape[-1] != reference.shape[-2]:
+    values, signal = reference, None
+    if isinstance(reference, GroupSignal) and not isinstance(reference, PartialSignal):
+        signal, values = reference, reference.values.flatten(1, 2)
+    if not isinstance(values, Tensor) or values.ndim != 4 or values.shape[-1] != values.shape[-2]:
+        return None
+    if signal is not None and not _turnable(signal, action):
         return None
     if action.resampler not in ("bilinear", "bicubic") or action.padding not in ("zeros", "border"):
         return None
     weight = action.weight(reference)
     if turns_of(action) is None or weight is None or weight.ndim != 2:
         return None
-    return TurnedMaps(action, action.cast(reference), weight, both)
+    return TurnedMaps(action, action.cast(values), weight, both, signal)
+
+
+def _turnable(signal: GroupSignal, action: Action) -> bool:
+    """Whether quarter turns, and mirrors where the action has some, permute the elements of whole circles."""
+    lattice = [_turn(math.pi / 2)] + [_MIRROR] * isinstance(action.group, O2)
+    try:
+        interpolation(signal, _turn(0.1)[None])
+    except ValueError:
+        return False
+    return bool(permutations(signal, torch.stack(lattice))[1].all())
+
+
+def _rows(elements: Tensor) -> Rows:
+    return tuple(map(tuple, elements.detach().double().cpu().tolist()))
+
+
+def _on(group: Group, elements: Rows) -> GroupSignal:
+    return GroupSignal(torch.empty(0, 0, len(elements), 0, 0), torch.tensor(elements, dtype=torch.float64), group)
+
+
+@lru_cache(maxsize=256)
+def _mixing(group: Group, elements: Rows, angle: float) -> Tensor:
+    """What a turn makes of the elements of a signal: weights ``(G, G)``, float64."""
+    signal, matrix = _on(group, elements), _turn(angle)[None]
+    source, exact = permutations(signal, matrix)
+    if bool(exact[0]):
+        return torch.eye(len(elements), dtype=torch.float64)[source[0]]
+    return interpolation(signal, matrix)[0]
+
+
+@lru_cache(maxsize=64)
+def _places(group: Group, elements: Rows, quarters: int, mirrored: bool) -> Tensor:
+    """Where the values at each element come from under quarter turns and a mirror after them, ``(G,)``."""
+    matrix = _turn(quarters * math.pi / 2)
+    return permutations(_on(group, elements), (_MIRROR @ matrix if mirrored else matrix)[None])[0][0]
+
+
+def _turn(angle: float) -> Tensor:
+    cos, sin = math.cos(angle), math.sin(angle)
+    return torch.tensor([[cos, -sin], [sin, cos]], dtype=torch.float64)
+
+
+_MIRROR = torch.tensor([[-1.0, 0.0], [0.0, 1.0]], dtype=torch.float64)
 
 
 class TurnedMaps:
@@ -77,7 +129,10 @@ class TurnedMaps:
     Kept with a layer's reference, because chunks of elements follow each other and share their resampling.
     """
 
-    def __init__(self, action: Action, maps: Tensor, weight: Tensor, both: bool) -> None:
+    def __init__(
+        self, action: Action, maps: Tensor, weight: Tensor, both: bool, signal: GroupSignal | None = None
+    ) -> None:
+        self.of = None if signal is None else (signal.group, _rows(signal.elements))
         self.both, self.resampler, self.padding, self.maps = both, action.resampler, action.padding, maps.contiguous()
         self.batch, self.side = len(maps), maps.shape[-1]
         self.weight = weight.to(maps).flatten()
@@ -128,15 +183,32 @@ class TurnedMaps:
                 self.last = rest, *self._turned(rest)
             _, turned, squares = self.last
             for e in (turns.rest == rest).nonzero().flatten().tolist():
-                yield e, _moved(turned, int(turns.quarters[e]), bool(turns.mirrored[e])), squares
+                quarters, mirrored = int(turns.quarters[e]), bool(turns.mirrored[e])
+                yield e, _moved(self._permuted(turned, quarters, mirrored), quarters, mirrored), squares
+
+    def _permuted(self, maps: Tensor, quarters: int, mirrored: bool) -> Tensor:
+        """The maps at the elements that quarter turns and a mirror after them bring here."""
+        if self.of is None or not (quarters or mirrored):
+            return maps
+        source = _places(*self.of, quarters, mirrored).to(maps.device)
+        return maps.unflatten(0, (-1, len(source))).index_select(1, source).flatten(0, 1)
+
+    def _mixed(self, rows: Tensor, rest: float) -> Tensor:
+        """Rows whose members are (sample, channel, element), the elements mixed as a turn by ``rest`` does."""
+        if self.of is None:
+            return rows
+        weights = _mixing(*self.of, rest).to(rows)
+        together = math.gcd(_WIDE // len(weights) or 1, rows.shape[1] // len(weights))
+        weights = torch.kron(torch.eye(together).to(rows), weights)  # a product of 8 numbers takes four times as long
+        return (rows.view(-1, len(weights)) @ weights.t()).view(rows.shape)
 
     def _turned(self, rest: float) -> tuple[Tensor, Tensor]:
         """The maps turned by ``rest``, ``(B C, H, W)``; squares of them, of the round trip's change and its end."""
         shape = (-1, self.side, self.side)
         if rest == 0:
             return self.maps.view(shape), torch.stack([self.still, torch.zeros_like(self.still), self.still])
-        there = self._resampled(self.rows, rest)
-        back = self._resampled(there, -rest)
+        there = self._mixed(self._resampled(self.rows, rest), rest)
+        back = self._mixed(self._resampled(there, -rest), -rest)
         change = self._down_rows(functional.mse_loss(back, self.rows, reduction="none"))
         end = self._down_rows(back.square()) if self.both else torch.full_like(change, torch.nan)
         squares = torch.stack([self._down_rows(there.square()), change, end])
