@@ -8,8 +8,9 @@ import torch
 import xarray as xr
 from torch import nn
 
-from workbench.audit.answer import CLOSE, MAPS, VECTORS, percent, verdict
+from workbench.audit.answer import MAPS, VECTORS, verdict
 from workbench.audit.questions import ROTATIONS, TURNS, questions
+from workbench.audit.words import CLOSE, percent
 from workbench.groups import SO2
 from workbench.measure import equivariance_error
 from workbench.measure.orbit import transform_coords

@@ -13,10 +13,9 @@ from workbench.audit.causes import because, first_broken, strided
 from workbench.audit.kinds import PLACES
 from workbench.audit.questions import BUILT_IN, ROTATIONS, SHIFTS
 from workbench.audit.result import Verdict
+from workbench.audit.words import CLOSE, percent
 from workbench.measure.orbit import named
 
-CLOSE = 0.01
-"""Error below which a symmetry is nearly there, in parts of how far the answers to two different images differ."""
 AS_GOOD_AS_PIXELS = 1.7
 """Times the resampling floor: what band-limited group layers reach on smooth images."""
 MAPS, VECTORS = "maps", "numbers"
@@ -156,17 +155,6 @@ def _moved(row: xr.Dataset) -> str:
     if shifts and "scale" not in row.coords:
         return f"a shift by ({', '.join(f'{shift:.3g}' for shift in shifts)})"
     return f"a stretch by {float(row.scale):.3g}" if "scale" in row.coords and not shifts else ""
-
-
-def percent(value: float) -> str:
-    """A share as a reader says it, small ones as powers.
-
-    >>> percent(0.1234), percent(2.3e-7), percent(1.5)
-    ('12 %', '2.3e-07', '150 %')
-    """
-    if value < 0.001:
-        return f"{value:.1e}" if value else "0"
-    return f"{100 * value:.2g} %" if value < 0.1 else f"{100 * value:.0f} %"
 
 
 def moves(sweep: xr.Dataset) -> np.ndarray:

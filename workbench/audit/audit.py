@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 from torch import Tensor
 
-from workbench.audit.answer import VECTORS, output_of, percent, told_once, verdict
+from workbench.audit.answer import VECTORS, output_of, told_once, verdict
 from workbench.audit.control import control
 from workbench.audit.data import AuditData, load_data
 from workbench.audit.decisions import decisions, spread_of
@@ -25,6 +25,7 @@ from workbench.audit.result import AuditResult
 from workbench.audit.selecting import MembersFirst, narrowed
 from workbench.audit.sweeps import sweep_all
 from workbench.audit.trial import NOISE, Trial, expected_input, in_training, prepare, trial
+from workbench.audit.words import percent
 from workbench.groups import Group
 from workbench.measure.behaviour import Behaviour
 from workbench.measure.probe import Cancelled, report

@@ -12,13 +12,14 @@ import numpy as np
 import torch
 import xarray as xr
 
-from workbench.audit.answer import moves, percent
+from workbench.audit.answer import moves
 from workbench.audit.audit import affordable_samples, audit
 from workbench.audit.data import AuditData
 from workbench.audit.kinds import NOUNS
 from workbench.audit.model import AuditedModel, load_model
 from workbench.audit.plan import first
 from workbench.audit.result import DATASET, REPORT, AuditResult
+from workbench.audit.words import percent
 from workbench.groups import Group
 from workbench.measure import labelled, provenance, save
 from workbench.measure.interval import interval, interval_name

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from workbench import __version__
-from workbench.audit.answer import percent
 from workbench.audit.compare import Comparison
 from workbench.audit.figures import CURVES, Picture, Table, curves_of, drawn
 from workbench.audit.kinds import NOUNS
 from workbench.audit.report import fixtures, levels_of, template
 from workbench.audit.result import AuditResult
+from workbench.audit.words import percent
 from workbench.views.equivariance import orbit_error
 
 

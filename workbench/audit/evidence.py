@@ -13,10 +13,11 @@ import xarray as xr
 from torch import Tensor, nn
 from torch.nn import functional
 
-from workbench.audit.answer import TIE, percent
+from workbench.audit.answer import TIE
 from workbench.audit.decisions import ASKED
 from workbench.audit.questions import FLIPS, TURNS
 from workbench.audit.result import Verdict
+from workbench.audit.words import percent
 from workbench.groups import O2, Plane
 from workbench.measure import attribute_error, data_symmetry, explain, lie_derivative, task_cost
 
@@ -24,7 +25,7 @@ AFFORDED = 1e12
 """Multiply-adds that one of these measures may take; where it would take more it is left out, and a note says so."""
 LARGE_SHARE = 0.1
 DATA_SIDE = 24
-"""Side in pixels to which pictures are shrunk when the data themselves are asked."""
+"""Longer side in pixels to which pictures are shrunk when the data themselves are asked."""
 ATTRIBUTED = {TURNS: 0, FLIPS: 1}
 
 
@@ -79,8 +80,9 @@ def second_look(
 def data_look(pictures: Tensor, seed: int, cancel: Any = None) -> xr.Dataset:
     """Which rotations the data themselves hold, asked of small grey copies of the pictures."""
     grey = pictures.mean(1, keepdim=True)
-    if max(grey.shape[-2:]) > DATA_SIDE or grey.shape[-1] != grey.shape[-2]:
-        grey = functional.interpolate(grey, size=(DATA_SIDE, DATA_SIDE), mode="bilinear", antialias=True)
+    if (longest := max(grey.shape[-2:])) > DATA_SIDE:
+        small = [max(8, round(side * DATA_SIDE / longest)) for side in grey.shape[-2:]]
+        grey = functional.interpolate(grey, size=small, mode="bilinear", antialias=True)
     return data_symmetry(
         grey,
         n_angles=24,
@@ -131,8 +133,9 @@ def _fixes(ds: xr.Dataset) -> str:
     best = max(tried, key=lambda at: float(ds.share[at]))
     if whole < 0.05:
         return f"Mending the geometry of the layers removes next to nothing (measured on a copy). {TIE}"
+    several = f"{len(tried)} layer{'s' * (len(tried) > 1)}"
     told = (
-        f"Mending the geometry of {len(tried)} layers removes {whole:.0%} of the error over turns and flips, measured "
+        f"Mending the geometry of {several} removes {whole:.0%} of the error over turns and flips, measured "
         f"on a copy of your network; most of it at {ds.module.values[best]}: {ds.fix.values[best]} "
         f"({float(ds.share[best]):.0%})."
     )

@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from workbench.audit.answer import moves, percent, words
+from workbench.audit.answer import moves, words
 from workbench.audit.kinds import PLACES
 from workbench.audit.questions import ROTATIONS, SHIFTS
 from workbench.audit.result import AuditResult
+from workbench.audit.words import percent
 from workbench.measure import labelled
+from workbench.measure.data_answer import with_model
 from workbench.views.data_symmetry import data_picture
 from workbench.views.equivariance import orbit_error
 from workbench.views.layers import layer_errors
@@ -50,7 +52,8 @@ def pictures(result: AuditResult) -> list[Picture]:
     if layers is not None:
         found.append(_layers(result, layers))
     if "data" in result.more:
-        found.append(_data(result.more["data"]))
+        ds = result.more["data"]
+        found.append(_data(with_model(ds, result.sweeps[ROTATIONS]) if ROTATIONS in result.sweeps else ds))
     return found
 
 

@@ -14,11 +14,11 @@ import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from workbench import __version__
-from workbench.audit.answer import percent
 from workbench.audit.evidence import task_rows
 from workbench.audit.figures import MOST_ROWS, Picture, Table, element_tables, pictures
 from workbench.audit.kinds import AXES, NOUNS, PLACES
 from workbench.audit.result import AuditResult, data_sentence
+from workbench.audit.words import percent
 
 _HERE = Path(__file__).parent / "assets"
 MOST_MODULES = 12
@@ -138,7 +138,8 @@ def _finding_rows(result: AuditResult) -> list[dict[str, Any]]:
         if "share" not in row:
             row["removes"] = "not measured"
         elif not np.isfinite(row["share"]):
-            row["removes"] = row["note"] or "not measured"
+            by_hand = row["note"].startswith("no replacement is known")
+            row["removes"] = "not measured: it is done by hand" if by_hand else row["note"] or "not measured"
         else:
             ends = f" ({row['share_low']:.0%} to {row['share_high']:.0%})" if np.isfinite(row["share_low"]) else ""
             row["removes"] = f"{row['share']:.0%}{ends}"

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
+from workbench.audit.beside_data import Pair, side_by_side
 from workbench.audit.data import AuditData
 from workbench.audit.kinds import PLACES
 from workbench.audit.model import AuditedModel
@@ -103,8 +104,16 @@ class AuditResult:
         """The answer in plain sentences, one line for each question."""
         told = [verdict.whole for verdict in self.verdicts]
         if "data" in self.more:
-            told.append(data_sentence(self.more["data"]))
+            told += [data_sentence(self.more["data"]), *(f"Beside each other, {p.sentence}" for p in self.beside_data)]
         return "\n".join(told)
+
+    @property
+    def beside_data(self) -> list[Pair]:
+        """Finite symmetries of the data and of the network, where both were asked."""
+        if "data" not in self.more:
+            return []
+        spread = 1.0 if self.decisions is None else float(self.decisions.attrs["spread"])
+        return side_by_side(self.more["data"], self.sweeps, self.limit, spread)
 
     @property
     def error(self) -> float:

@@ -1,0 +1,17 @@
+"""Numbers as a reader says them, and from which size on an error counts."""
+
+from __future__ import annotations
+
+CLOSE = 0.01
+"""Error below which a symmetry is nearly there, in parts of how far the answers to two different images differ."""
+
+
+def percent(value: float) -> str:
+    """A share as a reader says it, small ones as powers.
+
+    >>> percent(0.1234), percent(2.3e-7), percent(1.5)
+    ('12 %', '2.3e-07', '150 %')
+    """
+    if value < 0.001:
+        return f"{value:.1e}" if value else "0"
+    return f"{100 * value:.2g} %" if value < 0.1 else f"{100 * value:.0f} %"
