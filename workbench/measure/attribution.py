@@ -18,20 +18,25 @@ import xarray as xr
 from torch import Tensor, nn
 
 from workbench.actions import PADDINGS, RESAMPLERS, named_mask
-from workbench.actions.images import check_choice, check_images
+from workbench.actions.images import check_choice
 from workbench.actions.masks import MASKS
-from workbench.groups import Group, GroupSignal, parse_group
+from workbench.groups import Group, GroupSignal, Translation, parse_group
 from workbench.groups.base import check_count
-from workbench.measure.compare import Action, tensor_of
+from workbench.measure.behaviour import Behaviour, Moved, input_kind_of, parse_behaviour
+from workbench.measure.compare import Action, shaped, tensor_of
 from workbench.measure.dataset import labelled
+from workbench.measure.inference import checked_inputs, infer_behaviour, size_of
 from workbench.measure.interval import interval, interval_name
-from workbench.measure.orbit import lattice_elements, transform_coords
-from workbench.measure.probe import OUTPUT, Output, copied, like_model, named_layers, report, why_not
+from workbench.measure.laws import RESAMPLED, measured
+from workbench.measure.layer_laws import layer_laws
+from workbench.measure.orbit import lattice_elements, orbit, transform_coords
+from workbench.measure.probe import IMAGE_DIMS, LIST_DIMS, OUTPUT, Output, copied, named_layers, report, why_not
 from workbench.measure.provenance import provenance
 from workbench.measure.state import undisturbed
 
 REST = "functions after the last module"
 _TINY = 1e-12
+_ELEMENTS = 8  # of groups that have no lattice
 
 
 def attribute_error(
@@ -41,6 +46,8 @@ def attribute_error(
     elements: Tensor | None = None,
     layers: str | Iterable[str] = "all",
     *,
+    input: str = "auto",
+    output: str | Behaviour = "auto",
     resampler: str = "bicubic",
     padding: str = "border",
     mask: str = "disc",
@@ -59,9 +66,12 @@ def attribute_error(
 
     Args:
         model: a module; left exactly as found.
-        images, group, resampler, padding, mask, input_kind, seed, progress, cancel: as in
-            :func:`equivariance_error`.
-        elements: ``(E, element_dim)``; those that move pixels onto pixels, without the identity, where not given.
+        images, group, input, resampler, padding, mask, input_kind, seed, progress, cancel: as in
+            :func:`equivariance_error`: images, series, points or sets.
+        elements: ``(E, element_dim)``; without the identity those that move pixels onto pixels, shifts of series by 1,
+            2 and 4 samples, otherwise eight of the orbit, where not given.
+        output: of points, series and sets, as in :func:`equivariance_error`; how the outputs of layers move is told
+            by a trial. Maps that come from images move, vectors stay.
         layers: ``"all"`` innermost modules and whole group layers, or names.
         batch_size: at most so many images per forward pass.
 
@@ -84,15 +94,17 @@ def attribute_error(
     Source: derived here (a telescoping sum over interventions); compare Gruver et al. 2022 (arXiv 2210.02984), eq. 6.
     """
     group = parse_group(group)
-    check_images(images, lowest=4)
     _check_options(model, resampler, padding, mask, batch_size)
-    images = like_model(model, images)
-    size = (images.shape[-2], images.shape[-1])
-    elements = moving_lattice_elements(group, size) if elements is None else torch.as_tensor(elements).detach().cpu()
-    action = Action(elements, group, resampler, padding, mask, size)
-    exact = action.exact(images)
+    kind = input_kind_of(images, group, input)
+    images = checked_inputs(model, images, group, kind)
+    law = _law(model, images, group, kind, output, seed)
+    size = size_of(images, kind)
+    elements = _moving(group, kind, size) if elements is None else torch.as_tensor(elements).detach().cpu()
+    action = Action(elements, group, resampler, padding, mask, size, input_kind=kind)
+    exact = action.exact(action.source(images[:1]))
     watched = _innermost(model) if layers == "all" else named_layers(model, layers)
-    ledger = _Ledger(model, watched, action, batch_size)
+    inner = {} if law is None else layer_laws(model, images, watched, replace(action, elements=elements[:3]), seed)
+    ledger = _Ledger(model, watched, action, batch_size, law, inner)
     batches = images.split(max(1, min(len(images), batch_size)))
     with undisturbed(model, seed):
         for place, batch in enumerate(batches):
@@ -103,9 +115,10 @@ def attribute_error(
         "attribute_error",
         seed=seed,
         dtype=images.dtype,
-        resampler=resampler,
-        padding=padding,
-        mask=mask,
+        resampler=resampler if kind in RESAMPLED else None,
+        padding=padding if kind in RESAMPLED else None,
+        mask=mask if kind in RESAMPLED else None,
+        input=kind,
         reduction="relative, projected on the whole difference; mean over samples",
         input_kind=input_kind or None,
         group=group.name,
@@ -114,8 +127,8 @@ def attribute_error(
         passed_over="; ".join(f"{layer}: {why}" for layer, why in ledger.passed_over.items()) or None,
         model=type(model).__name__,
     )
-    coords = transform_coords(elements, group)
-    coords["lattice"] = labelled("transform", exact, "g moves input pixels onto pixels")
+    coords = transform_coords(elements, group, kind)
+    coords["lattice"] = labelled("transform", exact, "g moves the input without interpolation")
     return ledger.dataset(coords, seed).assign_attrs(attrs)
 
 
@@ -142,6 +155,30 @@ def moving_lattice_elements(group: Group, size: tuple[int, int]) -> Tensor:
             "pixels; expected elements to measure at; pass elements=orbit(group)."
         )
     return moving
+
+
+def _moving(group: Group, kind: str, size: tuple[int, int]) -> Tensor:
+    """Elements to measure at where none are given."""
+    if kind == "image":
+        return moving_lattice_elements(group, size)
+    if kind == "series" and isinstance(group, Translation):
+        return torch.tensor([[1.0], [2.0], [4.0]], dtype=torch.float64)
+    elements = orbit(group, _ELEMENTS + 1)
+    return elements[(elements - group.identity(elements.dtype)).abs().amax(-1) > _TINY][:_ELEMENTS]
+
+
+def _law(
+    model: Callable, inputs: Tensor, group: Group, kind: str, output: str | Behaviour, seed: int
+) -> Behaviour | None:
+    """How the result moves; ``None`` for images, whose maps and signals need no word."""
+    if kind == "image":
+        if output != "auto":
+            raise ValueError(f"output = {output!r} was given for images; expected 'auto': maps move, vectors stay.")
+        return None
+    law = parse_behaviour(output) if output != "auto" else infer_behaviour(model, inputs, group, kind, seed=seed)
+    if law.kind == "unknown":
+        raise ValueError(f"{law.why}; declare one with output=..., or wrap the model.")
+    return law
 
 
 def _innermost(module: nn.Module, prefix: str = "") -> dict[str, nn.Module]:
@@ -186,7 +223,10 @@ def answering(layers: dict[str, nn.Module], answer: Answer) -> Iterator[None]:
 
 
 def _refilled(value: Output, values: Tensor) -> Output:
-    return value.with_values(values) if isinstance(value, GroupSignal) else values
+    """The same kind of output with other numbers ``(E, B, ...)``, in the shape in which the model puts it out."""
+    if isinstance(value, GroupSignal):
+        return value.with_values(values.flatten(0, 1))
+    return values.reshape(-1, *tensor_of(value).shape[1:])
 
 
 def _give_back(module: nn.Module, forward: Callable | None) -> None:
@@ -198,8 +238,19 @@ def _give_back(module: nn.Module, forward: Callable | None) -> None:
 class _Ledger:
     """Shares of every module, batch by batch; keeps one number for each module, element and sample."""
 
-    def __init__(self, model: nn.Module, layers: dict[str, nn.Module], action: Action, batch_size: int) -> None:
+    def __init__(
+        self,
+        model: Callable,
+        layers: dict[str, nn.Module],
+        action: Action,
+        batch_size: int,
+        law: Behaviour | None,
+        inner: dict[str, Behaviour],
+    ) -> None:
         self.model, self.layers, self.action, self.batch_size = model, layers, action, batch_size
+        self.law, self.inner = law, inner
+        self.dims = IMAGE_DIMS if law is None else LIST_DIMS
+        self.weight: Tensor | None = None  # where results are compared, for the elements in hand
         self.names: list[str] = []
         self.rows: list[np.ndarray] = []  # (K + 1, E, B) for each batch
         self.whole: list[np.ndarray] = []
@@ -207,6 +258,7 @@ class _Ledger:
 
     def add(self, batch: Tensor, tell: Callable[[float], None]) -> None:
         reference = self._reference(batch)
+        result = self._shaped(OUTPUT, reference[OUTPUT])
         names = [name for name in reference if name != OUTPUT]
         if self.rows and names != self.names:
             raise ValueError("other layers ran for other images; expected the same layers for every image.")
@@ -215,21 +267,23 @@ class _Ledger:
         shares, wholes = [], []
         for start in range(0, count, step):
             part = replace(self.action, elements=self.action.elements[start : start + step])
-            moved = part.there(batch).flatten(0, 1)
-            goal = part.there(reference[OUTPUT])
+            moved = part.there(part.source(batch)).flatten(0, 1)
+            goal = part.there(result)
+            self.weight = self._weight(part, result, goal)
             ideal: dict[str, Output] = {}
             before = self._with_ideal(moved, ideal, goal)
             whole = before - goal
-            inner, size = self._inner(whole, whole, goal).sqrt(), self._inner(goal, goal, goal).sqrt()
+            centred = goal if not isinstance(result, Moved) else measured(goal, goal, result.law, part)[1]
+            inner, size = self._inner(whole, whole).sqrt(), self._inner(centred, centred).sqrt()
             scale = 1 / ((inner + 1e-300) * (size + _TINY))
             found = []
             for k, name in enumerate(names, 1):
-                ideal[name] = _refilled(reference[name], part.there(reference[name]).flatten(0, 1))
+                ideal[name] = _refilled(reference[name], part.there(self._shaped(name, reference[name])))
                 after = self._with_ideal(moved, ideal, goal)
-                found.append(self._inner(before - after, whole, goal) * scale)
+                found.append(self._inner(before - after, whole) * scale)
                 before = after
                 tell((start + min(step, count - start) * k / len(names)) / count)
-            found.append(self._inner(before - goal, whole, goal) * scale)
+            found.append(self._inner(before - goal, whole) * scale)
             shares.append(torch.stack(found))
             wholes.append(inner / (size + _TINY))
         self.rows.append(torch.cat(shares, 1).numpy())
@@ -241,7 +295,7 @@ class _Ledger:
 
         def answer(name: str, module: nn.Module, inputs: tuple, options: dict, forward: Callable) -> Any:
             value = forward(*inputs, **options)
-            problem = why_not(value, len(batch)) or self._unmovable(value)
+            problem = why_not(value, len(batch), self.dims) or self._unmovable(name, value)
             if problem is None:
                 kept[name] = copied(value)
             else:
@@ -250,13 +304,23 @@ class _Ledger:
 
         with answering(self.layers, answer):
             result = self.model(batch)
-        if problem := why_not(result, len(batch)):
+        if problem := why_not(result, len(batch), self.dims):
             raise ValueError(f"the model puts out {problem}; wrap it in a module that returns one of these.")
         return kept | {OUTPUT: result}
 
-    def _unmovable(self, value: Any) -> str | None:
+    def _shaped(self, name: str, value: Output) -> Output:
+        """An output in the form in which it moves."""
+        if self.law is None:
+            return value
+        law = self.law if name == OUTPUT else self.inner.get(name)
+        if law is None:
+            raise ValueError("no behaviour is known for such an output")
+        return shaped(value, law)
+
+    def _unmovable(self, name: str, value: Any) -> str | None:
+        one = value.with_values(value.values[:1]) if isinstance(value, GroupSignal) else value[:1]
         try:
-            self.action.there(value.with_values(value.values[:1]) if isinstance(value, GroupSignal) else value[:1])
+            self.action.there(self._shaped(name, one))
         except ValueError as error:
             return str(error)
         return None
@@ -269,13 +333,24 @@ class _Ledger:
 
         with answering(self.layers, answer):
             result = self.model(moved.clone())
-        return tensor_of(result).view(goal.shape)
+        return tensor_of(result).reshape(goal.shape)
 
-    def _inner(self, a: Tensor, b: Tensor, like: Tensor) -> Tensor:
+    def _weight(self, part: Action, result: Output, goal: Tensor) -> Tensor | None:
+        """Where results ``(E, B, ...)`` are compared."""
+        if not isinstance(result, Moved):
+            if goal.ndim < 5:
+                return None
+            return named_mask(part.mask, goal.shape[-2], goal.shape[-1], torch.float64).to(goal.device)
+        known = part.weight(result)
+        return (
+            None if known is None else known.double().to(goal.device).view(-1, *[1] * (goal.ndim - 2), goal.shape[-1])
+        )
+
+    def _inner(self, a: Tensor, b: Tensor) -> Tensor:
         """Inner product inside the mask for every element and sample, ``(E, B)`` in float64."""
         product = a.double() * b.double()
-        if like.ndim >= 5:
-            product = product * named_mask(self.action.mask, like.shape[-2], like.shape[-1], torch.float64).to(a.device)
+        if self.weight is not None:
+            product = product * self.weight
         return product.flatten(2).sum(-1).cpu()
 
     def dataset(self, coords: dict[str, tuple], seed: int) -> xr.Dataset:

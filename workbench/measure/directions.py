@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,11 +12,12 @@ from torch import Tensor
 
 from workbench.groups import SO2, SO3, Group, Scale, Translation
 from workbench.measure import laws
-from workbench.measure.behaviour import Behaviour, Moved, candidates, input_kind_of, parse_behaviour
+from workbench.measure.behaviour import Behaviour, Moved, input_kind_of, parse_behaviour
 from workbench.measure.compare import Action, shaped, tensor_of
 from workbench.measure.generators import UNITS, Generator, named_generator
 from workbench.measure.inference import checked_inputs, infer_behaviour, size_of
-from workbench.measure.probe import LIST_DIMS, OUTPUT, Output
+from workbench.measure.layer_laws import layer_laws
+from workbench.measure.probe import LIST_DIMS, OUTPUT, Output, named_layers
 
 _SMALL = 1e-5  # radians, units of the points or e-folds: half the step of a difference quotient in float64
 _PLANE = {"SO2": "rotation", "O2": "rotation", "Scale": "scale"}
@@ -78,8 +79,9 @@ def _not_on(name: str, given: str) -> ValueError:
 
 
 def _on_a_line(name: str) -> Direction:
-    group: Group = Translation(dim=1) if name == "Translation1" else Scale(1)
-    return Direction(name, group, lambda t: torch.tensor([t]).double(), "sample" if name[0] == "T" else "e-fold")
+    if name == "Scale(1)":
+        return Direction(name, Scale(1), lambda t: torch.tensor([t]).double().exp(), "e-fold")
+    return Direction(name, Translation(dim=1), lambda t: torch.tensor([t]).double(), "sample")
 
 
 def _in_space(name: str) -> Direction:
@@ -103,14 +105,14 @@ def _in_the_plane(name: str) -> Direction:
 class OnPoints:
     """The same questions as of :class:`Generator`, of point sets: exact matrices, no pixels.
 
-    Outputs follow a law of motion; those of layers the usual one for their shape.
+    Each output, by its layer's name, follows a law of motion.
     """
 
     dims = LIST_DIMS
     padding = mask = None
 
-    def __init__(self, to: Direction, inputs: Tensor, output: Behaviour) -> None:
-        self.name, self.unit, self.inputs, self.output = to.name, to.unit, inputs, output
+    def __init__(self, to: Direction, inputs: Tensor, laws: dict[str, Behaviour]) -> None:
+        self.name, self.unit, self.laws = to.name, to.unit, laws
         elements = torch.stack([to.at(_SMALL), to.at(-_SMALL)])
         size = size_of(inputs, "points")
         self.action = Action(elements, to.group, "bicubic", "border", "none", size, torch.float64, "points")
@@ -124,9 +126,7 @@ class OnPoints:
         return (there - back) / (2 * _SMALL)
 
     def shaped(self, name: str, value: Output) -> Output:
-        if name == OUTPUT:
-            return shaped(value, self.output)
-        return shaped(value, candidates(value, self.inputs, self.action.group, "points")[0])
+        return shaped(value, self.laws[name])
 
     def sums(self, both: Output, step: float, apart: bool = True) -> np.ndarray:
         """As :meth:`Generator.sums`, ``(2, B, 1)``."""
@@ -135,6 +135,7 @@ class OnPoints:
         change, total = first - second, first + second
         if isinstance(both, Moved):
             change = change - 2 * step * self._rate(Moved(total / 2, both.law))
+            total = laws.measured(total[None], total[None], both.law, self.action)[1][0]
         return np.stack([part.square().flatten(1).sum(1, keepdim=True).cpu().numpy() for part in (change, total)])
 
     def entries(self, value: Output) -> float:
@@ -146,9 +147,9 @@ class OnSeries(Generator):
 
     dims = LIST_DIMS
 
-    def __init__(self, to: Direction, inputs: Tensor, output: Behaviour, padding: str) -> None:
+    def __init__(self, to: Direction, inputs: Tensor, laws: dict[str, Behaviour], padding: str) -> None:
         super().__init__(_LINE[to.name], (1, inputs.shape[-1]), "none", padding)
-        self.to, self.output, self.inputs = to, output, inputs
+        self.to, self.laws = to, laws
 
     @property
     def unit(self) -> str:
@@ -158,7 +159,7 @@ class OnSeries(Generator):
         return super().moved(series.unsqueeze(-2)).squeeze(-2)
 
     def shaped(self, name: str, value: Output) -> Output:
-        law = self.output if name == OUTPUT else candidates(value, self.inputs, self.to.group, "series")[0]
+        law = self.laws[name]
         tensor = tensor_of(shaped(value, law))
         if law.kind != "series":
             return tensor.flatten(1)
@@ -166,8 +167,8 @@ class OnSeries(Generator):
 
 
 def generator_of(
-    model: Callable, inputs: Tensor, group: Group | str, kind: str, output: str | Behaviour, mask: str, padding: str,
-    seed: int,
+    model: Callable, inputs: Tensor, group: Group | str, layers: str | Iterable[str], kind: str,
+    output: str | Behaviour, mask: str, padding: str, seed: int,
 ) -> tuple[Generator | OnPoints, Tensor]:  # fmt: skip
     """How inputs of that kind and the outputs move, and the inputs as the model takes them."""
     kind, to = direction(group, inputs, kind)
@@ -181,6 +182,8 @@ def generator_of(
     law = parse_behaviour(output) if output != "auto" else infer_behaviour(model, inputs, to.group, kind, seed=seed)
     if law.kind == "unknown":
         raise ValueError(f"{law.why}; declare one with output=..., or wrap the model.")
-    if kind == "series":
-        return OnSeries(to, inputs, law, padding), inputs
-    return OnPoints(to, inputs, law), inputs
+    trial = (1.0, -2.0, 3.0) if to.unit == "sample" else (0.25, -0.25, 0.5)
+    elements = torch.stack([to.at(t) for t in trial])
+    action = Action(elements, to.group, "bicubic", padding, "none", size_of(inputs, kind), input_kind=kind)
+    laws = layer_laws(model, inputs, named_layers(model, layers), action, seed) | {OUTPUT: law}
+    return OnSeries(to, inputs, laws, padding) if kind == "series" else OnPoints(to, inputs, laws), inputs

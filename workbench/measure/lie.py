@@ -76,8 +76,8 @@ def lie_derivative(
             ``"Scale(3)"``; of series ``"Translation1"`` (per sample) or ``"Scale(1)"``.
         layers: ``"all"``, names of modules, or ``()`` for the output alone. A layer's rate is that of everything from
             the input up to it.
-        input, output: as in :func:`equivariance_error`, for points and series; layers follow the usual law for their
-            shape. Points are moved by exact matrices, so only the model's derivative is a difference.
+        input, output: as in :func:`equivariance_error`, for points and series; how the outputs of layers move is told
+            by a trial. Points are moved by exact matrices, so only the model's derivative is a difference.
         mask: of images, compare inside the ``"disc"``, the ``"centre"`` or everywhere (``"none"``).
         padding: what lies outside the frame: ``"border"``, ``"circular"`` or ``"zeros"``.
         input_kind, seed, progress, cancel: as in :func:`equivariance_error`.
@@ -104,7 +104,7 @@ def lie_derivative(
     check_choice("mask", mask, MASKS)
     check_choice("padding", padding, PADDINGS)
     check_count(batch_size, "lie_derivative: batch_size", "use 256")
-    generator, images = generator_of(model, images, group, input, output, mask, padding, seed)
+    generator, images = generator_of(model, images, group, layers, input, output, mask, padding, seed)
     direction = generator.moved(images)
     speed = float(direction.norm())
     if speed == 0:

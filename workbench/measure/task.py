@@ -1,6 +1,7 @@
 """What a group element costs the task: accuracy and loss on moved images, and what is lost by moving them."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,14 +9,18 @@ import torch
 import xarray as xr
 from torch import Tensor
 
-from workbench.actions import PADDINGS, RESAMPLERS, is_lattice, transform_images
-from workbench.actions.images import check_choice, check_images
+from workbench.actions import PADDINGS, RESAMPLERS
+from workbench.actions.images import check_choice
 from workbench.groups import Group, parse_group
 from workbench.groups.base import check_count
+from workbench.measure.behaviour import input_kind_of
+from workbench.measure.compare import Action
 from workbench.measure.dataset import labelled
+from workbench.measure.inference import checked_inputs, size_of
 from workbench.measure.interval import interval, interval_name
+from workbench.measure.laws import RESAMPLED
 from workbench.measure.orbit import orbit, transform_coords
-from workbench.measure.probe import check_model, like_model, report
+from workbench.measure.probe import check_model, report
 from workbench.measure.provenance import provenance
 from workbench.measure.state import undisturbed
 
@@ -30,6 +35,7 @@ def task_cost(
     elements: Tensor | None = None,
     *,
     n_elements: int = 37,
+    input: str = "auto",
     loss: Loss | None = None,
     resampler: str = "bicubic",
     padding: str = "border",
@@ -44,10 +50,11 @@ def task_cost(
     The labels are taken to stay what they are: no element may turn a six into a nine.
 
     Args:
-        model: a callable from images ``(B, C, H, W)`` to logits ``(B, K)``, or to anything that ``loss`` understands.
-            A module is left exactly as found.
-        images: ``(B, C, H, W)``. labels: ``(B,)`` whole numbers from 0 to K - 1, or what ``loss`` takes.
-        group, elements, n_elements, resampler, padding, input_kind, seed, progress, cancel: as in
+        model: a callable from inputs to logits ``(B, K)``, or to anything that ``loss`` understands. A module is left
+            exactly as found.
+        images: ``(B, C, H, W)``, or series, points or sets. labels: ``(B,)`` whole numbers from 0 to K - 1, or what
+            ``loss`` takes.
+        group, elements, n_elements, input, resampler, padding, input_kind, seed, progress, cancel: as in
             :func:`equivariance_error`.
         loss: from outputs and labels to one loss for each image, ``(B,)``; cross entropy where not given. Accuracy is
             known for logits and whole labels only, NaN otherwise.
@@ -70,18 +77,20 @@ def task_cost(
     Source: derived here; the paired bootstrap is that of Efron & Tibshirani 1993, section 13.3.
     """
     group = parse_group(group)
-    check_images(images, lowest=4)
     check_model(model)
+    kind = input_kind_of(images, group, input)
+    checked = checked_inputs(model, images, group, kind)
     check_choice("resampler", resampler, RESAMPLERS)
     check_choice("padding", padding, PADDINGS)
     check_count(batch_size, "task_cost: batch_size", "use 256")
     if not isinstance(labels, Tensor) or len(labels) != len(images):
         given = f"{len(labels)} labels" if isinstance(labels, Tensor) else f"labels of type {type(labels).__name__}"
         raise ValueError(f"{given} were given for {len(images)} images; expected a tensor with one for each.")
-    images = like_model(model, images)
+    images = checked
     elements = orbit(group, n_elements) if elements is None else torch.as_tensor(elements).detach().cpu()
+    action = Action(elements, group, resampler, padding, "none", size_of(images, kind), input_kind=kind)
     judge = _cross_entropy if loss is None else _own(loss)
-    coords = transform_coords(elements, group)
+    coords = transform_coords(elements, group, kind)
     rows = []
     with undisturbed(model, seed):
         batches = list(zip(images.split(batch_size), labels.split(batch_size), strict=True))
@@ -90,29 +99,26 @@ def task_cost(
             step, moved = max(1, batch_size // len(batch)), []
             for start in range(0, len(elements), step):
                 report(progress, cancel, (place + start / len(elements)) / len(batches))
-                part = transform_images(
-                    batch, elements[start : start + step], group, resampler=resampler, padding=padding
-                )
+                some = replace(action, elements=elements[start : start + step])
+                part = some.there(some.source(batch))
                 many = wanted.to(batch.device).repeat(len(part), *[1] * (wanted.ndim - 1))
                 moved.append(judge(model(part.flatten(0, 1)), many).unflatten(-1, part.shape[:2]))
             rows.append(torch.cat([still.unsqueeze(1), torch.cat(moved, 1)], 1))
         report(progress, cancel, 1.0)
     correct, losses = torch.cat(rows, -1).cpu().numpy()  # each (1 + E, S), the images as they are first
-    coords["lattice"] = labelled(
-        "transform",
-        is_lattice(elements, group, shape=(images.shape[-2], images.shape[-1])),
-        "g moves pixels onto pixels",
-    )
+    exact = action.exact(action.source(images[:1]))
+    coords["lattice"] = labelled("transform", exact, "g moves the input without interpolation")
     coords["sample"] = labelled("sample", np.arange(len(images)), "number of the sample")
     attrs = provenance(
         "task_cost",
         seed=seed,
         dtype=images.dtype,
-        resampler=resampler,
-        padding=padding,
+        resampler=resampler if kind in RESAMPLED else None,
+        padding=padding if kind in RESAMPLED else None,
         reduction="mean over samples",
         input_kind=input_kind or None,
         group=group.name,
+        input=kind,
         loss="cross entropy" if loss is None else getattr(loss, "__name__", type(loss).__name__),
         interval=f"95 %, paired, {interval_name('bootstrap', len(images))}",
         assumption="labels do not change under the group",

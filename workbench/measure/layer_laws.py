@@ -1,0 +1,58 @@
+"""How the outputs of inner layers move with points, series and sets: where a shape leaves several laws, by a trial."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from workbench.measure.behaviour import Behaviour, candidates, choose
+from workbench.measure.compare import Action, error_of, shaped, tensor_of
+from workbench.measure.inference import TRIAL_SAMPLES
+from workbench.measure.probe import LIST_DIMS, Output, copied, run
+from workbench.measure.state import undisturbed
+
+
+def layer_laws(
+    model: Callable, inputs: Tensor, layers: dict[str, nn.Module], action: Action, seed: int
+) -> dict[str, Behaviour]:
+    """The law of every watched output that can be compared, by name, chosen as that of the result is.
+
+    Args:
+        inputs: of which four are moved by the elements of ``action`` (a few, none of them the identity).
+
+    >>> from workbench.groups import SO3
+    >>> net = nn.Sequential(nn.Tanh(), nn.Linear(3, 3))
+    >>> action = Action(SO3().sample(3), SO3(), "bicubic", "border", "none", (5, 3), input_kind="points")
+    >>> layer_laws(net, torch.rand(4, 5, 3), {"0": net[0]}, action, 0)["0"].kind
+    'vectors'
+    """
+    inputs = inputs[:TRIAL_SAMPLES]
+    with undisturbed(model, seed):
+        before = _outputs(model, inputs, layers)
+        moved = action.there(action.source(inputs)).flatten(0, 1).to(inputs.dtype)
+        after = _outputs(model, moved, layers)
+    found = {}
+    for name, value in before.items():
+        laws = candidates(value, inputs, action.group, action.input_kind)
+        if laws and name in after:
+            found[name] = laws[0] if len(laws) == 1 else choose(laws, _errors(value, after[name], laws, action))
+    return found
+
+
+def _outputs(model: Callable, inputs: Tensor, layers: dict[str, nn.Module]) -> dict[str, Output]:
+    found: dict[str, Output] = {}
+    run(model, inputs, layers, False, lambda name, value: found.__setitem__(name, copied(value)), dims=LIST_DIMS)
+    return found
+
+
+def _errors(before: Output, after: Output, laws: list[Behaviour], action: Action) -> list[float]:
+    errors = []
+    for law in laws:
+        one = replace(action, mask="none")
+        value = shaped(before, law)
+        wanted = one.there(value)
+        got = one.cast(tensor_of(shaped(after, law, like=value))).view(wanted.shape)
+        error = error_of("relative", one.distance(got, wanted, value), one.entries(value), 1e-12)
+        errors.append(float(error.nan_to_num(nan=torch.inf).mean()))
+    return errors
