@@ -49,7 +49,11 @@ def glance(
     upright, got = rows(outputs, slice(0, 1)), rows(outputs, at)
     wanted = every.there(upright)
     error = _error(every, tensor_of(got)[:, None], wanted, upright, form)[:count]
-    floors = [_floor(every, there, value, form)[:count] for there, value in ((moved, image), (wanted, upright))]
+    exact = every.exact(image)
+    floors = (
+        _floor(every, moved, image, exact, form)[:count],
+        _floor(every, wanted, upright, every.exact(upright), form)[:count],
+    )
     units = "output units" if form == "absolute" else "1"
     pair = ("model", "transform")
     around, unit = PLACES[along]
@@ -63,7 +67,7 @@ def glance(
         {
             "model": labelled("model", [name], "network"),
             along: labelled("transform", list(map(float, places)), around, unit),
-            "lattice": labelled("transform", every.exact(image)[:count], "turning moves pixels onto pixels"),
+            "lattice": labelled("transform", exact[:count], "turning moves pixels onto pixels"),
         },
         provenance(
             "glance", seed=0, dtype=image.dtype, resampler=resampler, padding=OUTSIDE, mask=MASK, form=form,
@@ -82,9 +86,8 @@ def _error(action: Action, got: Tensor, wanted: Tensor, upright: Output, form: s
     return error_of(form, norms, action.entries(upright), _EPS)[:, 0]
 
 
-def _floor(action: Action, there: Tensor, value: Output, form: str) -> Tensor:
+def _floor(action: Action, there: Tensor, value: Output, exact: Tensor, form: str) -> Tensor:
     """What the way there, which is given, and back changes, `(E,)`; 0 where nothing is resampled."""
-    exact = action.exact(value)
     floor = torch.zeros(len(exact), dtype=torch.float64)
     if bool(exact.all()):
         return floor

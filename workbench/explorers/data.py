@@ -37,7 +37,7 @@ FEATURES = {"pixels": PIXELS, "the last layer of a trained plain network": NETWO
 LAYER = "largest"
 """The layer of the plain network before its classifier."""
 COARSE_PICTURES = {PIXELS: 64, NETWORK: 40}
-COARSE_ANGLES = {PIXELS: 72, NETWORK: 24}
+COARSE_ANGLES = {PIXELS: 48, NETWORK: 24}
 FLOOR_DEG = (30.0, 60.0, 90.0, 120.0, 150.0, 180.0)
 NOTHING = "nothing"
 MODEL_DEG = tuple(range(0, 181, 5))
@@ -156,7 +156,8 @@ class DataExplorer(Explorer):
         ds = ds.assign(extra)
         ds = ds if model == NOTHING else ds.set_coords("model_angle_deg")
         ds.attrs |= {"network": model, "model": "its answer"}
-        ds.attrs["showing"] = f"showing {len(images)} of {there_are} pictures"
+        part = str(ds.attrs.get("showing", "")).replace("showing", ";", 1)
+        ds.attrs["showing"] = f"showing {len(images)} of {there_are} pictures{part}"
         return ds
 
     def _model_error(self, images: Tensor) -> np.ndarray:
