@@ -47,6 +47,10 @@ def test_what_the_two_together_mean(symmetric: bool, net: nn.Module, words: str)
     assert told(result)[1:] in report_html(result)
 
 
+def test_an_answer_that_moves_along_is_not_held_against_the_data() -> None:
+    assert audit(nn.AvgPool2d(2), pictures(False)).beside_data == []
+
+
 def test_too_few_pictures_say_nothing_of_finite_symmetries() -> None:
     few = audit(Left(), pictures(False)[:4])
     assert all(np.isfinite(pair.p_value) for pair in few.beside_data)

@@ -50,7 +50,7 @@ class Pair(NamedTuple):
 
 
 def side_by_side(data: xr.Dataset, sweeps: dict[str, xr.Dataset], limit: float, spread: float) -> list[Pair]:
-    """Those finite symmetries that both were asked after; none where there were too few pictures.
+    """Those finite symmetries that both were asked after, of an answer that should stay as it is.
 
     Args:
         data: of :func:`workbench.measure.data_symmetry`.
@@ -60,8 +60,8 @@ def side_by_side(data: xr.Dataset, sweeps: dict[str, xr.Dataset], limit: float, 
     asked = [str(name) for name in data["question"].values] if "element_distance" in data.variables else []
     found = []
     for name, words, question, turn in _PAIRS:
-        if name not in asked or question not in sweeps:
-            continue
+        if name not in asked or question not in sweeps or str(sweeps[question].attrs["output"]) != "invariant":
+            continue  # what moves along says nothing of how likely each picture is
         at, sweep = asked.index(name), sweeps[question]
         error = sweep["error_mean"].sel(layer="output").values
         if turn is not None:
