@@ -12,6 +12,7 @@ import torch
 import xarray as xr
 from torch import nn
 
+from tests.measure.test_stream_chance import Noisy
 from tests.measure.toys import c4_net
 from workbench.measure import Cancelled, cluster, equivariance_error, equivariance_error_streamed
 from workbench.measure.travel import packed, unpacked
@@ -83,6 +84,26 @@ def test_two_workers_of_whom_one_is_killed_find_the_same_bits(scheduler: str, tm
     xr.testing.assert_identical(streamed(tmp_path / "here", model, None), wanted)
     there, here = ({path.name for path in (tmp_path / at).iterdir()} for at in ("there", "here"))
     assert there == here
+
+
+def noisy_net() -> nn.Module:
+    return nn.Sequential(Slow(), Noisy())
+
+
+def test_chance_is_drawn_by_two_workers_of_whom_one_is_killed_as_it_is_here(scheduler: str, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model, killed = noisy_net(), []
+
+    def kill_one(done: float) -> None:
+        if 0 < done < 1 and not killed:
+            killed.append(workers(scheduler)[0])
+            os.kill(killed[0], signal.SIGKILL)
+
+    options = {"layers": (), "repeats": 2}
+    found = streamed(tmp_path / "there", model, scheduler, build=noisy_net, progress=kill_one, **options)
+    assert killed
+    xr.testing.assert_identical(found, streamed(tmp_path / "here", model, None, **options))
+    assert found.attrs["stochastic"] > 0
 
 
 def test_a_cancelled_run_on_a_cluster_goes_on_without_it(scheduler: str, tmp_path: Path) -> None:

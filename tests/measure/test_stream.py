@@ -300,8 +300,8 @@ def drawn(x: torch.Tensor) -> torch.Tensor:
 REFUSED = {
     "chunk": ({"chunk": 0}, ValueError, "chunk = 0"),
     "unknown option": ({"resample": "bicubic"}, TypeError, "options resample"),
-    "stochastic": ({"model": drawn, "layers": ()}, ValueError, "expected a deterministic one"),
-    "repeats": ({"repeats": 3}, ValueError, "expected a deterministic one"),
+    "stochastic": ({"model": drawn, "layers": (), "stochastic": "refuse"}, ValueError, "expected a deterministic one"),
+    "repeats": ({"repeats": 0}, ValueError, "repeats = 0"),
     "no samples": ({"x": iter([])}, ValueError, "no sample was given"),
     "a dict": ({"x": {"x": 1}}, TypeError, "a dict was given as images"),
     "a torch data set": ({"x": torch.utils.data.TensorDataset(images())}, TypeError, "wrap a torch Dataset"),

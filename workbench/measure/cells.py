@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -61,6 +62,12 @@ def cells(start: int, samples: int, elements: int, layers: int, at_once: int) ->
         yield Cell(start, start + samples, first, min(first + step, elements))
 
 
+def seeded(question: Question, cell: Cell) -> Question:
+    """The question with a seed of the cell's own: its numbers do not depend on what was measured before it."""
+    digest = hashlib.sha256(f"{question.seed} {cell.start} {cell.first}".encode()).digest()
+    return replace(question, seed=int.from_bytes(digest[:7], "big"))
+
+
 def measure_cell(
     model: Callable,
     images: Tensor,
@@ -70,10 +77,13 @@ def measure_cell(
     progress: Callable[[float], None] | None = None,
     cancel: Any = None,
 ) -> xr.Dataset:
-    """The sweep of a few samples under a few elements, with every number that the whole sweep finds for them."""
+    """The sweep of a few samples under a few elements, with every number that the whole sweep finds for them.
+
+    Averaged over as many runs as the question names; whether there is chance in the model was found out before.
+    """
     small = question.of(elements, law)
     sweep = small.sweep(model, images)
-    sweep.stochastic = 0.0  # that there is no chance in it has been made sure of
+    sweep.stochastic, sweep.repeats = 0.0, question.repeats or 1
     with undisturbed(model, question.seed):
         sweep.measure(images, progress, cancel)
     return _table(sweep, question.form)

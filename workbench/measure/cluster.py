@@ -13,7 +13,7 @@ import xarray as xr
 from torch import Tensor
 
 from workbench.measure.behaviour import Behaviour
-from workbench.measure.cells import Cell, measure_cell, versions
+from workbench.measure.cells import Cell, measure_cell, seeded, versions
 from workbench.measure.inference import checked_inputs
 from workbench.measure.probe import report
 from workbench.measure.question import Question
@@ -60,7 +60,7 @@ def measure_there(
                 if travelling[0] is not images:
                     travelling = [images, client.submit(_held, images.detach().cpu().clone(), pure=False)]
                 future = client.submit(
-                    _in_worker, weights, travelling[1], question, law, elements[cell.first : cell.last],
+                    _in_worker, weights, travelling[1], seeded(question, cell), law, elements[cell.first : cell.last],
                     torch.get_num_threads(), pure=False,
                 )  # fmt: skip
                 under_way[future] = (cell, data)

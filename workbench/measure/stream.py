@@ -6,7 +6,7 @@ import hashlib
 import inspect
 import os
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import fields
+from dataclasses import fields, replace
 from itertools import chain
 from typing import Any
 
@@ -16,7 +16,7 @@ import xarray as xr
 from torch import Tensor, nn
 
 from workbench.groups import Group
-from workbench.measure.cells import CELL_NUMBERS, MOST_ELEMENTS, Cell, cells, measure_cell, versions
+from workbench.measure.cells import CELL_NUMBERS, MOST_ELEMENTS, Cell, cells, measure_cell, seeded, versions
 from workbench.measure.cluster import measure_there
 from workbench.measure.compare import tensor_of
 from workbench.measure.error import equivariance_error
@@ -60,8 +60,13 @@ def equivariance_error_streamed(
     damaged pieces are measured anew, and a folder that belongs to other weights, data or options is refused.
     The same bits need the same kind of processor and the same number of threads.
 
+    A stochastic model is averaged over ``repeats`` runs in every piece, which draws from a seed of its own: the same
+    bits come again after a kill, on another worker or in another order, but not those of
+    :func:`equivariance_error`, which draws from one seed from beginning to end.
+
     Args:
-        model, group, elements: as in :func:`equivariance_error`; the model must not be stochastic.
+        model, group, elements: as in :func:`equivariance_error`; a stochastic model has to draw from the generators of
+            torch, numpy or Python, not from one of its own, which no seed reaches.
         images: a tensor, a numpy array or memory map, the name of a .npy file, or an iterable of batches (a
             DataLoader; of ``(images, labels)`` the images are taken), which is gone through once.
         folder: for the pieces, their question (``question.nc``) and the whole (``error.nc``).
@@ -80,7 +85,8 @@ def equivariance_error_streamed(
         As :func:`equivariance_error`; it lies in ``folder/error.nc``, and numbers are read when they are used.
 
     Raises:
-        ValueError: for what cannot be measured, a stochastic model, or a folder of another question, in one sentence.
+        ValueError: for what cannot be measured, a model with a random generator of its own, or a folder of another
+            question, in one sentence.
         TypeError: for unknown options, or images of another kind.
         ConnectionError, RuntimeError: no scheduler or worker; a piece whose workers died again and again.
         Cancelled: when asked to stop.
@@ -135,17 +141,27 @@ class _Stream:
     def _try(self) -> None:
         with undisturbed(self.model, self.question.seed):
             reference = self.sweep.trial(self.taken(self.head))
-        if self.sweep.stochastic or self.question.repeats is not None:
+        if self.sweep.stochastic and not self._follows_the_seed():
             raise ValueError(
-                f"a model whose output changes by {self.sweep.stochastic or 0:.1%} between two runs of the same input, "
-                f"with repeats = {self.question.repeats}, was given; expected a deterministic one, because pieces that "
-                "depend on chance cannot be measured again; fix its seed, or use equivariance_error."
+                f"a model whose output changes by {self.sweep.stochastic:.1%} between two runs from the same seed was "
+                "given; expected one that draws from the generators of torch, numpy or Python, because pieces have to "
+                "be measured again; hand it no generator of its own, or use equivariance_error."
             )
+        if not self.sweep.stochastic:
+            self.sweep.repeats = 1  # nothing to average
+        self.question = replace(self.question, repeats=self.sweep.repeats)
         assert self.sweep.law is not None  # settled by the trial
         self.law = self.sweep.law
         self.answers = tensor_of(reference[OUTPUT]).double().flatten()[:ANSWERS].cpu().numpy()
         self.order = self.sweep.order.numpy()
         self.facts = Facts(list(reference), self.order)
+
+    def _follows_the_seed(self) -> bool:
+        found = []
+        for _ in range(2):
+            with undisturbed(self.model, self.question.seed):
+                found.append(tensor_of(one_output(self.model, self.taken(self.head), self.question.select)))
+        return found[0].shape == found[1].shape and torch.equal(found[0], found[1])
 
     def words(self) -> dict[str, str]:
         """What was asked, by name; the samples are known by each piece."""
@@ -213,7 +229,7 @@ class _Stream:
             piece = measure_cell(
                 self.model,
                 self.taken(images),
-                self.question,
+                seeded(self.question, cell),
                 self.law,
                 part,
                 lambda share, size=cell.size: meter.now(share * size),  # type: ignore[misc]
