@@ -3,7 +3,9 @@
 The clock starts when the page sees the key (capture phase) and stops at the `plotly_afterplot` of the picture whose
 `layout.meta` carries the slider's new value. Each move waits for the one before it. Split: *compute* is the explorer's
 own time, *draw* is unpacking and `Plotly.react`, *transfer* is everything else: the slider, packing, two crossings of
-the server. `--explorer SLUG:CONTROL` moves a slider of a real explorer instead of the stated 20 ms.
+the server. `--explorer SLUG:CONTROL:STEP` moves a slider of a real explorer instead of the stated 20 ms, to and fro
+between its ends: of a short range most values come again and are remembered, so that the 95th percentile tells the
+first moves. `--explorer audit?network=resnet18:sigma_px:0.1` opens a page at a state of its permalink.
 """
 
 from __future__ import annotations

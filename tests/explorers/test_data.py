@@ -76,7 +76,7 @@ def test_the_model_beside_is_asked_about_the_pictures_as_they_are_and_once():
     assert np.isnan(explorer.at(coarse=True).dataset()["model_error_mean"]).all()
     ds = explorer.dataset()
     assert finite(ds[["model_error_mean"]])
-    assert str(ds["beside"].values[0]).startswith("Your data: ±")
+    assert str(ds["beside"].values[0]).startswith("Your data: turned within ±")
     moved = explorer.at(coarse=True, width_deg=70).dataset()
     assert np.array_equal(moved["model_error_mean"], ds["model_error_mean"]), "kept while other sliders move"
     assert "model_error_mean" not in DataExplorer(n=40, network="nothing").at(coarse=True).dataset()

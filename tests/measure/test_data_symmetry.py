@@ -182,18 +182,28 @@ def test_r20_it_tells_how_far_it_is_and_stops_when_asked():
 def test_n15_a_large_set_says_that_a_part_was_tested():
     table = orbit_features(noise(420, 6), n_angles=24, components=4)
     ds = table_symmetry(table, permutations=139, resamples=0, power_repeats=0)
-    assert ds.attrs["showing"].startswith("showing 400 of 420 pictures")
+    assert ds.attrs["showing"] == "showing 400 of 420 pictures in the largest test"
+    ds = data_symmetry(noise(210, 6), **FAST)
+    assert ds.attrs["showing"] == "showing 200 of 210 pictures in the test of the largest subgroup"
+    assert "showing" not in data_symmetry(noise(190, 6), **FAST).attrs
 
 
 def test_data_and_model_stand_beside_each_other_in_one_sentence():
-    images, _ = digits(20.0, 60)
+    images, _ = digits(0.0, 120)
     has = data_symmetry(images, **FAST)
     error = equivariance_error(nn.Flatten(), images[:4], "SO2", n_elements=9, output="invariant")
     ds = with_model(has, error)
     assert ds["model_angle_deg"].values == pytest.approx([0, 0, 45, 90, 135, 180], abs=1e-4)
     assert ds["model_error_mean"].values[:2] == pytest.approx(0, abs=1e-6)
-    assert str(ds["beside"].values[0]).startswith(f"Your data: ±{float(has['arc_half_width_deg'][0]):.0f}°; your model")
-    assert "by" in str(ds["beside"].values[0])
+    curve, half = ds["model_error_mean"].values, float(has["arc_half_width_deg"][0])
+    beyond = curve[ds["model_angle_deg"].values > 2 * half].mean()
+    data = str(has["verdict"].values[0]).partition(",")[0]
+    assert str(ds["beside"].values[0]).startswith(f"Your data: {data}; your model changes")
+    assert str(ds["beside"].values[0]).endswith(f"by {beyond:.0%} beyond")
+    unknown = str(with_model(data_symmetry(images[:12], **FAST), error)["beside"].values[0])
+    assert (
+        unknown == f"Your data: not resolvable at this n; your model changes by {curve[2:].mean():.0%} over all turns"
+    )
     mirrored = equivariance_error(nn.Flatten(), images[:4], "O2", n_elements=8, output="invariant")
     turns = with_model(has, mirrored)["model_error_mean"].values
     assert len(turns) == int(((mirrored["mirror"] > 0) & (mirrored["angle_deg"] % 360 <= 180)).sum())

@@ -60,6 +60,10 @@ def test_every_class_has_its_row_and_one_that_is_not_resolvable_is_dotted():
     assert np.array_equal(first["x"], np.float32([54, 60, 66]))
     assert (first["line"]["dash"], second["line"]["dash"]) == ("solid", "dot")
     assert figure["layout"]["yaxis"]["ticktext"] == ["all", "8"]
+    told = [
+        note for note in data_arcs(made.audit_of_data_in_full())["layout"]["annotations"] if "at most" in note["text"]
+    ]
+    assert [(note["text"], note["y"]) for note in told] == [("3,100 pictures at most", 1)]
 
 
 def axes_of(figure: dict, number: int) -> list[dict]:

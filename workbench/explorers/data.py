@@ -150,9 +150,7 @@ class DataExplorer(Explorer):
             extra["made_half_width_deg"] = labelled((), self.width_deg, "turned by up to", "degrees")
         model = "your own model" if "model" in self.attached else self.network
         if model != NOTHING:
-            extra |= beside(
-                ds["arc_half_width_deg"].values, np.array(MODEL_DEG, dtype=float), self._model_error(images)
-            )
+            extra |= beside(ds, np.array(MODEL_DEG, dtype=float), self._model_error(images))
         ds = ds.assign(extra)
         ds = ds if model == NOTHING else ds.set_coords("model_angle_deg")
         ds.attrs |= {"network": model, "model": "its answer"}

@@ -16,6 +16,7 @@ from workbench.measure.two_sample import TwoSample, holm
 WITHIN_DEG = 10.0
 """An arc is called resolvable where its interval reaches at most so far to either side."""
 FEWEST = 20  # pictures below which nothing is said about an arc
+UNKNOWN = "not resolvable at this n"
 _WHOLE_DEG = 165.0  # an arc this wide cannot be told from the circle
 
 
@@ -46,14 +47,14 @@ def element_needed(test: TwoSample, pictures: int, level: float) -> float:
 def verdict(fit: ArcFit, pictures: int, rejected: bool) -> str:
     """One sentence for one class."""
     if pictures < FEWEST:
-        return f"not resolvable at this n: {pictures} pictures, at least {FEWEST} are needed"
+        return f"{UNKNOWN}: {pictures} pictures, at least {FEWEST} are needed"
     interval = f"({fit.low:.0f} to {fit.high:.0f})"
     half = f", and {fit.upside_down:.0%} of alike pairs meet upside-down" if fit.upside_down >= 0.05 else ""
     if fit.low >= _WHOLE_DEG - 2 * WITHIN_DEG and fit.high >= _WHOLE_DEG:
         return f"turned through the whole circle {interval}" + ("; yet not evenly" if rejected else "")
     if not resolvable(fit, pictures):
         more = f"; at most about {_rounded(arc_needed(fit, pictures))} pictures would do, by 1/√n"
-        return f"not resolvable at this n: anything from ±{fit.low:.0f}° to ±{fit.high:.0f}° fits{half}{more}"
+        return f"{UNKNOWN}: anything from ±{fit.low:.0f}° to ±{fit.high:.0f}° fits{half}{more}"
     if fit.low <= WITHIN_DEG:
         return f"no arc of rotations beyond ±{max(fit.high, WITHIN_DEG):.0f}°{half}"
     return f"turned within ±{fit.half_width:.0f}° {interval}{half}"
@@ -92,25 +93,29 @@ def with_model(ds: xr.Dataset, error: xr.Dataset, layer: str = "output") -> xr.D
     part = angle <= 180
     part &= error["mirror"].values > 0 if "mirror" in error.coords else True
     order = np.argsort(angle[part], kind="stable")
-    found = beside(ds["arc_half_width_deg"].values, angle[part][order], mean[part][order])
+    found = beside(ds, angle[part][order], mean[part][order])
     return ds.assign(found).set_coords("model_angle_deg").assign_attrs(model=layer)
 
 
-def beside(half_width_deg: np.ndarray, angle_deg: np.ndarray, error: np.ndarray) -> dict[str, tuple]:
-    """Those variables from the widths of the classes and the model's curve, which is NaN where nobody asked it yet."""
+def beside(ds: xr.Dataset, angle_deg: np.ndarray, error: np.ndarray) -> dict[str, tuple]:
+    """Those variables from the answers about data and the model's curve, which is NaN where nobody asked it yet."""
+    told = zip(ds["verdict"].values, ds["arc_half_width_deg"].values, strict=True)
+    sentences = [_beside(str(verdict), float(half), angle_deg, error) for verdict, half in told]
     return {
         "model_error_mean": labelled("model_transform", error, "relative error of the model"),
         "model_angle_deg": labelled("model_transform", angle_deg, "input turned by", "degrees"),
-        "beside": labelled("class", [_beside(w, angle_deg, error) for w in half_width_deg], "data and model in words"),
+        "beside": labelled("class", sentences, "data and model in words"),
     }
 
 
-def _beside(half: float, angle: np.ndarray, error: np.ndarray) -> str:
-    """Two poses within an arc differ by up to twice its half width."""
-    within, beyond = error[(angle > 0) & (angle <= 2 * half)], error[angle > 2 * half]
-    data = f"Your data: ±{half:.0f}°" if half <= 170 else "Your data: turned all round"
-    inside = f"; your model changes by {within.mean():.0%} within" if len(within) else "; your model"
-    return data + inside + (f", by {beyond.mean():.0%} beyond" if len(beyond) else "")
+def _beside(verdict: str, half: float, angle: np.ndarray, error: np.ndarray) -> str:
+    """Two poses within an arc differ by up to twice its half width; of an unknown one nothing is said."""
+    data, turned = f"Your data: {verdict.partition(':')[0].partition(',')[0]}", angle > 0
+    if verdict.startswith(UNKNOWN) or half >= 90:
+        return f"{data}; your model changes by {error[turned].mean():.0%} over all turns"
+    within, beyond = error[turned & (angle <= 2 * half)], error[angle > 2 * half]
+    inside = f"by {within.mean():.0%} within twice that, " if len(within) else ""
+    return f"{data}; your model changes {inside}by {beyond.mean():.0%} beyond"
 
 
 def _rounded(count: float) -> str:

@@ -161,16 +161,28 @@ def table_symmetry(
         "data_symmetry", seed=seed, dtype=dtype, reduction="all pairs", input_kind=input_kind, **table.attrs, **choices
     )
     most = max(row.pictures for row in rows)
-    fewest = min((MOST_ROWS // group.order for group in table.asked), default=MOST_TESTED)
-    if most > MOST_TESTED:
-        paired = f", {min(most, MOST_PAIRED)} of {most} in the fit" if most > MOST_PAIRED else ""
-        attrs["showing"] = f"showing {MOST_TESTED} of {most} pictures in the largest test{paired}"
-    if most > fewest:
-        attrs["showing_subgroups"] = f"showing {fewest} of {most} pictures in the test of the largest subgroup"
+    if showing := _showing(most, min((MOST_ROWS // group.order for group in table.asked), default=MOST_TESTED)):
+        attrs["showing"] = showing
     omega = half_turns(table.values.shape[1])
     asked = {group.name: (group.words, group.order) for group in table.asked}
     named = Named(tuple(members), omega, table.round_trip_deg or TESTED_DEG, POWER_DEG, PARTS, asked)
     return answers(named, rows, alpha).assign_attrs(attrs)
+
+
+def _showing(most: int, in_subgroup: int) -> str:
+    """Which part of the largest class took part in what; empty where all did.
+
+    >>> _showing(420, 200)
+    'showing 400 of 420 pictures in the largest test, 200 in that of the largest subgroup'
+    """
+    fewest = min(in_subgroup, MOST_TESTED)
+    if most <= fewest:
+        return ""
+    if most <= MOST_TESTED:
+        return f"showing {fewest} of {most} pictures in the test of the largest subgroup"
+    subgroup = f", {fewest} in that of the largest subgroup" if fewest < MOST_TESTED else ""
+    paired = f", {MOST_PAIRED} in the fit" if most > MOST_PAIRED else ""
+    return f"showing {MOST_TESTED} of {most} pictures in the largest test{subgroup}{paired}"
 
 
 def _enough(permutations: int | None, family: int, alpha: float) -> int:

@@ -196,7 +196,7 @@ def _lost(ds: xr.Dataset, at: int, rows: tuple[float, float]) -> tuple[list[Trac
 
 
 def data_arcs(ds: xr.Dataset) -> Figure:
-    """The arc of every class with its interval, one row each.
+    """The arc of every class with its interval, one row each; where it cannot be told, how many pictures would tell it.
 
     Raises:
         ValueError: a variable or the provenance is missing.
@@ -220,9 +220,14 @@ def data_arcs(ds: xr.Dataset) -> Figure:
         "yaxis": axis("", ticktext=[text(name) for name in names], **rows),
     }
     heading = panel_title("Arc of each class, 95 % interval (dotted: not resolvable)", 0.0, 1.01)
+    needed = values(ds, "arc_needed") if "arc_needed" in ds.variables else np.full(count, np.nan)
+    more = [
+        note(f"{needed[at]:,.0f} pictures at most", 1.0, float(at), xref="paper", xanchor="right", yshift=10)
+        for at in np.flatnonzero(~np.asarray(sure, dtype=bool) & np.isfinite(needed))
+    ]
     return figure(
-        traces, ds, height=120 + ROW * count, margin={"l": 110, "r": 24, "t": 46, "b": 56}, annotations=[heading],
-        **layout,
+        traces, ds, height=120 + ROW * count, margin={"l": 110, "r": 24, "t": 46, "b": 56},
+        annotations=[heading, *more], **layout,
     )  # fmt: skip
 
 
