@@ -1,6 +1,7 @@
 """Measuring leaves no trace, also after an exception; and the test would see one."""
 
 import random
+import threading
 
 import numpy as np
 import pytest
@@ -114,3 +115,39 @@ def test_the_module_behind_a_callable_is_found() -> None:
     assert module_of(net) is net
     assert module_of(net.forward) is net
     assert module_of(torch.relu) is None
+
+
+def test_a_second_thread_finds_the_model_in_evaluation_mode_until_it_is_done() -> None:
+    net = nn.Sequential(nn.BatchNorm1d(3), nn.Dropout(0.5)).train()
+    before, entered, leave = torch.get_rng_state(), threading.Event(), threading.Event()
+    seen = []
+
+    def other() -> None:
+        with undisturbed(net, seed=5):
+            entered.set()
+            assert leave.wait(20)
+            seen.append([m.training for m in net.modules()])
+            net(torch.ones(1, 3))  # in training mode a batch norm refuses one sample
+
+    with undisturbed(net):
+        thread = threading.Thread(target=other)
+        thread.start()
+        assert entered.wait(20)
+    leave.set()
+    thread.join(20)
+    assert seen == [[False, False, False]]
+    assert all(m.training for m in net.modules())
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_an_inner_block_puts_back_what_it_found_and_not_what_the_outer_one_did() -> None:
+    net = nn.Dropout(0.5).eval()
+    with undisturbed(net):
+        net.training = True
+        torch.manual_seed(7)
+        before = torch.get_rng_state()
+        with undisturbed(net):
+            assert not net.training
+        assert net.training
+        assert torch.equal(torch.get_rng_state(), before)
+    assert not net.training

@@ -1,8 +1,10 @@
 """Measuring leaves no trace: training flags, gradients, buffers, hooks and random states come back as they were."""
 
 import random
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import ExitStack, contextmanager
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,6 +23,7 @@ def module_of(model: Callable) -> nn.Module | None:
 def undisturbed(model: Callable, seed: int | None = 0) -> Iterator[None]:
     """Run a block in evaluation mode, without gradients, from a given seed, and leave no trace of it.
 
+    Threads may measure one model at the same time: it stays in evaluation mode until the last of them is done.
     Restored exactly, also after an exception: every module's training flag, every ``.grad``, every buffer (the
     same tensor objects with the same values), the random states of Python, numpy and torch, and the switches of
     reduced precision, which are off inside.
@@ -46,32 +49,72 @@ def undisturbed(model: Callable, seed: int | None = 0) -> Iterator[None]:
         yield
 
 
+class _Found:
+    """What blocks found before they changed it, by name; threads may measure one model at the same time.
+
+    The last block out puts back what the first one found. A block inside another of the same thread puts back what it
+    found itself; and while another thread still measures, nothing is put back.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside: dict[Hashable, tuple[Any, list[int]]] = {}
+
+    def enter(self, key: Hashable, own: Any) -> None:
+        with self._lock:
+            self._inside.setdefault(key, (own, []))[1].append(threading.get_ident())
+
+    def leave(self, key: Hashable, own: Any, put_back: Callable[[Any], None]) -> None:
+        with self._lock:
+            first, threads = self._inside[key]
+            threads.remove(me := threading.get_ident())
+            if not threads:
+                del self._inside[key]
+            if not set(threads) - {me}:
+                put_back(own if threads else first)
+
+
+_found = _Found()
+
+
 @contextmanager
 def _module_state(module: nn.Module) -> Iterator[None]:
-    flags = [(m, m.training) for m in module.modules()]
-    buffers = [(m, dict(m._buffers)) for m in module.modules() if m._buffers]
-    copies = {id(b): b.detach().clone() for _, own in buffers for b in own.values() if b is not None}
-    gradients = [(p, p.grad, None if p.grad is None else p.grad.clone()) for p in module.parameters()]
-    # The flag is set on each module by itself: train() may be overridden, and must not be called here.
-    for m, _ in flags:
-        m.training = False
+    with ExitStack() as stack:
+        for p in module.parameters():
+            stack.enter_context(_kept(p, (p.grad, None if p.grad is None else p.grad.clone()), _put_gradient))
+        for m in module.modules():
+            own = dict(m._buffers)
+            copies = {name: None if b is None else b.detach().clone() for name, b in own.items()}
+            stack.enter_context(_kept(m, (m.training, own, copies), _put_module))
+            m.training = False  # by itself: train() may be overridden, and must not be called here
+        yield
+
+
+@contextmanager
+def _kept(owner: Any, own: Any, put_back: Callable[[Any, Any], None]) -> Iterator[None]:
+    _found.enter(id(owner), own)
     try:
         yield
     finally:
-        for m, flag in flags:
-            m.training = flag
-        for m, own in buffers:
-            m._buffers.clear()
-            m._buffers.update(own)
-            for buffer in own.values():
-                if buffer is not None and not _same(buffer, copies[id(buffer)]):
-                    with torch.no_grad():
-                        buffer.copy_(copies[id(buffer)])
-        for p, gradient, copy in gradients:
-            p.grad = gradient
-            if gradient is not None and copy is not None and not _same(gradient, copy):
-                with torch.no_grad():
-                    gradient.copy_(copy)
+        _found.leave(id(owner), own, lambda found: put_back(owner, found))
+
+
+def _put_module(module: nn.Module, found: tuple[bool, dict[str, Any], dict[str, Any]]) -> None:
+    module.training, own, copies = found
+    if list(module._buffers) != list(own) or any(module._buffers[name] is not own[name] for name in own):
+        module._buffers.clear()
+        module._buffers.update(own)
+    for name, buffer in own.items():
+        if buffer is not None and not _same(buffer, copies[name]):
+            with torch.no_grad():
+                buffer.copy_(copies[name])
+
+
+def _put_gradient(parameter: nn.Parameter, found: tuple[torch.Tensor | None, torch.Tensor | None]) -> None:
+    parameter.grad, copy = found
+    if parameter.grad is not None and copy is not None and not _same(parameter.grad, copy):
+        with torch.no_grad():
+            parameter.grad.copy_(copy)
 
 
 def _same(a: torch.Tensor, b: torch.Tensor) -> bool:
@@ -86,7 +129,8 @@ def _random_states(seed: int | None) -> Iterator[None]:
     python, cpu = random.getstate(), torch.get_rng_state()
     old_numpy = np.random.get_state()  # noqa: NPY002 - the model may still draw from the global generator
     on_gpu = torch.cuda.is_available() and torch.cuda.is_initialized()
-    gpu = torch.cuda.get_rng_state_all() if on_gpu else []
+    own = python, old_numpy, cpu, torch.cuda.get_rng_state_all() if on_gpu else []
+    _found.enter("random", own)
     if seed is not None:
         random.seed(seed)
         np.random.seed(seed % 2**32)  # noqa: NPY002
@@ -97,19 +141,29 @@ def _random_states(seed: int | None) -> Iterator[None]:
     try:
         yield
     finally:
-        random.setstate(python)
-        np.random.set_state(old_numpy)  # noqa: NPY002
-        torch.set_rng_state(cpu)
-        if on_gpu:
-            torch.cuda.set_rng_state_all(gpu)
+        _found.leave("random", own, _put_random)
+
+
+def _put_random(found: tuple[Any, Any, torch.Tensor, list[torch.Tensor]]) -> None:
+    python, old_numpy, cpu, gpu = found
+    random.setstate(python)
+    np.random.set_state(old_numpy)  # noqa: NPY002
+    torch.set_rng_state(cpu)
+    if gpu:
+        torch.cuda.set_rng_state_all(gpu)
 
 
 @contextmanager
 def _full_precision() -> Iterator[None]:
     """No TensorFloat-32 while measuring: it would look like a broken symmetry at the level of 1e-3."""
-    matmul, cudnn = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    own = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+    _found.enter("precision", own)
+    _put_precision((False, False))
     try:
         yield
     finally:
-        torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = matmul, cudnn
+        _found.leave("precision", own, _put_precision)
+
+
+def _put_precision(found: tuple[bool, bool]) -> None:
+    torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = found
