@@ -5,10 +5,21 @@ import math
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
-from tests.tolerances import EXACT, INTERVAL_COVERAGE
-from workbench.measure import equivariance_error
-from workbench.measure.interval import FEWEST, MOST, bootstrap, expanded, interval, interval_name, resampling, student
+from tests.tolerances import EXACT, INTERVAL_COVERAGE, SPLIT
+from workbench.measure import attribute_error, equivariance_error, lie_derivative
+from workbench.measure.interval import (
+    FEWEST,
+    MOST,
+    bootstrap,
+    expanded,
+    interval,
+    interval_name,
+    resampling,
+    student,
+    studentized,
+)
 
 REPETITIONS = 4000
 
@@ -30,12 +41,98 @@ BRIGHTNESS = {
 
 
 @pytest.mark.parametrize(("kind", "count"), [("bell-shaped", 8), ("bell-shaped", 30), ("even", 12), ("skewed", 50)])
-@pytest.mark.parametrize("make", [bootstrap, student])
+@pytest.mark.parametrize("make", [bootstrap, student, studentized])
 def test_the_interval_covers_the_known_error_in_95_of_100_cases(kind: str, count: int, make) -> None:
     errors = known_errors(BRIGHTNESS[kind](count, torch.Generator().manual_seed(0)))
     low, high = make(errors)
     truth = 0.2 * math.sqrt(2 / 4)
     assert abs(np.mean((low <= truth) & (truth <= high)) - 0.95) <= INTERVAL_COVERAGE
+
+
+def covered(values: np.ndarray, truth: float, make) -> float:
+    low, high = make(values)
+    return float(np.mean((low <= truth) & (truth <= high)))
+
+
+@pytest.mark.parametrize("count", [10, 20, 30])
+def test_few_skewed_samples_are_covered_as_well_and_would_not_be_by_percentiles(count: int) -> None:
+    errors = known_errors(BRIGHTNESS["skewed"](count, torch.Generator().manual_seed(0)))
+    truth = 0.2 * math.sqrt(2 / 4)
+    assert abs(covered(errors, truth, interval) - 0.95) <= INTERVAL_COVERAGE
+    if count == 10:
+        for make in (bootstrap, student):
+            assert abs(covered(errors, truth, make) - 0.95) > INTERVAL_COVERAGE
+
+
+def known_rates(brightness: torch.Tensor) -> np.ndarray:
+    """Lie derivatives of exp(b r), r a ramp along x read where y = 2.5: 2.5 b per radian, differences are exact."""
+    ramp = (torch.arange(8, dtype=torch.float64) - 3.5).expand(1, 1, 8, 8)
+    ds = lie_derivative(lambda x: x[:, 0, 1, 4:5].exp(), brightness.view(-1, 1, 1, 1) * ramp, batch_size=2**17)
+    return ds.lie.sel(layer="output").values.reshape(brightness.shape)
+
+
+def known_shares(brightness: torch.Tensor) -> tuple[np.ndarray, float]:
+    """Shares of a module that adds a hot pixel to even pictures, at a half turn; and their mean.
+
+    f = b + 2 p + p', both hot pixels in corners that the half turn moves: |f(gx) - g f(x)|^2 = 2 (4 + 1) for both of
+    them, 4 parts of 5 from the first, and |g f(x)|^2 = 14 b^2 + (b + 2)^2 + (b + 1)^2.
+    """
+    model = nn.Sequential(Hot(0, 2.0), Hot(3, 1.0)).double()
+    half = torch.tensor([[math.pi]], dtype=torch.float64)
+    x = brightness.view(-1, 1, 1, 1).expand(-1, 1, 4, 4)
+    ds = attribute_error(model, x, "SO2", half, mask="none", batch_size=len(x))
+    many = 0.1 - 0.1 * torch.rand(10**6, generator=torch.Generator().manual_seed(9), dtype=torch.float64).log()
+    size = (14 * many**2 + (many + 2) ** 2 + (many + 1) ** 2).sqrt()
+    return ds.contribution.sel(layer="0").values.reshape(brightness.shape), float((math.sqrt(10) * 0.8 / size).mean())
+
+
+class Hot(nn.Module):
+    """Adds a number to one pixel of the first row."""
+
+    def __init__(self, column: int, level: float) -> None:
+        super().__init__()
+        self.column, self.level = column, level
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = x.clone()
+        x[..., 0, self.column] += self.level
+        return x
+
+
+@pytest.mark.parametrize("count", [12, 30])
+def test_intervals_of_rates_and_shares_cover_what_is_known_in_95_of_100_cases(count: int) -> None:
+    brightness = BRIGHTNESS["skewed"](count, torch.Generator().manual_seed(2))
+    rates = known_rates(brightness)
+    assert np.allclose(rates, 2.5 * brightness, rtol=SPLIT)
+    assert abs(covered(rates, 2.5 * 0.2, interval) - 0.95) <= INTERVAL_COVERAGE
+    shares, truth = known_shares(brightness)
+    assert abs(covered(shares, truth, interval) - 0.95) <= INTERVAL_COVERAGE
+    for values, known in ((rates, 2.5 * 0.2), (shares, truth)):  # a standard error instead of two is too narrow
+        assert covered(values, known, lambda v: v.mean(-1) + np.outer([-1, 1], v.std(-1) / math.sqrt(count))) < 0.7
+
+
+def test_bootstrap_t_is_that_of_the_book() -> None:
+    values = np.random.default_rng(1).exponential(size=20)
+    draws = np.random.default_rng(7).integers(0, 20, (1000, 20))
+    resampled = values[draws]
+    t = (resampled.mean(-1) - values.mean()) / (resampled.std(-1, ddof=1) / math.sqrt(20))
+    low, high = np.quantile(t, [0.025, 0.975])
+    sem = values.std(ddof=1) / math.sqrt(20)
+    found = studentized(values[None], seed=7)
+    assert np.allclose(np.ravel(found), [values.mean() - high * sem, values.mean() - low * sem], rtol=SPLIT)
+
+
+def test_where_few_values_differ_percentiles_are_taken() -> None:
+    rng = np.random.default_rng(0)
+    right = (rng.random((REPETITIONS, 30)) < 0.9).astype(float)
+    assert np.allclose(interval(right), bootstrap(right))
+    assert interval(right)[1].max() <= 1
+    assert abs(covered(right, 0.9, interval) - 0.95) <= INTERVAL_COVERAGE
+    same = interval(np.full((1, 12), 3.0))
+    assert np.allclose(same, 3.0)
+    mixed = np.stack([right[0], rng.random(30)])
+    for one, other in zip(interval(mixed), interval(mixed[1:]), strict=True):
+        assert np.allclose(one[1:], other)
 
 
 def test_the_plain_percentile_bootstrap_is_caught_by_the_same_test() -> None:
@@ -81,20 +178,22 @@ def test_few_samples_use_students_t_and_one_sample_has_no_interval() -> None:
     assert interval_name("t", 100).startswith("Student")
 
 
-def test_nan_gives_nan_and_leaves_the_other_rows_alone() -> None:
+@pytest.mark.parametrize("make", [bootstrap, studentized])
+def test_nan_gives_nan_and_leaves_the_other_rows_alone(make) -> None:
     values = np.random.default_rng(0).normal(size=(2, 20))
-    whole = bootstrap(values)
+    whole = make(values)
     values[0, 3] = np.nan
-    broken = bootstrap(values)
+    broken = make(values)
     assert np.isnan([broken[0][0], broken[1][0]]).all()
     assert (broken[0][1], broken[1][1]) == (whole[0][1], whole[1][1])
 
 
-def test_many_rows_in_pieces_are_the_same_rows(monkeypatch) -> None:
+@pytest.mark.parametrize("make", [bootstrap, studentized])
+def test_many_rows_in_pieces_are_the_same_rows(make, monkeypatch) -> None:
     values = np.random.default_rng(0).normal(size=(7, 16))
-    whole = bootstrap(values)
+    whole = make(values)
     monkeypatch.setattr("workbench.measure.interval._AT_ONCE", 1)
-    assert np.allclose(whole, bootstrap(values), atol=EXACT[torch.float64])
+    assert np.allclose(whole, make(values), atol=EXACT[torch.float64])
 
 
 def test_the_dataset_says_which_interval_it_holds() -> None:
