@@ -151,7 +151,7 @@ def check_images(x: Tensor, lowest: int, name: str = "images") -> None:
             f"{name} of shape {tuple(x.shape)} were given; expected {letters} with no empty dimension; "
             "add the missing dimensions with unsqueeze."
         )
-    if not torch.isfinite(x).all():
+    if not torch.isfinite(torch.stack(torch.aminmax(x))).all():  # one pass over x, both of which keep a NaN
         raise ValueError(
             f"{name} with NaN or infinite values were given; expected finite numbers; "
             "replace them with torch.nan_to_num."

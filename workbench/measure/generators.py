@@ -69,7 +69,7 @@ class Generator:
     def moved(self, images: Tensor) -> Tensor:
         """X x of images ``(B, C, H, W)``: the direction in which they start to move."""
         of = images.contiguous().unsqueeze(-1)
-        result, spare, everywhere = torch.zeros_like(of), torch.zeros_like(of), torch.ones(images.shape[-2:])
+        result, spare, everywhere = torch.zeros_like(of), torch.empty_like(of), torch.ones(images.shape[-2:])
         for dim, speed in self._flow(images):
             for after, before, difference in differences(of, spare, dim - 1, self.padding, everywhere):
                 torch.sub(after, before, out=difference)

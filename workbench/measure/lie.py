@@ -115,7 +115,8 @@ def lie_derivative(
     step = torch.finfo(images.dtype).eps ** (1 / 3) * float(images.norm()) / speed
     probe = _Probe(model, images, layers, generator, step)
     with undisturbed(model, seed):
-        batches = list(zip(*(t.split(max(1, batch_size // 2)) for t in (images, direction)), strict=True))
+        inputs = (probe.in_order(images), probe.in_order(direction))
+        batches = list(zip(*(t.split(max(1, batch_size // 2)) for t in inputs), strict=True))
         for place, (batch, along) in enumerate(batches):
             report(progress, cancel, place / len(batches))
             probe.add(batch, along)
@@ -167,6 +168,10 @@ class _Probe:
                 self.channels_last = False  # the model looks at its numbers in the order of memory
         for name, found in (rows or self._pass(self._moved(batch, along, torch.contiguous_format))).items():
             self.rows.setdefault(name, []).append(found)
+
+    def in_order(self, inputs: Tensor) -> Tensor:
+        """The inputs as they lie in memory when the model gets them."""
+        return inputs.contiguous(memory_format=torch.channels_last) if self.channels_last else inputs
 
     def _moved(self, batch: Tensor, along: Tensor, order: torch.memory_format) -> Tensor:
         count = len(batch)
