@@ -6,7 +6,8 @@ and the measure one after the other, so that a busy machine slows both.
 
 sweep    equivariance_error at 36 angles, every module, over (36 + 1) x samples images through the bare network.
 lie      lie_derivative of every module, over one bare pass of the samples.
-growth   the sweep's ratio for more layers, angles and samples, at 16 channels.
+growth   the sweep's ratio for more layers, angles and samples, at 16 channels; drawn beside the results, also alone
+         by `--only picture`.
 
 The plain networks are the hardest case: three cheap modules (3 x 3 convolution, norm, ReLU) for each comparison.
 """
@@ -35,6 +36,8 @@ ROOT = Path(__file__).resolve().parents[2]
 RESULT = ROOT / "tests" / "benchmarks" / "results" / "audit_cost.json"
 ALLOWED = {"sweep at 16 channels and more": 1.3, "sweep at 8 channels": 1.5, "lie": 2.9}
 BATCH = 64
+GROWTH = ((4, 36, 16), (2, 36, 16), (8, 36, 16), (4, 12, 16), (4, 72, 16), (4, 36, 4), (4, 36, 32))
+"""Blocks, angles and samples: the first one is where the others meet."""
 
 
 def plain(channels: int, depth: int = 4) -> nn.Module:
@@ -125,12 +128,43 @@ def measure(only: set[str], rounds: int, keep: Callable[[str, list], None]) -> N
                 row = sweep(model, images, 36, rounds) if kind == "sweep" else lie(model, images, rounds)
                 found[kind].append({"network": name, "samples": count, **row})
                 keep(kind, found[kind])
-    for depth, angles, samples in ((2, 36, 16), (8, 36, 16), (4, 12, 16), (4, 72, 16), (4, 36, 4), (4, 36, 32)):
+    for depth, angles, samples in GROWTH:
         if "growth" in found:
             torch.manual_seed(0)
             row = sweep(plain(16, depth), torch.randn(samples, 3, 32, 32), angles, rounds)
             found["growth"].append({"modules": 3 * depth + 3, "angles": angles, "samples": samples, **row})
             keep("growth", found["growth"])
+
+
+def picture(stored: dict, path: Path) -> None:
+    """CPU time of the sweep and of the bare passes it needs against modules, angles and samples, at 16 channels."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    usual = {"modules": 15, "angles": 36, "samples": 16}
+    figure, axes = pyplot.subplots(1, 3, figsize=(11, 3.4), sharey=True, constrained_layout=True)
+    for axis, varied in zip(axes, usual, strict=True):
+        same = [row for row in stored["growth"] if all(row[name] == usual[name] for name in usual if name != varied)]
+        same.sort(key=lambda row: row[varied])
+        for kind, label in (("measure", "sweep of every module"), ("bare", "bare passes of all moved images")):
+            axis.plot(
+                [row[varied] for row in same],
+                [row["milliseconds"][kind] / 1e3 for row in same],
+                marker="o",
+                label=label,
+            )
+        for row in same:
+            place = row[varied], row["milliseconds"]["measure"] / 1e3
+            axis.annotate(f"{row['ratio']:.2f}", place, textcoords="offset points", xytext=(0, 6), ha="center")
+        axis.set(xscale="log", yscale="log", xlabel=varied, xticks=[row[varied] for row in same])
+        axis.xaxis.set_major_formatter("{x:g}")
+        axis.xaxis.set_minor_formatter("")
+        axis.margins(0.1, 0.15)
+    axes[0].set_ylabel("seconds of CPU time")
+    axes[0].legend(frameon=False)
+    figure.savefig(path, dpi=110)
 
 
 def main() -> None:
@@ -155,6 +189,8 @@ def main() -> None:
         RESULT.write_text(json.dumps(stored, indent=1) + "\n")
 
     measure(set(given.only.split(",")), given.rounds, keep)
+    if "growth" in stored:
+        picture(stored, RESULT.with_suffix(".png"))
 
 
 if __name__ == "__main__":

@@ -135,6 +135,11 @@ ratio is stricter, ours in everything but the way to convolve.
 
 {audits(stored("audit_cost"))}
 
+![cost of a sweep against modules, angles and samples](results/audit_cost.png)
+
+How the sweep grows, at 16 channels: with modules, angles and samples as the bare passes do that it needs anyway; the
+numbers are the ratio of both.
+
 ## Imports
 
 `import workbench` costs {imports["ratio_median"]["workbench"]:.3f} times `import torch`; the promise is at most
