@@ -55,6 +55,17 @@ def test_a_symmetric_network_is_told_that_it_is_exact(images):
     assert result.remedies.sizes["remedy"] == 0
 
 
+@pytest.mark.parametrize(("shade", "word"), [(0.0, "are the same"), (1e-5, "differ by "), (1.0, "")])
+def test_a_network_that_hardly_looks_at_its_input_is_named_before_every_verdict(images, shade, word):
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Flatten(), nn.Linear(images[0].numel(), 3)).eval()
+    net[1].weight.data *= shade
+    net[1].bias.data.fill_(1.0)
+    result = audit(net, images, group="C(4)", data_samples=0)
+    assert (f"two different images {word}" in result.short) == bool(word)
+    assert result.short.startswith("Careful: " if word else "In short: ")
+
+
 def test_a_plain_network_is_told_where_it_breaks_why_and_what_removes_how_much(broken):
     assert {levels(broken)["quarter turns"], levels(broken)["flips"]} <= {"broken", "close"}
     first = broken.verdicts[0]

@@ -157,7 +157,7 @@ def audit(
     told += _remarks(shown, data, asked["select"], in_training(found.model))
     notes = (*found.notes, *data.notes, *refused, *left_out, *told)
     return AuditResult(
-        found, data, sweeps, disordered, verdicts, findings, tried, spent, moved, more, notes, code, limit
+        found, data, sweeps, disordered, verdicts, findings, tried, spent, moved, more, notes, code, limit, spread
     )  # fmt: skip
 
 

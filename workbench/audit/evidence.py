@@ -21,8 +21,9 @@ from workbench.audit.words import percent
 from workbench.groups import O2, Plane
 from workbench.measure import attribute_error, data_symmetry, explain, lie_derivative, task_cost
 
-AFFORDED = 1e12
-"""Multiply-adds that one of these measures may take; where it would take more it is left out, and a note says so."""
+AFFORDED = 3e11
+"""Multiply-adds that one of these measures may take, some 20 seconds on two cores where maps are small; where it would
+take more it is left out, and a note says so."""
 LARGE_SHARE = 0.1
 DATA_SIDE = 24
 """Longer side in pixels to which pictures are shrunk when the data themselves are asked."""

@@ -11,8 +11,9 @@ import xarray as xr
 
 from workbench.audit.beside_data import Pair, side_by_side
 from workbench.audit.data import AuditData
-from workbench.audit.kinds import PLACES
+from workbench.audit.kinds import NOUNS, PLACES
 from workbench.audit.model import AuditedModel
+from workbench.audit.words import FAINT, percent
 from workbench.measure import labelled, provenance, save
 
 DATASET, REPORT = "audit.nc", "report.html"
@@ -74,6 +75,7 @@ class AuditResult:
         notes: what the reader has to know, one sentence each.
         code: Python that measures the same again.
         limit: relative error up to which an element is called exact.
+        spread: by how much the answers to two different inputs differ, relative; 1 where it was not measured.
     """
 
     model: AuditedModel
@@ -89,15 +91,29 @@ class AuditResult:
     notes: tuple[str, ...]
     code: str
     limit: float
+    spread: float = 1.0
+
+    @property
+    def caution(self) -> str:
+        """What takes the weight from every verdict: that the network hardly looks at its input; else empty."""
+        if self.spread >= FAINT:
+            return ""
+        nouns = NOUNS[self.data.input]
+        far = f"differ by {percent(self.spread)}" if self.spread else "are the same"
+        return (
+            f"Careful: its answers to two different {nouns} {far}, so it hardly looks at them; read every error beside "
+            "that number. New weights (give trained ones by weights=... or --weights) and numbers in another range "
+            "than it was trained on (--mean, --std) do that."
+        )
 
     @property
     def short(self) -> str:
-        """The answer in one sentence."""
+        """The answer in one sentence, and a word of caution before it where that is due."""
         floor = f"as good as {PLACES[self.data.input]} allow"
         words = {"exact": "exact", "floor": floor, "close": "nearly there", "broken": "broken"}
         found = {level: [v.question for v in self.verdicts if v.level == level] for level in words}
         parts = [f"{words[level]}: {', '.join(named)}" for level, named in found.items() if named]
-        return f"In short: {'; '.join(parts)}."
+        return f"{self.caution} In short: {'; '.join(parts)}.".strip()
 
     @property
     def answer(self) -> str:
@@ -112,8 +128,7 @@ class AuditResult:
         """Finite symmetries of the data and of the network, where both were asked."""
         if "data" not in self.more:
             return []
-        spread = 1.0 if self.decisions is None else float(self.decisions.attrs["spread"])
-        return side_by_side(self.more["data"], self.sweeps, self.limit, spread)
+        return side_by_side(self.more["data"], self.sweeps, self.limit, self.spread)
 
     @property
     def error(self) -> float:

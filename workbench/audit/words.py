@@ -6,6 +6,10 @@ CLOSE = 0.01
 """Error below which a symmetry is nearly there, in parts of how far the answers to two different images differ."""
 
 
+FAINT = 1e-3
+"""Answers that differ by less from one input to another look hardly at the input."""
+
+
 def percent(value: float) -> str:
     """A share as a reader says it, small ones as powers.
 
