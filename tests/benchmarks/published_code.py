@@ -191,10 +191,7 @@ def main() -> None:
     cases += [(network, name, batch) for name in (PRESET, "demo_full") for batch in (2, 8, 64)]
     try:
         code, rows = load(given.folder), []
-        for kind, *case in [
-            *cases,
-            *((network, name, batch) for name in (PRESET, "demo_full") for batch in (2, 8, 64)),
-        ]:
+        for kind, *case in cases:
             torch.manual_seed(0)
             rows.append(row := kind(code, *case, given.rounds))
             numbers = row["milliseconds"] | {pair: ratio["ratio"] for pair, ratio in row["ratios"].items()}
