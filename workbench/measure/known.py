@@ -30,8 +30,8 @@ class Last:
         self.forget()
 
     def forget(self) -> None:
-        self.last: _Marked | None = None
-        self.scaled: tuple[_Marked, int] | None = None
+        self.last: Marked | None = None
+        self.scaled: tuple[Marked, int] | None = None
 
     def may_be_scaled(self, name: str) -> bool:
         """Whether the sums of each channel of this output may be of use."""
@@ -41,7 +41,7 @@ class Last:
         """The output that was compared, its sums of each channel, ``(3, B, C)``, and over all channels, ``(2, B)``."""
         self.seen.add(name)
         self.name = name
-        self.last = _Marked.of(tensor_of(value))
+        self.last = Marked.of(tensor_of(value))
         self.kind, self.sums, self.rows, self.scaled = _kind(value), sums, rows, None
 
     def rows_of(self, value: Output, entries: float) -> np.ndarray | None:
@@ -65,19 +65,19 @@ class Last:
         if self.last is None or norm.training or not self.last.is_still(inputs[0]):
             return
         self.taken.add(self.name)
-        mark = _Marked.of(output)
+        mark = Marked.of(output)
         if mark is not None and len(self.sums) == 3 and self.sums.shape[-1] == len(self.factors[id(norm)][0]):
             self.scaled = mark, id(norm)
 
 
-class _Marked:
+class Marked:
     """One tensor with the numbers that it has now; not kept alive."""
 
     def __init__(self, tensor: Tensor) -> None:
         self.tensor, self.version = weakref.ref(tensor), tensor._version
 
     @classmethod
-    def of(cls, tensor: Tensor) -> "_Marked | None":
+    def of(cls, tensor: Tensor) -> "Marked | None":
         return None if tensor.is_inference() else cls(tensor)  # whether such a one was changed since cannot be told
 
     def is_still(self, tensor: Any) -> bool:
@@ -93,11 +93,16 @@ def _kind(value: Output) -> tuple:
 
 def _powers(norm: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
     """a, a^2 and 4 a b of each channel, ``(C,)``, and the sum of 4 b^2."""
+    factor, offset = scaling(norm)
+    return factor, factor**2, 4 * factor * offset, 4 * float(offset @ offset)
+
+
+def scaling(norm: Any) -> tuple[np.ndarray, np.ndarray]:
+    """a and b, ``(C,)`` each, with which a norm in evaluation mode makes a f + b of each channel f."""
     known = {name: getattr(norm, name) for name in ("running_mean", "running_var", "weight", "bias")}
     mean, variance, weight, bias = (None if t is None else t.detach().double().cpu().numpy() for t in known.values())
     factor = (1.0 if weight is None else weight) / np.sqrt(variance + norm.eps)
-    offset = (0.0 if bias is None else bias) - mean * factor
-    return factor, factor**2, 4 * factor * offset, 4 * float(offset @ offset)
+    return factor, (0.0 if bias is None else bias) - mean * factor
 
 
 def scaling_norms(model: Callable) -> dict[str, nn.Module]:

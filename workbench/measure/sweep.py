@@ -13,11 +13,14 @@ from torch import Tensor
 from workbench.groups import GroupSignal
 from workbench.measure.behaviour import Behaviour, candidates
 from workbench.measure.compare import FORMS, Action, error_of, shaped, tensor_of, with_tensor
+from workbench.measure.followed import Followed
 from workbench.measure.inference import LARGEST_SAMPLE, TRIAL_SAMPLES, change_between_runs, decide
-from workbench.measure.probe import IMAGE_DIMS, LIST_DIMS, OUTPUT, Output, copied, named_layers, report, run
+from workbench.measure.known import scaling_norms
+from workbench.measure.probe import IMAGE_DIMS, LIST_DIMS, OUTPUT, Output, copied, named_layers, report, run, watching
 from workbench.measure.tables import table
 from workbench.measure.turning import TurnedMaps, companions_first, turned_maps
 
+VIEW = "view size is not compatible"  # what torch says of a view that would need a copy
 REPEATS = 8
 """Runs over which a stochastic model is averaged where nothing else is asked."""
 
@@ -53,9 +56,12 @@ class Sweep:
         self.wanted_repeats, self.repeats, self.refuse = repeats, 1, refuse
         self.layers, self.strict = named_layers(model, layers), layers != "all"
         self.order = companions_first(action)
+        known = bool(self.layers) and action.padding == "border" and form != "symmetric" and action.dtype is None
+        self.followed = Followed(scaling_norms(model) if known else {})
         self.forms = tuple(f for f in FORMS if f != "symmetric" or form == f)  # that one needs a norm more
         self.keys = ("error", *(f"{f}_error" for f in self.forms), "output_floor")
         self.dims = IMAGE_DIMS if action.input_kind == "image" else LIST_DIMS
+        self.channels_last = action.input_kind == "image"  # convolutions on a processor are faster then
         self.stochastic: float | None = None  # relative change between two runs of the same input
         self._clear()
 
@@ -112,9 +118,8 @@ class Sweep:
 
     def _reference(self, batch: Tensor, images: Tensor) -> dict[str, Output]:
         """What the model makes of samples that are not moved; the first time, what it makes of them at all."""
-        raw: dict[str, Output] = {}
         before = _random_state()
-        self._once(batch, lambda name, value: raw.__setitem__(name, copied(value)))
+        raw = self._first(batch)
         if self.law is None:
             self.law = decide(self.model, raw[OUTPUT], images, self.action, self.select)
             if self.law.kind == "unknown":
@@ -126,6 +131,18 @@ class Sweep:
             self._run(batch, {}, lambda name, value: raw.__setitem__(name, value))
         _refuse_what_is_not_finite(raw[OUTPUT])
         return {name: value if self.repeats > 1 else self._shaped(name, value) for name, value in raw.items()}
+
+    def _first(self, batch: Tensor) -> dict[str, Output]:
+        """One pass, channels last in memory where the model allows it."""
+        raw: dict[str, Output] = {}
+        try:
+            self._once(batch, lambda name, value: raw.__setitem__(name, copied(value)))
+        except RuntimeError as error:
+            if not self.channels_last or VIEW not in str(error):
+                raise
+            self.channels_last = False  # the model looks at its numbers in the order of memory
+            return self._first(batch)
+        return raw
 
     def _look_for_chance(self, images: Tensor) -> None:
         self.stochastic = change_between_runs(self.model, images[:TRIAL_SAMPLES], self.select)
@@ -161,7 +178,11 @@ class Sweep:
     def _once(self, images: Tensor, receive: Callable[[str, Output], None]) -> None:
         self.inputs = images
         skip = self.passed_over.setdefault
-        run(self.model, images, self.layers, self.strict, receive, skip, select=self.select, dims=self.dims)
+        if self.channels_last and images.device.type == "cpu" and images.ndim == 4 and images.shape[1] > 1:
+            images = images.contiguous(memory_format=torch.channels_last)
+        self.followed.forget()
+        with watching(self.followed.norms, self.followed.hook):
+            run(self.model, images, self.layers, self.strict, receive, skip, select=self.select, dims=self.dims)
 
     def _run(self, images: Tensor, like: dict[str, Output], receive: Callable[[str, Output], None]) -> None:
         """Passes over the samples; ``receive`` gets their mean where there are several."""
@@ -208,8 +229,12 @@ class Sweep:
         if isinstance(value, GroupSignal) and not _same_elements(value, reference):
             raise _redrawn(name)
         if turned := self._turned(f"output of {name}", part, reference):
-            got = part.cast(tensor_of(value)).unflatten(0, (len(part.elements), -1))
-            norms, trip = turned.norms(part, got)
+            sums = self.followed.sums_of(tensor_of(value))
+            if sums is None:
+                got = part.cast(tensor_of(value)).unflatten(0, (len(part.elements), -1))
+                sums = turned.sums(part, got)
+                self.followed.keep(tensor_of(value), sums)
+            norms, trip = sums.norms()
             floor = error_of(self.form, trip, part.entries(reference), self.eps)
             return self._enter(found[name], norms, part.entries(reference), floor)
         try:
@@ -221,7 +246,7 @@ class Sweep:
             self.refused[name] = str(error)
             return
         here, there = part.windows(reference)
-        got = part.cast(tensor_of(value)).view(wanted.shape)
+        got = part.cast(tensor_of(value)).reshape(wanted.shape)
         norms = part.distance(got * here, wanted * there, reference)
         self._enter(found[name], norms, part.entries(reference), floor)
 

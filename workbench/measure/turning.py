@@ -23,6 +23,7 @@ from workbench.measure.compare import Action
 from workbench.measure.probe import Output, PartialSignal
 
 _WIDE = 16  # members of a group axis that are mixed by one product
+_CANCELLED = 0.1  # of a sum of squares: less than this share left, and its rounding would be seen
 _SHARPNESS = -0.75  # of Keys' kernel, as grid_sample has it
 Norms = tuple[Tensor, Tensor, Tensor]
 Rows = tuple[tuple[float, ...], ...]
@@ -123,6 +124,43 @@ def _turn(angle: float) -> Tensor:
 _MIRROR = torch.tensor([[-1.0, 0.0], [0.0, 1.0]], dtype=torch.float64)
 
 
+class Sums(NamedTuple):
+    """Sums over the pixels of each channel, float64.
+
+    Attributes:
+        rows: ``(6, E, B, C)``: squares of f(gx) - g f(x), of f(gx), of g f(x), of g^-1 g f(x) - f(x), of g^-1 g f(x);
+            and g f(x) itself. NaN where nobody asked.
+        still: ``(2, B, C)``: squares of f(x); and f(x) itself.
+        pixels: sum of the weights.
+    """
+
+    rows: Tensor
+    still: Tensor
+    pixels: float
+
+    def norms(self) -> tuple[Norms, Norms]:
+        """``|f(gx) - g f(x)|, |f(gx)|, |g f(x)|``, and the same of the round trip on f(x); each ``(E, B)``."""
+        difference, first, moved, change, back = self.rows[:5].sum(-1).sqrt()
+        return (difference, first, moved), (change, back, self.still[0].sum(-1).sqrt().expand_as(change))
+
+    def scaled(self, factor: Tensor, offset: Tensor) -> "Sums | None":
+        """The same for a f + b, a and b ``(C,)``, where g leaves a constant as it is.
+
+        ``None`` where a sum of squares would keep too little of what it is made from.
+        """
+        a, b = (t.repeat_interleave(self.still.shape[-1] // len(t)) for t in (factor, offset))
+        mixed, constant = 2 * a * b, b.square() * self.pixels
+        square = a.square()
+        made = [(self.rows[2], self.rows[5]), (self.still[0], self.still[1])]
+        whole = [squares * square + plain * mixed + constant for squares, plain in made]
+        for result, (squares, _) in zip(whole, made, strict=True):
+            if bool((result.sum(-1) < _CANCELLED * (squares * square + constant).sum(-1)).any()):
+                return None
+        unknown = torch.full_like(whole[0], torch.nan)
+        rows = torch.stack([self.rows[0] * square, unknown, whole[0], self.rows[3] * square, unknown, unknown])
+        return Sums(rows, torch.stack([whole[1], torch.full_like(whole[1], torch.nan)]), self.pixels)
+
+
 class TurnedMaps:
     """Maps f(x) of some samples: turned, and compared with the maps of turned images.
 
@@ -133,65 +171,85 @@ class TurnedMaps:
         self, action: Action, maps: Tensor, weight: Tensor, both: bool, signal: GroupSignal | None = None
     ) -> None:
         self.of = None if signal is None else (signal.group, _rows(signal.elements))
-        self.both, self.resampler, self.padding, self.maps = both, action.resampler, action.padding, maps.contiguous()
-        self.batch, self.side = len(maps), maps.shape[-1]
+        self.both, self.resampler, self.padding = both, action.resampler, action.padding
+        self.batch, self.channels, self.side = len(maps), maps.shape[1], maps.shape[-1]
+        self.channels_last = not maps.is_contiguous() and maps.is_contiguous(memory_format=torch.channels_last)
+        self.maps = maps if self.channels_last else maps.contiguous()
         self.weight = weight.to(maps).flatten()
-        self.buffer = torch.empty_like(self.maps).flatten(0, 1)
-        self.rows = maps.reshape(-1, self.side**2).t().contiguous()  # pixels x (samples and channels)
-        self.still = self._down_rows(self.rows.square())
+        self.weights = self.weight.expand(self.batch, 1, -1).contiguous()
+        self.buffer = torch.empty_like(self._laid_out(self.maps))
+        self.rows = self.maps.permute(2, 3, 0, 1).reshape(self.side**2, -1)  # pixels x (samples and channels)
+        self.still = torch.stack([self._down_rows(self.rows.square()), self._down_rows(self.rows)])
         self.last: tuple[float, Tensor, Tensor] | None = None
+
+    def _laid_out(self, maps: Tensor) -> Tensor:
+        """Maps ``(B, C, H, W)`` as they are compared: ``(B, H W, C)`` where channels lie last, else ``(B C, H, W)``."""
+        if self.channels_last:
+            return maps.permute(0, 2, 3, 1).reshape(self.batch, -1, self.channels)
+        return maps.reshape(-1, self.side, self.side)
 
     def moved(self, action: Action) -> tuple[Tensor, Norms]:
         """Every map under every element, ``(E, B, C, H, W)``, and the norms of the round trip on it."""
         turns = _turns(action)
-        result, trip = self.maps.new_empty(len(turns.rest), *self.maps.shape), []
+        result, own = self.maps.new_empty(len(turns.rest), *self.maps.shape), []
         for e, turned, squares in self._each(turns):
             result[e] = turned.unflatten(0, self.maps.shape[:2])
-            trip.append((e, squares))
-        return result, self._trip(trip)[1]
+            own.append((e, squares))
+        rows = self._by_channel(self._in_order(own))
+        rows = torch.cat([torch.full_like(rows[:2], torch.nan), rows])
+        return result, Sums(rows, self._by_channel(self.still), 1.0).norms()[1]
 
-    def norms(self, action: Action, got: Tensor) -> tuple[Norms, Norms]:
-        """``|f(gx) - g f(x)|, |f(gx)|, |g f(x)|``, and the same of the round trip on f(x); each ``(E, B)`` in float64.
-
-        ``got`` is f(gx), ``(E, B, C, H, W)``. The middle norms are NaN unless both were asked for.
-        """
-        trip = []
-        sums = self.maps.new_full((2, len(got), self.batch * self.maps.shape[1]), torch.nan)
+    def sums(self, action: Action, got: Tensor) -> "Sums":
+        """What the norms of a comparison are made from; ``got`` is f(gx), ``(E, B, C, H, W)``."""
+        own: list[tuple[int, Tensor]] = []
+        sums = self.maps.new_full((2, len(got), self.batch * self.channels), torch.nan)
         for e, wanted, squares in self._each(_turns(action)):
-            trip.append((e, squares))
-            mine = got[e].reshape(wanted.shape)
+            own.append((e, squares))
+            mine = self._laid_out(got[e].flatten(1, -3))
             # one buffer for all: to allocate half a megabyte costs as much as to fill it
             torch.ops.aten.mse_loss.out(mine, wanted, 0, out=self.buffer)
-            torch.mv(self.buffer.flatten(1), self.weight, out=sums[0, e])
+            self._sum_pixels(sums[0, e])
             if self.both:
                 torch.square(mine, out=self.buffer)
-                torch.mv(self.buffer.flatten(1), self.weight, out=sums[1, e])
-        difference, first = self._by_sample(sums).sqrt()
-        moved, floor = self._trip(trip)
-        return (difference, first, moved), floor
+                self._sum_pixels(sums[1, e])
+        rows = torch.cat([sums, self._in_order(own)])
+        return Sums(self._by_channel(rows), self._by_channel(self.still), float(self.weight.sum(dtype=torch.float64)))
 
-    def _trip(self, found: list[tuple[int, Tensor]]) -> tuple[Tensor, Norms]:
-        """|g f|, and |g^-1 g f - f|, |g^-1 g f|, |f|, in the order of the elements."""
-        squares = torch.stack([own for _, own in sorted(found, key=itemgetter(0))], 1)
-        moved, change, back = self._by_sample(squares).sqrt()
-        return moved, (change, back, self._by_sample(self.still).sqrt().expand_as(change))
+    def _sum_pixels(self, into: Tensor) -> None:
+        """Sums of the buffer inside the mask, ``(B C,)``."""
+        if self.channels_last:
+            torch.bmm(self.weights, self.buffer, out=into.view(self.batch, 1, -1))
+        else:
+            torch.mv(self.buffer.flatten(1), self.weight, out=into)
+
+    def _in_order(self, found: list[tuple[int, Tensor]]) -> Tensor:
+        """Sums of each element, ``(4, E, B C)``, in the order of the elements."""
+        return torch.stack([own for _, own in sorted(found, key=itemgetter(0))], 1)
 
     def _each(self, turns: Turns) -> Iterator[tuple[int, Tensor, Tensor]]:
-        """Place of each element, the maps under it, ``(B C, H, W)``, and three sums of squares, ``(3, B C)``."""
+        """Place of each element, the maps under it, laid out, and sums of each of them.
+
+        The sums, ``(4, B C)``, are squares of them, of the round trip's change and of its end; and they themselves.
+        """
         for rest in turns.rest.unique().tolist():
             if self.last is None or self.last[0] != rest:
                 self.last = rest, *self._turned(rest)
             _, turned, squares = self.last
             for e in (turns.rest == rest).nonzero().flatten().tolist():
                 quarters, mirrored = int(turns.quarters[e]), bool(turns.mirrored[e])
-                yield e, _moved(self._permuted(turned, quarters, mirrored), quarters, mirrored), squares
+                yield e, self._moved(turned, quarters, mirrored), squares
 
-    def _permuted(self, maps: Tensor, quarters: int, mirrored: bool) -> Tensor:
-        """The maps at the elements that quarter turns and a mirror after them bring here."""
-        if self.of is None or not (quarters or mirrored):
+    def _moved(self, maps: Tensor, quarters: int, mirrored: bool) -> Tensor:
+        """Maps, laid out, and the elements of a signal after quarter turns and a mirror."""
+        if not (quarters or mirrored):
             return maps
-        source = _places(*self.of, quarters, mirrored).to(maps.device)
-        return maps.unflatten(0, (-1, len(source))).index_select(1, source).flatten(0, 1)
+        if self.of is not None:
+            channels, source = 2 if self.channels_last else 0, _places(*self.of, quarters, mirrored).to(maps.device)
+            apart = maps.unflatten(channels, (-1, len(source)))
+            maps = apart.index_select(channels + 1, source).flatten(channels, channels + 1)
+        if self.channels_last:
+            return maps.index_select(1, _order(quarters, mirrored, self.side).to(maps.device))
+        return _moved(maps, quarters, mirrored)
 
     def _mixed(self, rows: Tensor, rest: float) -> Tensor:
         """Rows whose members are (sample, channel, element), the elements mixed as a turn by ``rest`` does."""
@@ -203,16 +261,18 @@ class TurnedMaps:
         return (rows.view(-1, len(weights)) @ weights.t()).view(rows.shape)
 
     def _turned(self, rest: float) -> tuple[Tensor, Tensor]:
-        """The maps turned by ``rest``, ``(B C, H, W)``; squares of them, of the round trip's change and its end."""
-        shape = (-1, self.side, self.side)
+        """The maps turned by ``rest``, laid out, and what :meth:`_each` sums up of them."""
         if rest == 0:
-            return self.maps.view(shape), torch.stack([self.still, torch.zeros_like(self.still), self.still])
+            still, plain = self.still
+            return self._laid_out(self.maps), torch.stack([still, torch.zeros_like(still), still, plain])
         there = self._mixed(self._resampled(self.rows, rest), rest)
         back = self._mixed(self._resampled(there, -rest), -rest)
         change = self._down_rows(functional.mse_loss(back, self.rows, reduction="none"))
         end = self._down_rows(back.square()) if self.both else torch.full_like(change, torch.nan)
-        squares = torch.stack([self._down_rows(there.square()), change, end])
-        return there.t().contiguous().view(shape), squares
+        squares = torch.stack([self._down_rows(there.square()), change, end, self._down_rows(there)])
+        if self.channels_last:
+            return there.view(-1, self.batch, self.channels).transpose(0, 1).contiguous(), squares
+        return there.t().contiguous().view(-1, self.side, self.side), squares
 
     def _resampled(self, rows: Tensor, angle: float) -> Tensor:
         places, weights = taps(angle, self.side, self.resampler, self.padding, rows.dtype, rows.device)
@@ -225,8 +285,8 @@ class TurnedMaps:
         """Sums of ``(H W, B C)`` inside the mask, ``(B C,)``."""
         return self.weight @ squares
 
-    def _by_sample(self, sums: Tensor) -> Tensor:
-        return sums.unflatten(-1, (self.batch, -1)).sum(-1, dtype=torch.float64).cpu()
+    def _by_channel(self, sums: Tensor) -> Tensor:
+        return sums.unflatten(-1, (self.batch, -1)).double().cpu()
 
 
 def _turns(action: Action) -> Turns:
@@ -240,6 +300,12 @@ def _moved(maps: Tensor, quarters: int, mirrored: bool) -> Tensor:
         return maps.flatten(1).flip(1).view(maps.shape)  # half the time of flipping both axes
     moved = torch.rot90(maps, quarters, (-2, -1)) if quarters else maps
     return moved.flip(-1) if mirrored else moved
+
+
+@lru_cache(maxsize=64)
+def _order(quarters: int, mirrored: bool, side: int) -> Tensor:
+    """Which pixel comes to each place, ``(H W,)``."""
+    return _moved(torch.arange(side**2).view(1, side, side), quarters, mirrored).flatten()
 
 
 @lru_cache(maxsize=128)
