@@ -5,6 +5,8 @@ import torch
 # Relative error of an identity that holds exactly in real arithmetic, by dtype: what rounding alone may cost.
 EXACT: dict[torch.dtype, float] = {torch.float64: 1e-12, torch.float32: 2e-6}
 
+# Relative rounding of one float32 number.
+ONE_BIT = 6e-8
 # Actions: a blob's centre of mass after resampling lies within half a pixel of where geometry puts it.
 HALF_PIXEL = 0.5
 # Actions: relative error in the inscribed disc against Gaussian blobs (sigma 2 px, 40 x 40 pixels) drawn again

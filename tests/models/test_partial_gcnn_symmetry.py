@@ -1,13 +1,11 @@
 """Whole networks do not see lattice elements of their group, and partial ones do once an arc narrows."""
 
-import statistics
-
 import pytest
 import torch
 
 from tests.layers.symmetry import FLIPS, HALF, TURN, defect, relative
 from tests.models.narrow import GROUPS, NARROW, network
-from tests.tolerances import BROKEN_LOGITS, EXACT
+from tests.tolerances import BROKEN_LOGITS, EXACT, ONE_BIT
 from workbench.groups import parse_group
 from workbench.layers import GroupProjection, group_layers, set_n, set_sums
 from workbench.measure import will_it_be_equivariant
@@ -44,25 +42,25 @@ def drawn(preset, seed):
     return net, torch.randn(2, 1, *[settings.get("input_size", 16)] * 2), group, elements
 
 
+@torch.no_grad()  # where a learned arc asks for its slope, float32 rounds the angles of kernels as well
+@pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("preset", ["demo", "demo_strict", "demo_mirror_full", *PUBLISHED])
-def test_the_offered_networks_are_exact_in_single_precision(preset):
-    """Half of the draws at least: where two untrained logits cancel, rounding reaches 4e-6 of what is left of them."""
-    errors = []
-    for seed in range(3):
-        net, x, group, elements = drawn(preset, seed)
-        errors.append(max(defect(net, x, element, group) for element in elements))
-    assert statistics.median(errors) <= EXACT[torch.float32]
-
-
-@pytest.mark.parametrize("preset", ["demo", "demo_full", *PUBLISHED])
-@pytest.mark.parametrize("seed", range(3))
-def test_sums_in_double_precision_make_every_draw_exact(preset, seed):
+def test_the_offered_networks_are_exact_in_single_precision(preset, seed):
     net, x, group, elements = drawn(preset, seed)
-    set_sums(net, torch.float64)
     assert max(defect(net, x, element, group) for element in elements) <= EXACT[torch.float32]
     assert net(x).dtype == torch.float32
-    if preset.endswith("full"):  # a learned arc's slope needs kernels at every angle, and float32 rounds angles
-        assert defect(net.train(), x, elements[0], group) <= EXACT[torch.float32]
+
+
+@pytest.mark.parametrize("preset", ["demo", "demo_full", "paper_6_180_full"])
+@pytest.mark.parametrize("seed", range(3))
+@torch.no_grad()
+def test_sums_in_double_precision_leave_no_rounding_to_see(preset, seed):
+    net, x, group, elements = drawn(preset, seed)
+    set_sums(net, None)
+    rounded = max(defect(net, x, element, group) for element in elements)
+    set_sums(net, torch.float64)
+    assert 0 < rounded
+    assert max(defect(net, x, element, group) for element in elements) <= max(rounded / 2, ONE_BIT)
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)

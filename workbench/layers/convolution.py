@@ -73,7 +73,7 @@ class GroupLayer(nn.Module):
             in_channels, out_channels, kernel_size, self.group, kernel or KernelSpec(), isinstance(self, LiftingConv)
         )
         self.bias = nn.Parameter(torch.zeros(out_channels)) if bias else None
-        self.sums: torch.dtype | None = None
+        self.sums: torch.dtype | None = None  # in evaluation mode
         self._requested: Tensor | None = None
         self._forget()
         if input_size is not None:
@@ -186,7 +186,7 @@ class GroupLayer(nn.Module):
         key: tuple[object, ...] = () if not frozen else (
             *((p.data_ptr(), p._version) for p in parameters),
             *(id(given) for given in (drawn.elements, inputs, weights)),
-            uniform, way, way == "spectral" and window, self.sums, torch.is_inference_mode_enabled(),
+            uniform, way, way == "spectral" and window, x.dtype, torch.is_inference_mode_enabled(),
         )  # fmt: skip
         if frozen and self._kept_bank and self._kept_bank[0] == key:
             return self._kept_bank[1]
@@ -194,7 +194,7 @@ class GroupLayer(nn.Module):
             share = None if weights is None else weights * (len(weights) / weights.sum())
             bank = prepare(self.kernels, drawn.elements, inputs, uniform, share, way, window)
         bias = None if self.bias is None else self.bias[:, None].expand(-1, drawn.elements.shape[0]).flatten()
-        if self.sums is not None:
+        if x.dtype == self.sums:
             bank, bias = tuple(part.to(self.sums) for part in bank), None if bias is None else bias.to(self.sums)
         # the tensors behind the ids are kept, so that no other tensor can take an id over
         keep = frozen and not bank[0].requires_grad
@@ -213,10 +213,10 @@ class GroupLayer(nn.Module):
         self.check_size(size)
         drawn = self.draw() if at is None else at
         window = Window(size, self.kernel_size, self.stride, self.padding, self.padding_mode)
-        wide = x if self.sums is None else x.to(self.sums)
+        wide = x if self.sums is None or self.training else x.to(self.sums)
         weights, bias = self._bank(drawn, signal, wide, window)
         out = convolve(wide, weights, bias, window)
-        out = out if self.sums is None else out.to(x.dtype)
+        out = out if wide is x else out.to(x.dtype)
         values = out.unflatten(1, (self.out_channels, drawn.elements.shape[0]))
         if drawn.weights is not None:
             values = values * drawn.weights.to(values.dtype)[:, None, None]

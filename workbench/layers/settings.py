@@ -48,7 +48,7 @@ def set_sampling(model: nn.Module, sampling: str) -> None:
 
 
 def set_sums(model: nn.Module, dtype: torch.dtype | None) -> None:
-    """Add up every group convolution in ``dtype``; inputs, outputs and weights keep theirs.
+    """Add up every group convolution in ``dtype`` in evaluation mode; inputs, outputs and weights keep theirs.
 
     In float32 rounding depends on the order of a sum, and a turned input changes that order: a network's answers then
     differ by some 1e-7, and by more where two logits nearly cancel. Summed in float64 and rounded once, the answers to

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor, nn
 
 from workbench.groups import Draw, GroupSignal, parse_group
@@ -26,6 +27,7 @@ from workbench.layers import (
     GroupProjection,
     GroupReLU,
     LiftingConv,
+    set_sums,
 )
 from workbench.models._checks import check_integers, check_stages, check_switches
 from workbench.models._learned_pooling import LearnedPooling
@@ -53,6 +55,7 @@ class Config:
             no more with the image (released switch ``last_conv_T2``; its own parameter count is unverified).
         learned_pooling: read out by a learned weight per element and pixel instead of a maximum or mean, which is
             invariant no more (released switch ``learnable_final_pooling``); n and the input size are fixed then.
+        double_sums: add up in float64 in evaluation mode, see :func:`workbench.layers.set_sums`.
         network ... bias: see :class:`workbench.kernels.KernelSpec`.
     """
 
@@ -72,6 +75,7 @@ class Config:
     plane_last: bool = False
     learned_pooling: bool = False
     dropout: float = 0.0
+    double_sums: bool = False
     network: str = "siren"
     hidden: int = 16
     omega0: float | None = None
@@ -219,7 +223,7 @@ def configuration(config: Mapping[str, Any]) -> Config:
             raise ValueError(f"partial_gcnn: {key} {value!r} was given; expected {', '.join(allowed)}.")
     name = "partial_gcnn"
     check_integers(name, **{k: getattr(chosen, k) for k in ("in_channels", "classes", "input_size", "kernel_size")})
-    check_switches(name, **{k: getattr(chosen, k) for k in ("partial", "plane_last", "learned_pooling")})
+    check_switches(name, **{k: getattr(chosen, k) for k in ("partial", "plane_last", "learned_pooling", "double_sums")})
     widths, pools = check_stages(name, chosen.widths, chosen.pools)
     if chosen.learned_pooling and chosen.partial and not chosen.plane_last:
         raise ValueError(
@@ -237,7 +241,9 @@ def build(config: Mapping[str, Any]) -> nn.Module:
     (3, 2)
     """
     chosen = configuration(config)
-    return _ARCHITECTURES[chosen.architecture](chosen)
+    net = _ARCHITECTURES[chosen.architecture](chosen)
+    set_sums(net, torch.float64 if chosen.double_sums else None)
+    return net
 
 
 _RECIPE = {"lr": 5e-3, "schedule": "one-cycle"}
