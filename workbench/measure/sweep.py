@@ -18,7 +18,7 @@ from workbench.measure.inference import LARGEST_SAMPLE, TRIAL_SAMPLES, change_be
 from workbench.measure.known import scaling_norms
 from workbench.measure.probe import IMAGE_DIMS, LIST_DIMS, OUTPUT, Output, copied, named_layers, report, run, watching
 from workbench.measure.tables import table
-from workbench.measure.turning import TurnedMaps, companions_first, turned_maps
+from workbench.measure.turning import Scratch, TurnedMaps, companions_first, turned_maps
 
 VIEW = "view size is not compatible"  # what torch says of a view that would need a copy
 REPEATS = 8
@@ -57,6 +57,7 @@ class Sweep:
         self.layers, self.strict = named_layers(model, layers), layers != "all"
         self.order = companions_first(action)
         known = bool(self.layers) and action.padding == "border" and form != "symmetric" and action.dtype is None
+        self.scratch = Scratch()
         self.followed = Followed(scaling_norms(model) if known else {})
         self.forms = tuple(f for f in FORMS if f != "symmetric" or form == f)  # that one needs a norm more
         self.keys = ("error", *(f"{f}_error" for f in self.forms), "output_floor")
@@ -222,7 +223,7 @@ class Sweep:
 
     def _turned(self, name: str, part: Action, value: Output) -> TurnedMaps | None:
         if name not in self.turned:
-            self.turned[name] = turned_maps(part, value, self.form == "symmetric")
+            self.turned[name] = turned_maps(part, value, self.form == "symmetric", self.scratch)
         return self.turned[name]
 
     def _compare(self, name: str, value: Output, part: Action, reference: Output, found: dict[str, list]) -> None:

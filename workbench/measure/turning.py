@@ -58,7 +58,23 @@ def companions_first(action: Action) -> Tensor:
     return torch.arange(count) if turns is None else torch.argsort(turns.rest, stable=True)
 
 
-def turned_maps(action: Action, reference: Output, both: bool = False) -> "TurnedMaps | None":
+class Scratch:
+    """Buffers for what is needed for a moment only, shared by all layers: allocating costs as much as filling."""
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple, Tensor] = {}
+
+    def like(self, name: str, tensor: Tensor) -> Tensor:
+        """A buffer of that name, of the shape and kind of ``tensor``; whatever lay in it is gone."""
+        key = name, tensor.numel(), tensor.dtype, tensor.device
+        if key not in self._kept:
+            self._kept[key] = tensor.new_empty(tensor.numel())
+        return self._kept[key].view(tensor.shape)
+
+
+def turned_maps(
+    action: Action, reference: Output, both: bool = False, scratch: Scratch | None = None
+) -> "TurnedMaps | None":
     """One layer's maps ``(B, C, H, W)``, ready to be turned.
 
     ``both`` measures ``|f(gx)|`` as well, which the symmetric error needs and which costs half as much again.
@@ -78,7 +94,7 @@ def turned_maps(action: Action, reference: Output, both: bool = False) -> "Turne
     weight = action.weight(reference)
     if turns_of(action) is None or weight is None or weight.ndim != 2:
         return None
-    return TurnedMaps(action, action.cast(values), weight, both, signal)
+    return TurnedMaps(action, action.cast(values), weight, both, signal, scratch or Scratch())
 
 
 def _turnable(signal: GroupSignal, action: Action) -> bool:
@@ -168,7 +184,7 @@ class TurnedMaps:
     """
 
     def __init__(
-        self, action: Action, maps: Tensor, weight: Tensor, both: bool, signal: GroupSignal | None = None
+        self, action: Action, maps: Tensor, weight: Tensor, both: bool, signal: GroupSignal | None, scratch: Scratch
     ) -> None:
         self.of = None if signal is None else (signal.group, _rows(signal.elements))
         self.both, self.resampler, self.padding = both, action.resampler, action.padding
@@ -177,9 +193,12 @@ class TurnedMaps:
         self.maps = maps if self.channels_last else maps.contiguous()
         self.weight = weight.to(maps).flatten()
         self.weights = self.weight.expand(self.batch, 1, -1).contiguous()
-        self.buffer = torch.empty_like(self._laid_out(self.maps))
+        laid_out = self._laid_out(self.maps)
+        self.buffer, self.spare = scratch.like("difference", laid_out), scratch.like("moved", laid_out)
+        self.turned = torch.empty_like(laid_out)  # kept until the next resampling
         self.rows = self.maps.permute(2, 3, 0, 1).reshape(self.side**2, -1)  # pixels x (samples and channels)
-        self.still = torch.stack([self._down_rows(self.rows.square()), self._down_rows(self.rows)])
+        self.squared = scratch.like("rows", self.rows)
+        self.still = torch.stack([self._squares(self.rows), self._down_rows(self.rows)])
         self.last: tuple[float, Tensor, Tensor] | None = None
 
     def _laid_out(self, maps: Tensor) -> Tensor:
@@ -206,7 +225,6 @@ class TurnedMaps:
         for e, wanted, squares in self._each(_turns(action)):
             own.append((e, squares))
             mine = self._laid_out(got[e].flatten(1, -3))
-            # one buffer for all: to allocate half a megabyte costs as much as to fill it
             torch.ops.aten.mse_loss.out(mine, wanted, 0, out=self.buffer)
             self._sum_pixels(sums[0, e])
             if self.both:
@@ -248,7 +266,8 @@ class TurnedMaps:
             apart = maps.unflatten(channels, (-1, len(source)))
             maps = apart.index_select(channels + 1, source).flatten(channels, channels + 1)
         if self.channels_last:
-            return maps.index_select(1, _order(quarters, mirrored, self.side).to(maps.device))
+            order = _order(quarters, mirrored, self.side).to(maps.device)
+            return torch.index_select(maps, 1, order, out=self.spare)
         return _moved(maps, quarters, mirrored)
 
     def _mixed(self, rows: Tensor, rest: float) -> Tensor:
@@ -267,12 +286,15 @@ class TurnedMaps:
             return self._laid_out(self.maps), torch.stack([still, torch.zeros_like(still), still, plain])
         there = self._mixed(self._resampled(self.rows, rest), rest)
         back = self._mixed(self._resampled(there, -rest), -rest)
-        change = self._down_rows(functional.mse_loss(back, self.rows, reduction="none"))
-        end = self._down_rows(back.square()) if self.both else torch.full_like(change, torch.nan)
-        squares = torch.stack([self._down_rows(there.square()), change, end, self._down_rows(there)])
+        torch.ops.aten.mse_loss.out(back, self.rows, 0, out=self.squared)
+        change = self._down_rows(self.squared)
+        end = self._squares(back) if self.both else torch.full_like(change, torch.nan)
+        sums = torch.stack([self._squares(there), change, end, self._down_rows(there)])
         if self.channels_last:
-            return there.view(-1, self.batch, self.channels).transpose(0, 1).contiguous(), squares
-        return there.t().contiguous().view(-1, self.side, self.side), squares
+            self.turned.copy_(there.view(-1, self.batch, self.channels).transpose(0, 1))
+        else:
+            self.turned.copy_(there.t().unflatten(1, self.turned.shape[1:]))
+        return self.turned, sums
 
     def _resampled(self, rows: Tensor, angle: float) -> Tensor:
         places, weights = taps(angle, self.side, self.resampler, self.padding, rows.dtype, rows.device)
@@ -280,6 +302,9 @@ class TurnedMaps:
         return functional.embedding_bag(
             places.flatten(), rows, starts, mode="sum", per_sample_weights=weights.flatten(), include_last_offset=True
         )
+
+    def _squares(self, rows: Tensor) -> Tensor:
+        return self._down_rows(torch.square(rows, out=self.squared))
 
     def _down_rows(self, squares: Tensor) -> Tensor:
         """Sums of ``(H W, B C)`` inside the mask, ``(B C,)``."""
