@@ -22,6 +22,7 @@ from workbench.groups import O2, Group, GroupSignal, RotationScale, Scale
 from workbench.measure.compare import Action
 from workbench.measure.probe import Output, PartialSignal
 
+_AT_ONCE = 256  # maps that are resampled together
 _WIDE = 16  # members of a group axis that are mixed by one product
 _CANCELLED = 0.1  # of a sum of squares: less than this share left, and its rounding would be seen
 _SHARPNESS = -0.75  # of Keys' kernel, as grid_sample has it
@@ -196,9 +197,10 @@ class TurnedMaps:
         laid_out = self._laid_out(self.maps)
         self.buffer, self.spare = scratch.like("difference", laid_out), scratch.like("moved", laid_out)
         self.turned = torch.empty_like(laid_out)  # kept until the next resampling
-        self.rows = self.maps.permute(2, 3, 0, 1).reshape(self.side**2, -1)  # pixels x (samples and channels)
-        self.squared = scratch.like("rows", self.rows)
-        self.still = torch.stack([self._squares(self.rows), self._down_rows(self.rows)])
+        self.scratch, self.some = scratch, max(1, _AT_ONCE // self.channels)
+        # pixels x (samples and channels), as many samples at a time as a cache holds
+        self.blocks = [part.permute(2, 3, 0, 1).reshape(self.side**2, -1) for part in self.maps.split(self.some)]
+        self.still = torch.cat([torch.stack([self._squares(rows), self._down_rows(rows)]) for rows in self.blocks], -1)
         self.last: tuple[float, Tensor, Tensor] | None = None
 
     def _laid_out(self, maps: Tensor) -> Tensor:
@@ -284,17 +286,22 @@ class TurnedMaps:
         if rest == 0:
             still, plain = self.still
             return self._laid_out(self.maps), torch.stack([still, torch.zeros_like(still), still, plain])
-        there = self._mixed(self._resampled(self.rows, rest), rest)
+        sums = [self._turned_block(rows, rest, place * self.some) for place, rows in enumerate(self.blocks)]
+        return self.turned, torch.cat(sums, -1)
+
+    def _turned_block(self, rows: Tensor, rest: float, first: int) -> Tensor:
+        """Samples from ``first`` on, turned and laid out; their sums."""
+        there = self._mixed(self._resampled(rows, rest), rest)
         back = self._mixed(self._resampled(there, -rest), -rest)
-        torch.ops.aten.mse_loss.out(back, self.rows, 0, out=self.squared)
-        change = self._down_rows(self.squared)
+        change = self._down_rows(torch.ops.aten.mse_loss.out(back, rows, 0, out=self.scratch.like("rows", rows)))
         end = self._squares(back) if self.both else torch.full_like(change, torch.nan)
-        sums = torch.stack([self._squares(there), change, end, self._down_rows(there)])
+        own = there.view(self.side, self.side, -1, self.channels).permute(2, 3, 0, 1)
+        place = self.turned.view(self.batch, -1, self.turned.shape[-1])[first : first + len(own)]
         if self.channels_last:
-            self.turned.copy_(there.view(-1, self.batch, self.channels).transpose(0, 1))
+            place.copy_(own.permute(0, 2, 3, 1).flatten(1, 2))
         else:
-            self.turned.copy_(there.t().unflatten(1, self.turned.shape[1:]))
-        return self.turned, sums
+            place.copy_(own.flatten(1, 2))
+        return torch.stack([self._squares(there), change, end, self._down_rows(there)])
 
     def _resampled(self, rows: Tensor, angle: float) -> Tensor:
         places, weights = taps(angle, self.side, self.resampler, self.padding, rows.dtype, rows.device)
@@ -304,7 +311,7 @@ class TurnedMaps:
         )
 
     def _squares(self, rows: Tensor) -> Tensor:
-        return self._down_rows(torch.square(rows, out=self.squared))
+        return self._down_rows(torch.square(rows, out=self.scratch.like("rows", rows)))
 
     def _down_rows(self, squares: Tensor) -> Tensor:
         """Sums of ``(H W, B C)`` inside the mask, ``(B C,)``."""
