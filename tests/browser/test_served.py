@@ -250,6 +250,8 @@ def test_r20_a_long_computation_shows_its_progress_is_stopped_and_holds_nobody_u
     slider(page, "height").focus()
     page.keyboard.press("ArrowRight")
     wait_for_state(page, height=2.0)
+    page.get_by_role("button", name="Stop").click()
+    page.get_by_text("Stopped").wait_for()
 
 
 def test_r14_an_own_image_is_taken_and_a_bad_one_refused_on_the_page(samples, visit):

@@ -43,11 +43,11 @@ class Dots(Explorer):
 
 
 class Slow(Dots):
-    """Takes seconds at full quality, and says how far it is; coarsely it answers at once."""
+    """Takes long at full quality, and says how far it is; coarsely it answers at once."""
 
     slug, title, question, heavy = "slow", "Slow", "How long does it take?", True
     accepts = ()
-    steps = 400  # of 10 ms
+    steps = 3000  # of 10 ms: half a minute, and every test stops it long before
 
     def compute(self) -> xr.Dataset:
         for step in range(0 if self.coarse else self.steps):
