@@ -135,3 +135,10 @@ def test_channels_last_in_memory_change_nothing_but_the_time(monkeypatch) -> Non
     assert all(orders)
     for name in NAMES:
         assert np.allclose(last[name], usual[name], rtol=1e-9, atol=EXACT[torch.float64])
+
+
+def test_images_whose_channels_lie_last_are_measured_as_any_others() -> None:
+    torch.manual_seed(1)
+    net = plane().double()
+    last, usual = measured(net, images().contiguous(memory_format=torch.channels_last)), measured(net, images())
+    assert np.allclose(last.error, usual.error, rtol=1e-9, atol=EXACT[torch.float64])

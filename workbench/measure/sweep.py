@@ -101,7 +101,8 @@ class Sweep:
         count, batches = len(self.action.elements), images.split(self.at_once(images))
         for place, batch in enumerate(batches):
             report(progress, cancel, place / len(batches))
-            batch = batch.clone()  # where it lies in memory decides the last bits of some products
+            # where it lies in memory decides the last bits of some products
+            batch = batch.clone(memory_format=torch.contiguous_format)
             reference = self._reference(batch, images)
             self.turned = {}
             floors: list[Tensor] = []
