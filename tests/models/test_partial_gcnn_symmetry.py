@@ -42,13 +42,24 @@ def drawn(preset, seed):
     return net, torch.randn(2, 1, *[settings.get("input_size", 16)] * 2), group, elements
 
 
-@torch.no_grad()  # where a learned arc asks for its slope, float32 rounds the angles of kernels as well
+@torch.no_grad()
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("preset", ["demo", "demo_strict", "demo_mirror_full", *PUBLISHED])
 def test_the_offered_networks_are_exact_in_single_precision(preset, seed):
     net, x, group, elements = drawn(preset, seed)
     assert max(defect(net, x, element, group) for element in elements) <= EXACT[torch.float32]
     assert net(x).dtype == torch.float32
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_an_arc_that_asks_for_its_slope_rounds_kernels_no_other_way(seed):
+    net, x, _, _ = drawn("paper_6_180_partial", seed)
+    sloped = net(x)
+    arcs = [layer.distribution.theta for layer in group_layers(net).values() if layer.distribution is not None]
+    slopes = torch.autograd.grad(sloped[0].square().sum(), arcs)
+    assert all(slope.abs().max() > 0 for slope in slopes)
+    with torch.no_grad():
+        assert torch.equal(net(x), sloped)
 
 
 @pytest.mark.parametrize("preset", ["demo", "demo_full", "paper_6_180_full"])

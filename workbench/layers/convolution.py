@@ -177,8 +177,7 @@ class GroupLayer(nn.Module):
         """Kernels and biases of one call, kept while nothing that they are made from changes."""
         inputs, weights = (None, None) if signal is None else (signal.elements, signal.weights)
         uniform = drawn.uniform and (signal is None or signal.uniform)
-        if drawn.elements.requires_grad or (inputs is not None and inputs.requires_grad):
-            uniform = False  # a looked-up quarter turn would move with its source's angle: a wrong slope of the arc
+        moving = drawn.elements.requires_grad or (inputs is not None and inputs.requires_grad)
         parameters = [] if self.training else self._made_from()
         frozen = not self.training and not (torch.is_grad_enabled() and any(p.requires_grad for p in parameters))
         n_out = self.out_channels * drawn.elements.shape[0]
@@ -192,7 +191,12 @@ class GroupLayer(nn.Module):
             return self._kept_bank[1]
         with torch.autocast(drawn.elements.device.type, enabled=False):  # half precision would blur fast kernels
             share = None if weights is None else weights * (len(weights) / weights.sum())
-            bank = prepare(self.kernels, drawn.elements, inputs, uniform, share, way, window)
+            # a looked-up quarter turn would move with its source's angle: a wrong slope of the arc
+            bank = prepare(self.kernels, drawn.elements, inputs, uniform and not moving, share, way, window)
+            if uniform and moving and not self.training:
+                still = None if inputs is None else inputs.detach()  # values rounded alike, with that slope
+                alike = prepare(self.kernels, drawn.elements.detach(), still, True, share, way, window)
+                bank = tuple(part + (other - part).detach() for part, other in zip(bank, alike, strict=True))
         bias = None if self.bias is None else self.bias[:, None].expand(-1, drawn.elements.shape[0]).flatten()
         if x.dtype == self.sums:
             bank, bias = tuple(part.to(self.sums) for part in bank), None if bias is None else bias.to(self.sums)
