@@ -85,7 +85,7 @@ def test_a_norm_in_training_mode_is_compared(monkeypatch) -> None:
 def trusting(self: Followed, name: str, norm: nn.Module, inputs: tuple, output: torch.Tensor) -> None:
     norm.training = False
     if self.last is not None:
-        followed = self.last[1].scaled(*self.scaling[id(norm)])
+        followed = self.last[1].scaled(self.scales[id(norm)])
         self.scaled = None if followed is None else (type(self.last[0]).of(output), followed)
 
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from workbench.measure.known import Marked, scaling
-from workbench.measure.turning import Sums
+from workbench.measure.sums import Scale, Sums
 
 
 class Followed:
@@ -18,7 +18,7 @@ class Followed:
 
     def __init__(self, norms: dict[str, nn.Module]) -> None:
         self.norms = norms
-        self.scaling = {id(norm): tuple(map(torch.from_numpy, scaling(norm))) for norm in norms.values()}
+        self.scales = {id(norm): Scale(*map(torch.from_numpy, scaling(norm))) for norm in norms.values()}
         self.forget()
 
     def forget(self) -> None:
@@ -34,11 +34,10 @@ class Followed:
         """Of a norm, called before its output is compared."""
         if self.last is None or norm.training or not self.last[0].is_still(inputs[0]):
             return
-        factor, offset = self.scaling[id(norm)]
-        mark = Marked.of(output)
-        sums = self.last[1]
-        if mark is not None and inputs[0].shape[1] == len(factor) and sums.still.shape[-1] % len(factor) == 0:
-            followed = sums.scaled(factor, offset)
+        scale, sums, mark = self.scales[id(norm)], self.last[1], Marked.of(output)
+        channels = len(scale.factor)
+        if mark is not None and inputs[0].shape[1] == channels and sums.still.shape[-1] % channels == 0:
+            followed = sums.scaled(scale)
             self.scaled = None if followed is None else (mark, followed)
 
     def sums_of(self, value: Tensor) -> Sums | None:

@@ -17,6 +17,7 @@ from workbench.measure.followed import Followed
 from workbench.measure.inference import LARGEST_SAMPLE, TRIAL_SAMPLES, change_between_runs, decide
 from workbench.measure.known import scaling_norms
 from workbench.measure.probe import IMAGE_DIMS, LIST_DIMS, OUTPUT, Output, copied, named_layers, report, run, watching
+from workbench.measure.sums import Norms, Sums
 from workbench.measure.tables import table
 from workbench.measure.turning import Scratch, TurnedMaps, companions_first, turned_maps
 
@@ -106,7 +107,7 @@ class Sweep:
             reference = self._reference(batch, images)
             self.turned = {}
             floors: list[Tensor] = []
-            found: dict[str, list[dict[str, Tensor]]] = {name: [] for name in reference}
+            found: dict[str, list] = {name: [] for name in reference}  # of each chunk errors or sums
             step = max(1, self.at_once(images) // len(batch))
             for start in range(0, count, step):
                 part = replace(self.action, elements=self.action.elements[self.order[start : start + step]])
@@ -236,9 +237,8 @@ class Sweep:
                 got = part.cast(tensor_of(value)).unflatten(0, (len(part.elements), -1))
                 sums = turned.sums(part, got)
                 self.followed.keep(tensor_of(value), sums)
-            norms, trip = sums.norms()
-            floor = error_of(self.form, trip, part.entries(reference), self.eps)
-            return self._enter(found[name], norms, part.entries(reference), floor)
+            found[name].append(sums)
+            return
         try:
             wanted = part.there(reference)
             floor = self._floor(part, wanted, reference)
@@ -250,11 +250,19 @@ class Sweep:
         here, there = part.windows(reference)
         got = part.cast(tensor_of(value)).reshape(wanted.shape)
         norms = part.distance(got * here, wanted * there, reference)
-        self._enter(found[name], norms, part.entries(reference), floor)
+        found[name].append(self._errors(norms, part.entries(reference), floor))
 
-    def _enter(self, rows: list, norms: tuple[Tensor, Tensor, Tensor], entries: float | Tensor, floor: Tensor) -> None:
+    def _errors(self, norms: Norms, entries: float | Tensor, floor: Tensor) -> dict[str, Tensor]:
         errors = {f"{form}_error": error_of(form, norms, entries, self.eps) for form in self.forms}
-        rows.append(errors | {"error": errors[f"{self.form}_error"], "output_floor": floor})
+        return errors | {"error": errors[f"{self.form}_error"], "output_floor": floor}
+
+    def _together(self, chunks: list, reference: Output) -> dict[str, Tensor]:
+        """Errors at all elements, from those or the sums of each chunk."""
+        if not isinstance(chunks[0], Sums):
+            return {key: torch.cat([chunk[key] for chunk in chunks]) for key in self.keys}
+        norms, trip = Sums.joined(chunks).norms()
+        entries = self.action.entries(reference)
+        return self._errors(norms, entries, error_of(self.form, trip, entries, self.eps))
 
     def _floor(self, part: Action, moved: Tensor, value: Output) -> Tensor:
         """The round trip there and back, in the form of the error, ``(E, B)``."""
@@ -280,8 +288,8 @@ class Sweep:
             shape = self.input_floor[-1].shape
             unknown = torch.full(shape, torch.nan, dtype=torch.float64)
             refused = name in self.refused
-            row = {key: unknown if refused else torch.cat([c[key] for c in chunks])[place] for key in self.keys}
-            self.rows.setdefault(name, []).append(row)
+            row = dict.fromkeys(self.keys, unknown) if refused else self._together(chunks, reference[name])
+            self.rows.setdefault(name, []).append({key: value[place] for key, value in row.items()})
             self.exact[name] = torch.zeros(shape[0]).bool() if refused else self.action.exact(reference[name])
 
     def values(self) -> dict[str, np.ndarray]:

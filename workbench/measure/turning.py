@@ -9,7 +9,6 @@ turn also mixes its elements, by one small matrix for r and by a permutation for
 import math
 from collections.abc import Iterator
 from functools import lru_cache
-from operator import itemgetter
 from typing import NamedTuple
 
 import torch
@@ -21,21 +20,20 @@ from workbench.actions.signals import interpolation, permutations
 from workbench.groups import O2, Group, GroupSignal, RotationScale, Scale
 from workbench.measure.compare import Action
 from workbench.measure.probe import Output, PartialSignal
+from workbench.measure.sums import Norms, Sums
 
 _AT_ONCE = 256  # maps that are resampled together
 _WIDE = 16  # members of a group axis that are mixed by one product
-_CANCELLED = 0.1  # of a sum of squares: less than this share left, and its rounding would be seen
 _SHARPNESS = -0.75  # of Keys' kernel, as grid_sample has it
-Norms = tuple[Tensor, Tensor, Tensor]
 Rows = tuple[tuple[float, ...], ...]
 
 
 class Turns(NamedTuple):
-    """Elements as a turn by less than 45 degrees, quarter turns after it, and a mirror last, each ``(E,)``."""
+    """Elements as a turn by less than 45 degrees, quarter turns after it, and a mirror last, each of E numbers."""
 
-    rest: Tensor
-    quarters: Tensor
-    mirrored: Tensor
+    rest: list[float]
+    quarters: list[int]
+    mirrored: list[bool]
 
 
 @lru_cache(maxsize=16)  # by identity: every layer of a chunk asks for the same
@@ -48,15 +46,18 @@ def turns_of(action: Action) -> Turns | None:
     angle, mirror = angle_and_mirror(affine(action.elements, action.group)[0])
     quarters = (angle * (2 / math.pi)).round()
     rest = angle - quarters * (math.pi / 2)
-    rest = torch.where(rest.abs() <= TOLERANCE, 0.0, rest)
-    return Turns((rest * 1e12).round() / 1e12, quarters.long() % 4, mirror < 0)
+    rest = (torch.where(rest.abs() <= TOLERANCE, 0.0, rest) * 1e12).round() / 1e12
+    return Turns(rest.tolist(), (quarters.long() % 4).tolist(), (mirror < 0).tolist())
 
 
 def companions_first(action: Action) -> Tensor:
     """An order of the elements, ``(E,)``, in which those that share a resampling follow each other."""
     turns = turns_of(action)
-    count = len(action.elements)
-    return torch.arange(count) if turns is None else torch.argsort(turns.rest, stable=True)
+    return torch.arange(len(action.elements)) if turns is None else torch.tensor(_in_company(turns))
+
+
+def _in_company(turns: Turns) -> list[int]:
+    return sorted(range(len(turns.rest)), key=turns.rest.__getitem__)
 
 
 class Scratch:
@@ -141,43 +142,6 @@ def _turn(angle: float) -> Tensor:
 _MIRROR = torch.tensor([[-1.0, 0.0], [0.0, 1.0]], dtype=torch.float64)
 
 
-class Sums(NamedTuple):
-    """Sums over the pixels of each channel, float64.
-
-    Attributes:
-        rows: ``(6, E, B, C)``: squares of f(gx) - g f(x), of f(gx), of g f(x), of g^-1 g f(x) - f(x), of g^-1 g f(x);
-            and g f(x) itself. NaN where nobody asked.
-        still: ``(2, B, C)``: squares of f(x); and f(x) itself.
-        pixels: sum of the weights.
-    """
-
-    rows: Tensor
-    still: Tensor
-    pixels: float
-
-    def norms(self) -> tuple[Norms, Norms]:
-        """``|f(gx) - g f(x)|, |f(gx)|, |g f(x)|``, and the same of the round trip on f(x); each ``(E, B)``."""
-        difference, first, moved, change, back = self.rows[:5].sum(-1).sqrt()
-        return (difference, first, moved), (change, back, self.still[0].sum(-1).sqrt().expand_as(change))
-
-    def scaled(self, factor: Tensor, offset: Tensor) -> "Sums | None":
-        """The same for a f + b, a and b ``(C,)``, where g leaves a constant as it is.
-
-        ``None`` where a sum of squares would keep too little of what it is made from.
-        """
-        a, b = (t.repeat_interleave(self.still.shape[-1] // len(t)) for t in (factor, offset))
-        mixed, constant = 2 * a * b, b.square() * self.pixels
-        square = a.square()
-        made = [(self.rows[2], self.rows[5]), (self.still[0], self.still[1])]
-        whole = [squares * square + plain * mixed + constant for squares, plain in made]
-        for result, (squares, _) in zip(whole, made, strict=True):
-            if bool((result.sum(-1) < _CANCELLED * (squares * square + constant).sum(-1)).any()):
-                return None
-        unknown = torch.full_like(whole[0], torch.nan)
-        rows = torch.stack([self.rows[0] * square, unknown, whole[0], self.rows[3] * square, unknown, unknown])
-        return Sums(rows, torch.stack([whole[1], torch.full_like(whole[1], torch.nan)]), self.pixels)
-
-
 class TurnedMaps:
     """Maps f(x) of some samples: turned, and compared with the maps of turned images.
 
@@ -192,7 +156,7 @@ class TurnedMaps:
         self.batch, self.channels, self.side = len(maps), maps.shape[1], maps.shape[-1]
         self.channels_last = not maps.is_contiguous() and maps.is_contiguous(memory_format=torch.channels_last)
         self.maps = maps if self.channels_last else maps.contiguous()
-        self.weight = weight.to(maps).flatten()
+        self.weight, self.area = weight.to(maps).flatten(), float(weight.sum(dtype=torch.float64))
         self.weights = self.weight.expand(self.batch, 1, -1).contiguous()
         laid_out = self._laid_out(self.maps)
         self.buffer, self.spare = scratch.like("difference", laid_out), scratch.like("moved", laid_out)
@@ -204,60 +168,58 @@ class TurnedMaps:
         self.last: tuple[float, Tensor, Tensor] | None = None
 
     def _laid_out(self, maps: Tensor) -> Tensor:
-        """Maps ``(B, C, H, W)`` as they are compared: ``(B, H W, C)`` where channels lie last, else ``(B C, H, W)``."""
+        """Maps ``(N, C, H, W)`` as they are compared: ``(N, H W, C)`` where channels lie last, else ``(N C, H, W)``."""
         if self.channels_last:
-            return maps.permute(0, 2, 3, 1).reshape(self.batch, -1, self.channels)
+            return maps.permute(0, 2, 3, 1).reshape(len(maps), -1, self.channels)
         return maps.reshape(-1, self.side, self.side)
 
     def moved(self, action: Action) -> tuple[Tensor, Norms]:
         """Every map under every element, ``(E, B, C, H, W)``, and the norms of the round trip on it."""
         turns = _turns(action)
-        result, own = self.maps.new_empty(len(turns.rest), *self.maps.shape), []
+        count = len(turns.rest)
+        result, own = self.maps.new_empty(count, *self.maps.shape), self.maps.new_empty(4, count, self.still.shape[-1])
         for e, turned, squares in self._each(turns):
             result[e] = turned.unflatten(0, self.maps.shape[:2])
-            own.append((e, squares))
-        rows = self._by_channel(self._in_order(own))
-        rows = torch.cat([torch.full_like(rows[:2], torch.nan), rows])
-        return result, Sums(rows, self._by_channel(self.still), 1.0).norms()[1]
+            own[:, e] = squares
+        return result, self._sums(torch.full_like(own[:2], torch.nan), own).norms()[1]
 
-    def sums(self, action: Action, got: Tensor) -> "Sums":
+    def sums(self, action: Action, got: Tensor) -> Sums:
         """What the norms of a comparison are made from; ``got`` is f(gx), ``(E, B, C, H, W)``."""
-        own: list[tuple[int, Tensor]] = []
-        sums = self.maps.new_full((2, len(got), self.batch * self.channels), torch.nan)
+        found = self.maps.new_full((2, len(got), self.still.shape[-1]), torch.nan)
+        own = found.new_empty(4, *found.shape[1:])
+        difference, square = (part.unbind() for part in found.unsqueeze(2))
+        mine = self._laid_out(got.flatten(2, -3).flatten(0, 1)).view(len(got), *self.buffer.shape).unbind()
         for e, wanted, squares in self._each(_turns(action)):
-            own.append((e, squares))
-            mine = self._laid_out(got[e].flatten(1, -3))
-            torch.ops.aten.mse_loss.out(mine, wanted, 0, out=self.buffer)
-            self._sum_pixels(sums[0, e])
+            own[:, e] = squares
+            torch.ops.aten.mse_loss.out(mine[e], wanted, 0, out=self.buffer)
+            self._sum_pixels(difference[e])
             if self.both:
-                torch.square(mine, out=self.buffer)
-                self._sum_pixels(sums[1, e])
-        rows = torch.cat([sums, self._in_order(own)])
-        return Sums(self._by_channel(rows), self._by_channel(self.still), float(self.weight.sum(dtype=torch.float64)))
+                torch.square(mine[e], out=self.buffer)
+                self._sum_pixels(square[e])
+        return self._sums(found, own)
+
+    def _sums(self, found: Tensor, own: Tensor) -> Sums:
+        by_channel = (self.batch, -1)
+        return Sums(torch.cat([found, own]).unflatten(-1, by_channel), self.still.unflatten(-1, by_channel), self.area)
 
     def _sum_pixels(self, into: Tensor) -> None:
-        """Sums of the buffer inside the mask, ``(B C,)``."""
+        """Sums of the buffer inside the mask, into ``(1, B C)``."""
         if self.channels_last:
             torch.bmm(self.weights, self.buffer, out=into.view(self.batch, 1, -1))
         else:
-            torch.mv(self.buffer.flatten(1), self.weight, out=into)
-
-    def _in_order(self, found: list[tuple[int, Tensor]]) -> Tensor:
-        """Sums of each element, ``(4, E, B C)``, in the order of the elements."""
-        return torch.stack([own for _, own in sorted(found, key=itemgetter(0))], 1)
+            torch.mv(self.buffer.flatten(1), self.weight, out=into[0])
 
     def _each(self, turns: Turns) -> Iterator[tuple[int, Tensor, Tensor]]:
         """Place of each element, the maps under it, laid out, and sums of each of them.
 
         The sums, ``(4, B C)``, are squares of them, of the round trip's change and of its end; and they themselves.
         """
-        for rest in turns.rest.unique().tolist():
+        for e in _in_company(turns):
+            rest = turns.rest[e]
             if self.last is None or self.last[0] != rest:
                 self.last = rest, *self._turned(rest)
             _, turned, squares = self.last
-            for e in (turns.rest == rest).nonzero().flatten().tolist():
-                quarters, mirrored = int(turns.quarters[e]), bool(turns.mirrored[e])
-                yield e, self._moved(turned, quarters, mirrored), squares
+            yield e, self._moved(turned, turns.quarters[e], turns.mirrored[e]), squares
 
     def _moved(self, maps: Tensor, quarters: int, mirrored: bool) -> Tensor:
         """Maps, laid out, and the elements of a signal after quarter turns and a mirror."""
@@ -305,7 +267,7 @@ class TurnedMaps:
 
     def _resampled(self, rows: Tensor, angle: float) -> Tensor:
         places, weights = taps(angle, self.side, self.resampler, self.padding, rows.dtype, rows.device)
-        starts = torch.arange(0, places.numel() + 1, places.shape[1], dtype=torch.int32, device=rows.device)
+        starts = _starts(*places.shape, rows.device)
         return functional.embedding_bag(
             places.flatten(), rows, starts, mode="sum", per_sample_weights=weights.flatten(), include_last_offset=True
         )
@@ -316,9 +278,6 @@ class TurnedMaps:
     def _down_rows(self, squares: Tensor) -> Tensor:
         """Sums of ``(H W, B C)`` inside the mask, ``(B C,)``."""
         return self.weight @ squares
-
-    def _by_channel(self, sums: Tensor) -> Tensor:
-        return sums.unflatten(-1, (self.batch, -1)).double().cpu()
 
 
 def _turns(action: Action) -> Turns:
@@ -338,6 +297,11 @@ def _moved(maps: Tensor, quarters: int, mirrored: bool) -> Tensor:
 def _order(quarters: int, mirrored: bool, side: int) -> Tensor:
     """Which pixel comes to each place, ``(H W,)``."""
     return _moved(torch.arange(side**2).view(1, side, side), quarters, mirrored).flatten()
+
+
+@lru_cache(maxsize=64)
+def _starts(pixels: int, each: int, device: torch.device) -> Tensor:
+    return torch.arange(0, pixels * each + 1, each, dtype=torch.int32, device=device)
 
 
 @lru_cache(maxsize=128)
