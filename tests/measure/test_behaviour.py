@@ -9,8 +9,8 @@ from torch import Tensor
 
 from tests.tolerances import EXACT, SEPARATION
 from workbench.actions import smooth, transform_image
-from workbench.groups import O2, SO2, C, D, Plane, Translation
-from workbench.measure import Behaviour, equivariance_error, infer_behaviour, parse_behaviour
+from workbench.groups import O2, SO2, C, D, Plane, Scale, Translation
+from workbench.measure import Behaviour, equivariance_error, infer_behaviour, inference, parse_behaviour
 from workbench.measure.behaviour import choose
 
 TIGHT = EXACT[torch.float64]
@@ -237,6 +237,60 @@ def test_a_plain_network_is_taken_as_usual_with_low_confidence() -> None:
     assert found.kind == "image"
     assert found.confidence < 0.5
     assert "nothing fits" in found.why
+
+
+def four_classes() -> torch.nn.Module:
+    torch.manual_seed(0)
+    body = torch.nn.Sequential(torch.nn.Conv2d(1, 8, 3, padding=1), torch.nn.ReLU(), torch.nn.AdaptiveAvgPool2d(1))
+    return torch.nn.Sequential(body, torch.nn.Flatten(), torch.nn.Linear(8, 4)).double()
+
+
+def at_the_middle(x: Tensor) -> Tensor:
+    """Key points in pixels of a network that has learned nothing: near the middle of the frame, whatever it sees."""
+    return (x.shape[-1] / 2 + 0.1 * mass_centre(x)).flatten(1)
+
+
+def finder(x: Tensor) -> Tensor:
+    """A box that follows its picture's brightest pixel, of another size where that is turned."""
+    place = x[:, 0].flatten(1).argmax(1)
+    column, row = (place % x.shape[-1]).to(x) + 0.5, (place // x.shape[-1]).to(x) + 0.5
+    high = 3 + 40 * x[:, 0, 0].mean(-1)
+    return torch.stack([column - 1, row - high, column + 1, row + high], -1).unsqueeze(1)
+
+
+def drifting(x: Tensor) -> Tensor:
+    """Scores of four classes that drift with shifts just as a box in units of the frame would."""
+    place = x[:, 0].flatten(1).argmax(1)
+    column, row = (place % x.shape[-1]).to(x), (place // x.shape[-1]).to(x)
+    return 5 + torch.stack([column, row, column, row], -1) / x.shape[-1]
+
+
+def one_bright_pixel() -> Tensor:
+    x = images(16)
+    x[:, 0, 7, 8] += 2
+    return x
+
+
+@pytest.mark.parametrize("group", [SO2(), O2(), Translation(), Scale()])
+@pytest.mark.parametrize("model", [four_classes(), at_the_middle, drifting])
+def test_a_law_is_the_model_s_and_not_that_of_the_group_that_is_asked(model, group) -> None:
+    assert infer_behaviour(model, one_bright_pixel(), group).kind == "invariant"
+
+
+def test_small_shifts_alone_would_take_classes_for_boxes(monkeypatch) -> None:
+    trial = inference._trial_actions
+    monkeypatch.setattr(inference, "_trial_actions", lambda action: trial(action)[1:])
+    assert infer_behaviour(drifting, one_bright_pixel(), Translation()).kind == "boxes"
+
+
+def test_a_detector_that_follows_shifts_only_is_recognised() -> None:
+    x = torch.zeros(4, 1, 16, 16, dtype=torch.float64)
+    for sample, (row, column) in enumerate(((7, 5), (9, 8), (6, 6), (10, 7))):
+        x[sample, 0, row, column] = 1.0
+        x[sample, 0, :2, 3 * sample : 3 * sample + 3] = 0.2 * (sample + 1)
+    found = infer_behaviour(finder, x, SO2())
+    assert found.kind == "boxes"
+    assert found.frame == "pixels"
 
 
 def test_attributes_say_what_was_inferred_and_why() -> None:

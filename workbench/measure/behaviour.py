@@ -52,6 +52,7 @@ class Behaviour:
             ``"indices"``: column and row, the first pixel's centre at 0. ``"unit"``: ``"pixels"`` over the frame's
             width and height. ``"signed"``: from -1 to 1 over the frame, y down.
         layout: of boxes: ``"xyxy"`` (two corners), ``"xywh"`` (first corner, size) or ``"cxcywh"`` (centre, size).
+        fits: false where a trial spoke for no law, and the usual one was taken.
     """
 
     kind: str
@@ -60,6 +61,7 @@ class Behaviour:
     why: str = "declared"
     frame: str = "centre"
     layout: str = "xyxy"
+    fits: bool = True
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -198,9 +200,11 @@ def choose(laws: list[Behaviour], errors: list[float]) -> Behaviour:
     per_kind: dict[str, float] = {}
     for law, error in zip(laws, errors, strict=True):
         per_kind[law.kind] = min(error, per_kind.get(law.kind, error))
-    words = "errors in a trial" if errors[taken] < _FITS else "taken as usual for its shape, nothing fits; errors"
+    explained = errors[taken] < _FITS
+    words = "errors in a trial" if explained else "taken as usual for its shape, nothing fits; errors"
     return replace(
         laws[taken],
+        fits=explained,
         confidence=round(float(confidence), 6),
         why=f"{words}: " + ", ".join(f"{kind} {error:.2g}" for kind, error in per_kind.items()),
     )
