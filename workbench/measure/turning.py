@@ -22,7 +22,7 @@ from workbench.measure.compare import Action
 from workbench.measure.probe import Output, PartialSignal
 from workbench.measure.sums import Norms, Sums
 
-_AT_ONCE = 256  # maps that are resampled together
+_AT_ONCE = 64  # maps that are resampled together
 _WIDE = 16  # members of a group axis that are mixed by one product
 _SHARPNESS = -0.75  # of Keys' kernel, as grid_sample has it
 Rows = tuple[tuple[float, ...], ...]
