@@ -170,7 +170,10 @@ def test_the_cost_of_shifting_series_and_reordering_sets_is_counted() -> None:
         ({"group": "SO3", "output": "sideways"}, "'invariant'"),
         ({"group": "SO3", "images": points() * math.inf}, "NaN or infinite"),
         ({"group": "SO3", "input": "molecule"}, "'points'"),
-        ({"group": "C(4)", "images": torch.rand(2, 1, 8, 8), "output": "vectors"}, "'auto'"),
+        (
+            {"group": "C(4)", "model": nn.Conv2d(1, 2, 3), "images": torch.rand(2, 1, 8, 8), "output": "boxes"},
+            "given as boxes",
+        ),
     ],
     ids=lambda v: v if isinstance(v, str) else "",
 )

@@ -23,7 +23,7 @@ from workbench.actions.masks import MASKS
 from workbench.groups import Group, GroupSignal, Translation, parse_group
 from workbench.groups.base import check_count
 from workbench.measure.behaviour import Behaviour, Moved, input_kind_of, parse_behaviour
-from workbench.measure.compare import Action, shaped, tensor_of
+from workbench.measure.compare import Action, is_spatial, shaped, tensor_of
 from workbench.measure.dataset import labelled
 from workbench.measure.inference import checked_inputs, infer_behaviour, size_of
 from workbench.measure.interval import interval, interval_name
@@ -32,6 +32,7 @@ from workbench.measure.layer_laws import layer_laws
 from workbench.measure.orbit import lattice_elements, orbit, transform_coords
 from workbench.measure.probe import IMAGE_DIMS, LIST_DIMS, OUTPUT, Output, copied, named_layers, report, why_not
 from workbench.measure.provenance import provenance
+from workbench.measure.result import measurable
 from workbench.measure.state import undisturbed
 
 REST = "functions after the last module"
@@ -70,8 +71,8 @@ def attribute_error(
             :func:`equivariance_error`: images, series, points or sets.
         elements: ``(E, element_dim)``; without the identity those that move pixels onto pixels, shifts of series by 1,
             2 and 4 samples, otherwise eight of the orbit, where not given.
-        output: of points, series and sets, as in :func:`equivariance_error`; how the outputs of layers move is told
-            by a trial. Maps that come from images move, vectors stay.
+        output: as in :func:`equivariance_error`; of images, maps move and vectors stay where nothing is declared.
+            How the outputs of layers move is told by a trial; those behind images move as maps or stay as vectors.
         layers: ``"all"`` innermost modules and whole group layers, or names.
         batch_size: at most so many images per forward pass.
 
@@ -103,7 +104,9 @@ def attribute_error(
     action = Action(elements, group, resampler, padding, mask, size, input_kind=kind)
     exact = action.exact(action.source(images[:1]))
     watched = _innermost(model) if layers == "all" else named_layers(model, layers)
-    inner = {} if law is None else layer_laws(model, images, watched, replace(action, elements=elements[:3]), seed)
+    inner = (
+        None if kind == "image" else layer_laws(model, images, watched, replace(action, elements=elements[:3]), seed)
+    )
     ledger = _Ledger(model, watched, action, batch_size, law, inner)
     batches = images.split(max(1, min(len(images), batch_size)))
     with undisturbed(model, seed):
@@ -170,10 +173,8 @@ def _moving(group: Group, kind: str, size: tuple[int, int]) -> Tensor:
 def _law(
     model: Callable, inputs: Tensor, group: Group, kind: str, output: str | Behaviour, seed: int
 ) -> Behaviour | None:
-    """How the result moves; ``None`` for images, whose maps and signals need no word."""
-    if kind == "image":
-        if output != "auto":
-            raise ValueError(f"output = {output!r} was given for images; expected 'auto': maps move, vectors stay.")
+    """How the result moves; ``None`` for images where nothing is declared: maps and signals need no word."""
+    if kind == "image" and output == "auto":
         return None
     law = parse_behaviour(output) if output != "auto" else infer_behaviour(model, inputs, group, kind, seed=seed)
     if law.kind == "unknown":
@@ -245,11 +246,11 @@ class _Ledger:
         action: Action,
         batch_size: int,
         law: Behaviour | None,
-        inner: dict[str, Behaviour],
+        inner: dict[str, Behaviour] | None,
     ) -> None:
         self.model, self.layers, self.action, self.batch_size = model, layers, action, batch_size
         self.law, self.inner = law, inner
-        self.dims = IMAGE_DIMS if law is None else LIST_DIMS
+        self.dims = IMAGE_DIMS if inner is None else LIST_DIMS
         self.weight: Tensor | None = None  # where results are compared, for the elements in hand
         self.names: list[str] = []
         self.rows: list[np.ndarray] = []  # (K + 1, E, B) for each batch
@@ -271,19 +272,19 @@ class _Ledger:
             goal = part.there(result)
             self.weight = self._weight(part, result, goal)
             ideal: dict[str, Output] = {}
-            before = self._with_ideal(moved, ideal, goal)
-            whole = before - goal
-            centred = goal if not isinstance(result, Moved) else measured(goal, goal, result.law, part)[1]
-            inner, size = self._inner(whole, whole).sqrt(), self._inner(centred, centred).sqrt()
+            ideally = partial(self._with_ideal, moved, ideal, goal, result, part)
+            before, last = ideally(), self._measured(goal, goal, result, part)
+            whole = before - last
+            inner, size = self._inner(whole, whole).sqrt(), self._inner(last, last).sqrt()
             scale = 1 / ((inner + 1e-300) * (size + _TINY))
             found = []
             for k, name in enumerate(names, 1):
                 ideal[name] = _refilled(reference[name], part.there(self._shaped(name, reference[name])))
-                after = self._with_ideal(moved, ideal, goal)
+                after = ideally()
                 found.append(self._inner(before - after, whole) * scale)
                 before = after
                 tell((start + min(step, count - start) * k / len(names)) / count)
-            found.append(self._inner(before - goal, whole) * scale)
+            found.append(self._inner(before - last, whole) * scale)
             shares.append(torch.stack(found))
             wholes.append(inner / (size + _TINY))
         self.rows.append(torch.cat(shares, 1).numpy())
@@ -304,18 +305,19 @@ class _Ledger:
 
         with answering(self.layers, answer):
             result = self.model(batch)
-        if problem := why_not(result, len(batch), self.dims):
+        problem = why_not(result, len(batch), self.dims)
+        if problem and (self.law is None or not measurable(result, len(batch))):
             raise ValueError(f"the model puts out {problem}; wrap it in a module that returns one of these.")
         return kept | {OUTPUT: result}
 
-    def _shaped(self, name: str, value: Output) -> Output:
+    def _shaped(self, name: str, value: Output, like: Output | None = None) -> Output:
         """An output in the form in which it moves."""
-        if self.law is None:
+        if self.law is None or (self.inner is None and name != OUTPUT):
             return value
-        law = self.law if name == OUTPUT else self.inner.get(name)
+        law = self.law if name == OUTPUT or self.inner is None else self.inner.get(name)
         if law is None:
             raise ValueError("no behaviour is known for such an output")
-        return shaped(value, law)
+        return shaped(value, law, like)
 
     def _unmovable(self, name: str, value: Any) -> str | None:
         one = value.with_values(value.values[:1]) if isinstance(value, GroupSignal) else value[:1]
@@ -325,15 +327,20 @@ class _Ledger:
             return str(error)
         return None
 
-    def _with_ideal(self, moved: Tensor, ideal: dict[str, Output], goal: Tensor) -> Tensor:
-        """The result for moved images when some modules put out g times what they put out for x."""
+    def _with_ideal(self, moved: Tensor, ideal: dict[str, Output], goal: Tensor, like: Output, part: Action) -> Tensor:
+        """The result for moved images when some modules put out g times what they put out for x, as it is measured."""
 
         def answer(name: str, module: nn.Module, inputs: tuple, options: dict, forward: Callable) -> Any:
             return copied(ideal[name]) if name in ideal else forward(*inputs, **options)
 
         with answering(self.layers, answer):
             result = self.model(moved.clone())
-        return tensor_of(result).reshape(goal.shape)
+        found = tensor_of(self._shaped(OUTPUT, result, like)).reshape(goal.shape)
+        return self._measured(found, goal, like, part)
+
+    def _measured(self, value: Tensor, goal: Tensor, result: Output, part: Action) -> Tensor:
+        """A result ``(E, B, ...)`` in the coordinates in which distances are taken."""
+        return value if not isinstance(result, Moved) else measured(value, goal, result.law, part)[0]
 
     def _weight(self, part: Action, result: Output, goal: Tensor) -> Tensor | None:
         """Where results ``(E, B, ...)`` are compared."""
@@ -342,16 +349,17 @@ class _Ledger:
                 return None
             return named_mask(part.mask, goal.shape[-2], goal.shape[-1], torch.float64).to(goal.device)
         known = part.weight(result)
-        return (
-            None if known is None else known.double().to(goal.device).view(-1, *[1] * (goal.ndim - 2), goal.shape[-1])
-        )
+        if known is None or known.ndim == 2:
+            return known if known is None else known.double().to(goal.device)
+        sides = known.shape[1:] if is_spatial(result) else known.shape[-1:]
+        return known.double().to(goal.device).view(-1, *[1] * (goal.ndim - 1 - len(sides)), *sides)
 
     def _inner(self, a: Tensor, b: Tensor) -> Tensor:
         """Inner product inside the mask for every element and sample, ``(E, B)`` in float64."""
         product = a.double() * b.double()
         if self.weight is not None:
             product = product * self.weight
-        return product.flatten(2).sum(-1).cpu()
+        return product.reshape(*product.shape[:2], -1).sum(-1).cpu()
 
     def dataset(self, coords: dict[str, tuple], seed: int) -> xr.Dataset:
         values, whole = np.concatenate(self.rows, -1), np.concatenate(self.whole, -1)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from workbench.actions.images import check_images
 from workbench.groups import Group, Translation, parse_group
 from workbench.measure.attribution import moving_lattice_elements
+from workbench.measure.behaviour import Behaviour
 from workbench.measure.dataset import labelled
 from workbench.measure.error import equivariance_error
 from workbench.measure.interval import interval, interval_name
@@ -30,6 +31,7 @@ def explain(
     group: Group | str,
     elements: Tensor | None = None,
     *,
+    output: str | Behaviour = "auto",
     padding: str = "border",
     mask: str = "none",
     seed: int = 0,
@@ -44,7 +46,7 @@ def explain(
 
     Args:
         model: a module on images; left exactly as found.
-        images, group, padding, mask, seed, progress, cancel: as in :func:`equivariance_error`.
+        images, group, output, padding, mask, seed, progress, cancel: as in :func:`equivariance_error`.
         elements: ``(E, element_dim)``; those that move pixels onto pixels, without the identity, where not given.
 
     Returns:
@@ -69,7 +71,7 @@ def explain(
     static = will_it_be_equivariant(model, tuple(images.shape[1:]), group)
     if elements is None:
         elements = moving_lattice_elements(group, (images.shape[-2], images.shape[-1]))
-    trial = _Trial(like_model(model, images), group, torch.as_tensor(elements), padding, mask, seed)
+    trial = _Trial(like_model(model, images), group, torch.as_tensor(elements), output, padding, mask, seed)
     before = trial.error(model)
     rows: list[_Row] = []
     for place in range(static.sizes["finding"]):
@@ -87,6 +89,7 @@ def explain(
             dtype=trial.images.dtype,
             padding=padding,
             mask=mask,
+            output=str(output),
             reduction="relative, mean over elements and samples",
             group=group.name,
             interval=f"95 %, paired, {interval_name('bootstrap', len(images))}",
@@ -107,15 +110,25 @@ class _Row:
 class _Trial:
     """The same images and elements for every model."""
 
-    def __init__(self, images: Tensor, group: Group, elements: Tensor, padding: str, mask: str, seed: int) -> None:
-        self.images, self.group, self.elements = images, group, elements
+    def __init__(
+        self,
+        images: Tensor,
+        group: Group,
+        elements: Tensor,
+        output: str | Behaviour,
+        padding: str,
+        mask: str,
+        seed: int,
+    ) -> None:
+        self.images, self.group, self.elements, self.output = images, group, elements, output
         self.padding, self.mask, self.seed = padding, mask, seed
 
     def error(self, model: nn.Module) -> np.ndarray:
         """Relative error of every sample, mean over the elements, ``(S,)``."""
         ds = equivariance_error(
-            model, self.images, self.group, self.elements, padding=self.padding, mask=self.mask, seed=self.seed
-        )
+            model, self.images, self.group, self.elements, output=self.output, padding=self.padding, mask=self.mask,
+            seed=self.seed,
+        )  # fmt: skip
         return ds.error.sel(layer=OUTPUT).mean("transform").values
 
 
