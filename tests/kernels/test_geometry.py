@@ -7,6 +7,7 @@ import torch
 
 from workbench.groups import O2, SO2, C, D
 from workbench.kernels import disc_mask, plan, tap_offsets, turn_permutation
+from workbench.kernels.geometry import turns
 
 
 def test_taps_are_read_row_by_row_with_y_up():
@@ -54,9 +55,28 @@ def test_the_permutation_of_a_quarter_turn_is_the_product_of_the_group(group, n,
 @pytest.mark.parametrize(("group", "n"), [(SO2(), 6), (SO2(), 2), (O2(), 4), (O2(), 12), (C(6), 6), (D(3), 6)])
 def test_grids_that_quarter_turns_do_not_keep_have_no_permutation(group, n):
     assert turn_permutation(group, n, 1) is None
+    assert turns(group, n) < 4
 
 
 @pytest.mark.parametrize(("group", "n_out", "n_in"), [(SO2(), 8, 8), (SO2(), 4, 8), (SO2(), 8, 1), (O2(), 8, 16)])
 def test_reuse_evaluates_a_quarter_of_the_kernels(group, n_out, n_in):
-    assert len(plan(group, n_out, n_in, 5, True).outputs) == n_out // 4
-    assert len(plan(group, n_out, n_in, 5, False).outputs) == n_out
+    assert len(plan(group, n_out, n_in, 5, 4).outputs) == n_out // 4
+    assert len(plan(group, n_out, n_in, 5, 2).outputs) == n_out // 2
+    assert len(plan(group, n_out, n_in, 5, 1).outputs) == n_out
+
+
+@pytest.mark.parametrize(
+    ("group", "n", "count"),
+    [
+        (SO2(), 8, 4),
+        (SO2(), 6, 2),
+        (C(2), 2, 2),
+        (SO2(), 3, 1),
+        (O2(), 8, 4),
+        (O2(), 12, 2),
+        (D(2), 4, 2),
+        (D(3), 6, 1),
+    ],
+)
+def test_how_many_turns_keep_a_grid(group, n, count):
+    assert turns(group, n) == count

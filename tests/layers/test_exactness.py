@@ -4,9 +4,10 @@ import pytest
 import torch
 from torch import nn
 
-from tests.layers.symmetry import FLIPS, TINY, TURN, defect, lifted, pair, relative
+from tests.layers.symmetry import FLIPS, HALF, TINY, TURN, defect, lifted, pair, relative
 from tests.tolerances import BROKEN, EXACT
 from workbench.groups import O2, SO2, parse_group
+from workbench.kernels import KernelSpec
 from workbench.layers import (
     GroupBatchNorm,
     GroupConv,
@@ -29,6 +30,23 @@ GROUPS = (("SO2", 4), ("SO2", 8), ("SO2", 16), ("C(4)", 4), ("C(8)", 8), ("O2", 
 def test_quarter_turns_pass_through_lifting_and_group_convolution(group, n, dtype, size):
     net, g = pair(group, n).to(dtype), parse_group(group)
     assert defect(net, torch.randn(1, 2, size, size, dtype=dtype), TURN[g.element_dim], g) <= EXACT[dtype]
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("network", ["siren", "fourier", "gabor", "magnet"])
+@pytest.mark.parametrize(("group", "n"), [("SO2", 2), ("SO2", 6), ("C(2)", 2), ("C(6)", 6), ("O2", 12), ("D(2)", 4)])
+def test_half_turns_pass_where_the_grid_has_no_quarter_turns(group, n, network, dtype):
+    net, g = pair(group, n, KernelSpec(network)).to(dtype).eval(), parse_group(group)
+    x = torch.randn(2, 2, 17, 17, dtype=dtype)
+    assert defect(net, x, (HALF, 1.0)[: g.element_dim], g) <= EXACT[dtype]
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("network", ["siren", "fourier", "gabor", "magnet"])
+@pytest.mark.parametrize("train", [False, True], ids=["evaluation", "training"])
+def test_partial_layers_that_learn_their_arc_are_exact_for_every_kernel_network(train, network, dtype):
+    net = pair("SO2", 8, KernelSpec(network), partial=True).to(dtype).train(train)
+    assert defect(net, torch.randn(2, 2, 17, 17, dtype=dtype), TURN[1], SO2()) <= EXACT[dtype]
 
 
 @pytest.mark.parametrize("flip", FLIPS)

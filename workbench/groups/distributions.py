@@ -109,7 +109,7 @@ class UniformArc(GroupDistribution):
         jitter = 2 * math.pi / m * offset - math.pi
         angles = theta * (grid + jitter) if self.gradient == "full" else theta.detach() * grid + theta * jitter
         # wrapped only for the full circle: on a part of it the angles are inside [-pi, pi] already
-        return Draw(angles.unsqueeze(-1), None, uniform=m == n and width >= 1)
+        return Draw(angles.unsqueeze(-1), None, uniform=m == n and width == 1)
 
     def density(self, g):
         inside = wrap(g[..., 0]).abs() <= math.pi * self.theta.abs() * (1 + 1e-12)

@@ -24,7 +24,8 @@ class KernelBank(nn.Module):
         lifting: the input has no group axis.
 
     Evaluated once per distinct kernel: where both lists of elements are whole even grids and a quarter turn
-    maps them to themselves, three of four orientations are turned copies, exact by construction.
+    maps them to themselves, three of four orientations are turned copies, exact by construction; where only a half
+    turn does, one of two.
 
     >>> import torch
     >>> from workbench.groups import SO2
@@ -70,7 +71,7 @@ class KernelBank(nn.Module):
         return Coordinates.apply(outputs, inputs, taps, self.spec.encoding == "raw")
 
     def _plan(self, n_out: int, n_in: int, uniform: bool) -> Plan:
-        reuse = uniform and turns(self.group, n_out) and (self.lifting or turns(self.group, n_in))
+        reuse = min(turns(self.group, n_out), 4 if self.lifting else turns(self.group, n_in)) if uniform else 1
         return plan(self.group, n_out, n_in, self.kernel_size, reuse)
 
     def _points(self, outputs: Tensor, inputs: Tensor | None, distinct: tuple[int, ...]) -> Tensor:
@@ -122,7 +123,7 @@ class KernelBank(nn.Module):
         Args:
             outputs: ``(S_out, element_dim)``.
             inputs: ``(S_in, element_dim)``, ``None`` for a lifting layer.
-            uniform: both lists are whole even grids, so that quarter turns may be looked up.
+            uniform: both lists are whole even grids, so that quarter or half turns may be looked up.
         """
         return self.values(outputs, inputs, uniform).contiguous()
 

@@ -34,23 +34,23 @@ def turn_permutation(group: Group, n: int, quarters: int) -> Tensor | None:
 
     Returns:
         ``(n,)`` with element ``i`` going to position ``result[i]``, for any common offset of the grid, or
-        ``None`` when a quarter turn does not map the grid to itself.
+        ``None`` when that rotation does not map the grid to itself.
     """
     index = torch.arange(n)
     if isinstance(group, O2):
         half = n // 2
-        if half % 4:
+        if quarters * half % 4:
             return None
         step = quarters * half // 4
         plain, mirrored = index[:half], index[:half]
         return torch.cat([(plain + step) % half, (mirrored - step) % half + half])
-    return (index + quarters * n // 4) % n if n % 4 == 0 else None
+    return (index + quarters * n // 4) % n if quarters * n % 4 == 0 else None
 
 
 @lru_cache(maxsize=256)
-def turns(group: Group, n: int) -> bool:
-    """Whether a quarter turn maps an even grid of ``n`` elements to itself."""
-    return turn_permutation(group, n, 1) is not None
+def turns(group: Group, n: int) -> int:
+    """How many of the four quarter turns map an even grid of ``n`` elements to itself: 4, 2 (half turns) or 1."""
+    return next((count for count in (4, 2) if turn_permutation(group, n, 4 // count) is not None), 1)
 
 
 @dataclass(frozen=True, eq=False)  # compared by identity: plans are cached and key further caches
@@ -67,34 +67,38 @@ class Plan:
 
 @lru_cache(maxsize=256)
 @torch.inference_mode(False)  # what is kept must serve training as well
-def plan(group: Group, n_out: int, n_in: int, kernel_size: int, reuse: bool) -> Plan:
-    """Evaluate each kernel once; with ``reuse`` the quarter turns of a kernel are looked up, not computed.
+def plan(group: Group, n_out: int, n_in: int, kernel_size: int, reuse: int) -> Plan:
+    """Evaluate each kernel once; of 4 or 2 turns of a kernel all but one are looked up with ``reuse = 4`` or ``2``.
 
     Turning a kernel by a quarter moves its taps and permutes both lists of elements:
     k(h^-1 x, h^-1 h') at (q h, q h') is the same number at q^-1 x (derived here). ``n_in = 1`` with
-    ``reuse`` is the lifting layer, whose input has no group axis.
+    ``reuse`` above 1 is the lifting layer, whose input has no group axis.
     """
     inside = disc_mask(kernel_size)
     taps = int(inside.sum())
     grid = torch.full((kernel_size * kernel_size,), -1)
     grid[inside] = torch.arange(taps)
     grid = grid.reshape(kernel_size, kernel_size)
-    outputs = list(range(n_out))
-    if reuse:
-        orbit = [turn_permutation(group, n_out, q) for q in range(4)]
-        outputs = [j for j in range(n_out) if j == min(int(p[j]) for p in orbit)]  # type: ignore[index]
+    quarters = range(0, 4, 4 // reuse)
+    orbit = {q: _permutation(group, n_out, q) for q in quarters}
+    outputs = [j for j in range(n_out) if j == min(int(places[j]) for places in orbit.values())]
     index = torch.full((n_out, n_in, kernel_size * kernel_size), len(outputs) * n_in * taps)
     for row, j in enumerate(outputs):
-        for q in range(4 if reuse else 1):
+        for q, places in orbit.items():
             turned = torch.rot90(grid, q).flatten()
-            j_q = int(turn_permutation(group, n_out, q)[j]) if reuse else j  # type: ignore[index]
             sources = torch.arange(n_in)
-            targets = turn_permutation(group, n_in, q) if reuse and n_in > 1 else sources
+            targets = _permutation(group, n_in, q) if n_in > 1 else sources
             base = (row * n_in + sources) * taps
-            index[j_q, targets] = torch.where(
+            index[int(places[j]), targets] = torch.where(
                 turned >= 0, base[:, None] + turned, len(outputs) * n_in * taps
             )  # fmt: skip
     return Plan(tuple(outputs), index)
+
+
+def _permutation(group: Group, n: int, quarters: int) -> Tensor:
+    found = turn_permutation(group, n, quarters) if quarters else torch.arange(n)
+    assert found is not None  # asked of turns() before
+    return found
 
 
 @lru_cache(maxsize=256)

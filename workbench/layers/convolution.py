@@ -193,7 +193,7 @@ class GroupLayer(nn.Module):
             share = None if weights is None else weights * (len(weights) / weights.sum())
             # a looked-up quarter turn would move with its source's angle: a wrong slope of the arc
             bank = prepare(self.kernels, drawn.elements, inputs, uniform and not moving, share, way, window)
-            if uniform and moving and not self.training:
+            if uniform and moving:
                 still = None if inputs is None else inputs.detach()  # values rounded alike, with that slope
                 alike = prepare(self.kernels, drawn.elements.detach(), still, True, share, way, window)
                 bank = tuple(part + (other - part).detach() for part, other in zip(bank, alike, strict=True))
