@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import json
-import re
 import warnings
 import zipfile
 from collections.abc import Callable, Iterator
@@ -18,25 +17,42 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from workbench.audit.formulas import is_guard, is_name, is_operation, is_size
+
 LARGEST_BYTES = 2**31
 """Of a program's archive, and of all that it unpacks to."""
-_NAMES = re.compile(r"[A-Za-z_]\w*")
-_SYMBOL = re.compile(r"[a-z]+\d+|[A-Z]\w*|True|False")  # size symbols and sympy's own functions; never a builtin
-_SIZES_ONLY = re.compile(r"[\w\s+\-*/(),.<>=!&|~]*")
+_CHECKED = {
+    "expr_str": (is_size, "one of its sizes is no formula of sizes"),
+    "target": (is_operation, "one of its steps is no operation of torch"),
+    "as_operator": (is_operation, "one of its steps is no operation of torch"),
+    "name": (is_name, "one of its names is none that torch gives"),
+    "as_name": (is_name, "one of its names is none that torch gives"),
+    "parameter_name": (is_name, "one of its names is none that torch gives"),
+    "buffer_name": (is_name, "one of its names is none that torch gives"),
+    "tensor_constant_name": (is_name, "one of its names is none that torch gives"),
+}
+"""Texts by the key under which they stand, what they have to be, and what is said of any other."""
+_IMPORTING = ("__enum__", "default_factory")  # in the description of arguments: torch imports what these name
 
 
 class EndToEnd:
-    """A program as a plain function on images: its layers cannot be watched, and it may have a fixed batch size."""
+    """A program as a plain function on images: its layers cannot be watched, and its batches may be bounded.
 
-    def __init__(self, program: Callable, batch: int | None = None) -> None:
+    Args:
+        batch: the only size of a batch that it takes, where there is one.
+        least, most: the sizes that it takes otherwise. A batch that is too short is filled up by repetition.
+    """
+
+    def __init__(self, program: Callable, batch: int | None = None, least: int = 1, most: int | None = None) -> None:
         self.program, self.batch = program, batch
+        self.least, self.most = (least, most) if batch is None else (batch, batch)
 
     def __call__(self, images: Tensor) -> Any:
-        if self.batch is None:
+        if len(images) >= self.least and (self.most is None or len(images) <= self.most):
             return self.program(images)
         answers = []
-        for part in images.split(self.batch):
-            missing = self.batch - len(part)
+        for part in images.split(self.most or len(images)):
+            missing = max(0, self.least - len(part))
             whole = torch.cat([part, part[-1:].expand(missing, *part.shape[1:])]) if missing else part
             answers.append(self.program(whole)[: len(part)])
         return torch.cat(answers)
@@ -104,7 +120,7 @@ def _exported(content: bytes, path: Path) -> tuple[EndToEnd, str, tuple[int, ...
         ) from error
     shape = _input_shape(program)
     fixed = shape[0] if shape and shape[0] > 0 else None
-    return EndToEnd(program.module(), fixed), "exported program", shape
+    return EndToEnd(program.module(), fixed, *_batches(program)), "exported program", shape
 
 
 def why_unsafe(content: bytes) -> str | None:
@@ -140,8 +156,12 @@ def _why_json(content: bytes) -> str | None:
             return "it holds pickled tensors"
         if key == "path_name" and str(value).startswith(("custom_obj", "opaque_obj")):
             return "it holds pickled objects"
-        if key == "expr_str" and not _is_size(str(value)):
-            return "one of its sizes is no formula of sizes"
+        if key in _CHECKED and isinstance(value, str) and not _CHECKED[key][0](value):
+            return _CHECKED[key][1]
+        if key == "guards_code" and not all(is_guard(str(guard)) for guard in value or ()):
+            return "one of its guards does more than compare sizes"
+        if key in ("in_spec", "out_spec") and any(word in str(value) for word in _IMPORTING):
+            return "the description of its arguments names modules to import"
     return None
 
 
@@ -155,22 +175,28 @@ def _entries(value: Any) -> Iterator[tuple[str, Any]]:
             yield from _entries(entry)
 
 
-def _is_size(text: str) -> bool:
-    """Whether a formula holds only sizes, numbers and sympy's functions: torch evaluates it.
-
-    >>> _is_size("Max(1, 2*s77 + 1)"), _is_size("eval(1)"), _is_size("s0.__class__")
-    (True, False, False)
-    """
-    return bool(_SIZES_ONLY.fullmatch(text)) and all(_SYMBOL.fullmatch(name) for name in _NAMES.findall(text))
-
-
 def _input_shape(program: Any) -> tuple[int, ...] | None:
     """Sides of the only input; 0 where a side is free."""
+    sides = _sides(program)
+    return None if sides is None else tuple(side if isinstance(side, int) else 0 for side in sides)
+
+
+def _batches(program: Any) -> tuple[int, int | None]:
+    """The smallest and the largest batch that a program of free batch size takes; None for any number."""
+    free = (_sides(program) or [1])[0]
+    allowed = None if isinstance(free, int) else program.range_constraints.get(free.node.expr)
+    if allowed is None:
+        return 1, None
+    most = allowed.upper
+    return max(1, int(allowed.lower)), int(most) if most.is_Integer and most < LARGEST_BYTES else None
+
+
+def _sides(program: Any) -> list[Any] | None:
     users = set(program.graph_signature.user_inputs)
     inputs = [node for node in program.graph.nodes if node.op == "placeholder" and node.name in users]
     if len(inputs) != 1 or not hasattr(inputs[0].meta.get("val"), "shape"):
         return None
-    return tuple(side if isinstance(side, int) else 0 for side in inputs[0].meta["val"].shape)
+    return list(inputs[0].meta["val"].shape)
 
 
 def _first(error: Exception) -> str:
