@@ -157,6 +157,17 @@ def test_the_average_tends_to_the_symmetric_part() -> None:
     assert 2.5 < errors[0] / errors[1] < 6.5  # a quarter, within chance
 
 
+@pytest.mark.parametrize("repeats", [4, 32])
+def test_what_chance_alone_makes_stands_beside_the_error(repeats) -> None:
+    """Where the model's mean does not change, the error is all noise; the twin's changes by much more."""
+    x = images(64)
+    ds = equivariance_error(noisy, x, "C(2)", repeats=repeats)
+    assert 0.8 < float(ds.error_mean[0, 1] / ds.noise_floor_mean[0, 1]) < 1.25
+    twin = equivariance_error(lambda x: noisy(x) + 2 * x[:, :, :2].mean((2, 3)), x, "C(2)", repeats=repeats)
+    assert float(twin.error_mean[0, 1]) > 1.5 * float(twin.noise_floor_mean[0, 1])
+    assert "noise_floor" not in equivariance_error(c4_net(), images(), "C(4)")
+
+
 def test_chance_is_refused_on_request() -> None:
     with pytest.raises(ValueError, match="changes by .* between two runs of the same input"):
         equivariance_error(noisy, images(), "C(4)", stochastic="refuse")

@@ -82,9 +82,10 @@ def equivariance_error(
     Returns:
         Dims ``layer`` (first the watched ones, then ``"output"``), ``transform``, ``sample``. ``error`` in the asked
         form, ``relative_error`` and ``absolute_error`` per sample, ``symmetric_error`` where it was asked for;
-        ``error_mean``, ``error_sem``
-        (standard error over samples), ``error_low`` and ``error_high`` (95 % interval; NaN for one sample);
-        ``input_floor``, ``output_floor`` and their means; ``error_over_floor``; ``exact``: g acted on that output
+        ``error_mean``, ``error_sem`` (standard error over samples), ``error_low`` and ``error_high`` (95 % interval;
+        NaN for one sample); ``input_floor``, ``output_floor`` and their means; of a stochastic model ``noise_floor``
+        and its mean: the difference of two averages of the same input, below which an error says nothing;
+        ``error_over_floor``; ``exact``: g acted on that output
         without interpolation; ``comparable``: false where a layer answers on a partial arc only, its error is NaN
         then. Coordinates ``angle_deg``, ``mirror``, ``lattice``, and ``scale``, ``shift_...`` or ``moved`` where the
         group has them. Attributes ``input``, ``output``, ``output_confidence``, ``output_why``, and ``stochastic``:

@@ -15,7 +15,7 @@ import xarray as xr
 from workbench.measure import interval as intervals
 from workbench.measure.cells import Cell
 from workbench.measure.dataset import labelled, open_dataset, save
-from workbench.measure.tables import ORDER, PER_SAMPLE, coordinates, per_sample, reduced, summary
+from workbench.measure.tables import FLOORS, ORDER, PER_SAMPLE, coordinates, per_sample, reduced, summary
 
 QUESTION, RESULT = "question.nc", "error.nc"
 ANSWERS = 64
@@ -203,8 +203,8 @@ def _row_means(file: Any, kind: str, seed: int) -> dict[str, np.ndarray]:
     pieces = []
     for start in range(0, layers * elements, step):
         stop = min(start + step, layers * elements)
-        error, floor = (_rows(file[name], start, stop) for name in ("error", "output_floor"))
-        pieces.append(reduced(error, floor, kind, seed))
+        floors = {name: _rows(file[name], start, stop) for name in FLOORS if name in file}
+        pieces.append(reduced(_rows(file["error"], start, stop), floors, kind, seed))
     whole = {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
     return {name: values.reshape(layers, elements) for name, values in whole.items()}
 

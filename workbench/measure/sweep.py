@@ -74,6 +74,7 @@ class Sweep:
         self.passed_over: dict[str, str] = {}  # outputs that cannot be compared, with the reason
         self.input_floor: list[Tensor] = []
         self.turned: dict[str, TurnedMaps | None] = {}  # maps of this batch, ready to be turned
+        self.noise: dict[str, Tensor] = {}  # of this batch: what chance changes in an average
         self.largest_output = 0.0
 
     @property
@@ -130,10 +131,20 @@ class Sweep:
         if self.stochastic is None and (_random_state() != before or not self._has_identity()):
             self._look_for_chance(images)
         if self.repeats > 1:
-            raw = {}
+            raw, again = {}, dict[str, Output]()
             self._run(batch, {}, lambda name, value: raw.__setitem__(name, value))
+            self._run(batch, raw, lambda name, value: again.__setitem__(name, value))
+            self.noise = {name: self._difference(again[name], value) for name, value in raw.items()}
         _refuse_what_is_not_finite(raw[OUTPUT])
         return {name: value if self.repeats > 1 else self._shaped(name, value) for name, value in raw.items()}
+
+    def _difference(self, value: Output, reference: Output) -> Tensor:
+        """The error that chance alone makes, ``(B,)``: that of the identity."""
+        same = replace(self.action, elements=self.action.group.identity(torch.float64)[None])
+        got, wanted = (same.cast(tensor_of(one)).detach().unsqueeze(0) for one in (value, reference))
+        here, _ = same.windows(reference)
+        norms = same.distance(got * here, wanted * here, reference)
+        return error_of(self.form, norms, same.entries(reference), self.eps)[0]
 
     def _first(self, batch: Tensor) -> dict[str, Output]:
         """One pass, channels last in memory where the model allows it."""
@@ -289,6 +300,8 @@ class Sweep:
             unknown = torch.full(shape, torch.nan, dtype=torch.float64)
             refused = name in self.refused
             row = dict.fromkeys(self.keys, unknown) if refused else self._together(chunks, reference[name])
+            if name in self.noise:
+                row["noise_floor"] = unknown if refused else self.noise[name].expand(shape)
             self.rows.setdefault(name, []).append({key: value[place] for key, value in row.items()})
             self.exact[name] = torch.zeros(shape[0]).bool() if refused else self.action.exact(reference[name])
 
@@ -296,7 +309,7 @@ class Sweep:
         """Every kind of number over layer, transform and sample; the input floor over transform and sample."""
         found = {
             key: np.stack([torch.cat([row[key] for row in self.rows[name]], 1).numpy() for name in self.names])
-            for key in self.keys
+            for key in self.rows[OUTPUT][0]
         }
         return found | {"input_floor": torch.cat(self.input_floor, 1).numpy()}
 

@@ -23,10 +23,15 @@ def per_sample(form: str) -> dict[str, tuple[tuple[str, ...], str, str]]:
         "absolute_error": (PER_SAMPLE, "root mean square error", "output units"),
         "input_floor": (PER_SAMPLE[1:], "input resampling floor", units),
         "output_floor": (PER_SAMPLE, "output resampling floor", units),
+        "noise_floor": (PER_SAMPLE, "what chance alone changes between two averages of the same input", units),
     }
 
 
-def reduced(error: np.ndarray, output_floor: np.ndarray, kind: str, seed: int) -> Reduced:
+FLOORS = ("output_floor", "noise_floor")
+"""Beside every error; the second one of a stochastic model only."""
+
+
+def reduced(error: np.ndarray, floors: dict[str, np.ndarray], kind: str, seed: int) -> Reduced:
     """Means over the last axis, with the interval of the mean error."""
     mean, sem, _, _ = statistics(error)
     low, high = interval(error, kind, seed)
@@ -35,8 +40,7 @@ def reduced(error: np.ndarray, output_floor: np.ndarray, kind: str, seed: int) -
         "error_sem": sem,
         "error_low": low,
         "error_high": high,
-        "output_floor_mean": output_floor.mean(-1),
-    }
+    } | {f"{name}_mean": floor.mean(-1) for name, floor in floors.items()}
 
 
 def summary(
@@ -46,7 +50,12 @@ def summary(
     dims, units = PER_SAMPLE[:2], "output units" if form == "absolute" else "1"
     mean, floor = means["error_mean"], means["output_floor_mean"]
     over = np.divide(mean, floor, out=np.full_like(mean, np.nan), where=floor > 0)
-    return {
+    noise = {
+        name: labelled(dims, means[name], "what chance alone changes, mean over samples", units)
+        for name in means
+        if name == "noise_floor_mean"
+    }
+    return noise | {
         "error_mean": labelled(dims, mean, f"{form} equivariance error, mean over samples", units),
         "error_sem": labelled(dims, means["error_sem"], "standard error of the mean over samples", units),
         "error_low": labelled(dims, means["error_low"], "lower end of the 95 % interval of the mean", units),
@@ -69,8 +78,8 @@ def coordinates(coords: dict[str, tuple], names: list[str], samples: int) -> dic
 
 ORDER = (
     "error", "relative_error", "symmetric_error", "absolute_error", "error_mean", "error_sem", "error_low",
-    "error_high", "input_floor", "input_floor_mean", "output_floor", "output_floor_mean", "error_over_floor", "exact",
-    "comparable",
+    "error_high", "input_floor", "input_floor_mean", "output_floor", "output_floor_mean", "noise_floor",
+    "noise_floor_mean", "error_over_floor", "exact", "comparable",
 )  # fmt: skip
 """Of the variables, as a reader wants to meet them."""
 
@@ -86,7 +95,7 @@ def table(
     seed: int,
 ) -> xr.Dataset:
     """The Dataset of a sweep whose numbers are all in memory."""
-    means = reduced(values["error"], values["output_floor"], kind, seed)
+    means = reduced(values["error"], {name: values[name] for name in FLOORS if name in values}, kind, seed)
     known = {n: row for n, row in per_sample(form).items() if n in values}
     found = {n: labelled(dims, values[n], words, units) for n, (dims, words, units) in known.items()}
     found |= summary(means, values["input_floor"].mean(-1), exact, comparable, form)
