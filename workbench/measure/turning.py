@@ -22,7 +22,7 @@ from workbench.measure.compare import Action
 from workbench.measure.probe import Output, PartialSignal
 from workbench.measure.sums import Norms, Sums
 
-_AT_ONCE = 64  # maps that are resampled together
+_AT_ONCE = 2**16  # numbers that are resampled together: a cache holds them several times
 _WIDE = 16  # members of a group axis that are mixed by one product
 _SHARPNESS = -0.75  # of Keys' kernel, as grid_sample has it
 Rows = tuple[tuple[float, ...], ...]
@@ -118,13 +118,20 @@ def _on(group: Group, elements: Rows) -> GroupSignal:
 
 
 @lru_cache(maxsize=256)
-def _mixing(group: Group, elements: Rows, angle: float) -> Tensor:
-    """What a turn makes of the elements of a signal: weights ``(G, G)``, float64."""
+def _mixing(
+    group: Group, elements: Rows, angle: float, members: int, dtype: torch.dtype, device: torch.device
+) -> Tensor:
+    """What a turn makes of the elements of a signal: weights on the right of so many numbers side by side.
+
+    The G elements of some of the ``members / G`` channels are mixed by one product: one of 8 numbers takes four times
+    as long.
+    """
     signal, matrix = _on(group, elements), _turn(angle)[None]
     source, exact = permutations(signal, matrix)
-    if bool(exact[0]):
-        return torch.eye(len(elements), dtype=torch.float64)[source[0]]
-    return interpolation(signal, matrix)[0]
+    count = len(elements)
+    weights = torch.eye(count, dtype=torch.float64)[source[0]] if bool(exact[0]) else interpolation(signal, matrix)[0]
+    together = math.gcd(_WIDE // count or 1, members // count)
+    return torch.kron(torch.eye(together, dtype=torch.float64), weights).t().contiguous().to(device, dtype)
 
 
 @lru_cache(maxsize=64)
@@ -161,7 +168,7 @@ class TurnedMaps:
         laid_out = self._laid_out(self.maps)
         self.buffer, self.spare = scratch.like("difference", laid_out), scratch.like("moved", laid_out)
         self.turned = torch.empty_like(laid_out)  # kept until the next resampling
-        self.scratch, self.some = scratch, max(1, _AT_ONCE // self.channels)
+        self.scratch, self.some = scratch, max(1, _AT_ONCE // (self.channels * self.side**2))
         # pixels x (samples and channels), as many samples at a time as a cache holds
         self.blocks = [part.permute(2, 3, 0, 1).reshape(self.side**2, -1) for part in self.maps.split(self.some)]
         self.still = torch.cat([torch.stack([self._squares(rows), self._down_rows(rows)]) for rows in self.blocks], -1)
@@ -238,10 +245,8 @@ class TurnedMaps:
         """Rows whose members are (sample, channel, element), the elements mixed as a turn by ``rest`` does."""
         if self.of is None:
             return rows
-        weights = _mixing(*self.of, rest).to(rows)
-        together = math.gcd(_WIDE // len(weights) or 1, rows.shape[1] // len(weights))
-        weights = torch.kron(torch.eye(together).to(rows), weights)  # a product of 8 numbers takes four times as long
-        return (rows.view(-1, len(weights)) @ weights.t()).view(rows.shape)
+        weights = _mixing(*self.of, rest, rows.shape[1], rows.dtype, rows.device)
+        return (rows.view(-1, len(weights)) @ weights).view(rows.shape)
 
     def _turned(self, rest: float) -> tuple[Tensor, Tensor]:
         """The maps turned by ``rest``, laid out, and what :meth:`_each` sums up of them."""
