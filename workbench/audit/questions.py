@@ -25,7 +25,10 @@ _ORDERS = 8  # swaps of neighbours and turns of the list, beside as many orders 
 
 @dataclass(frozen=True, eq=False)
 class Question:
-    """One sweep: its elements, and whether every layer is watched or the end of the network alone."""
+    """One sweep: its elements, and whether every layer is watched or the end of the network alone.
+
+    ``margin`` are pixels next to the frame that the mask leaves out, and ``told`` is where it compares, in words.
+    """
 
     name: str
     group: Group
@@ -34,6 +37,8 @@ class Question:
     mask: str = "disc"
     padding: str = "border"
     input: str = "image"
+    margin: float = 0.0
+    told: str = ""
 
 
 @dataclass(frozen=True)

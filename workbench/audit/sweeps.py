@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 from torch import Tensor, nn
 
+from workbench.audit.framing import fair
 from workbench.audit.pieces import Pieces
 from workbench.audit.questions import PERMUTATIONS, Question
 from workbench.measure import equivariance_error, undisturbed
@@ -39,6 +40,7 @@ def sweep_all(
     """
     sweeps: dict[str, xr.Dataset] = {}
     notes: list[str] = []
+    steps = [fair(step, model, inputs, asking, options["seed"]) for step in steps]
     total = sum(len(step.elements) for step in steps)
     done = 0
     for step in steps:
@@ -53,6 +55,7 @@ def sweep_all(
                 step.elements,
                 mask=step.mask,
                 padding=step.padding,
+                margin=step.margin,
                 input=step.input,
                 progress=part,
                 **_asked(step, asking, steps),
@@ -64,6 +67,9 @@ def sweep_all(
             notes.append(f"Not measured, {step.name}: {error}")
             continue
         sweeps[step.name] = ds
+        if step.told:
+            sweeps[step.name] = ds.assign_attrs(compared=step.told)
+            notes.append(f"{step.name[0].upper()}{step.name[1:]} were compared {step.told}.")
         if step.input == "set" and step.watched and (last := members_last(model, inputs, options["seed"])):
             sweeps[step.name] = _without(ds, last)
             notes.append(
