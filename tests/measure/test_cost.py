@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from tests.measure.toys import Nosy, c4_net
 from workbench.layers import GroupConv, GroupPool, GroupProjection, LiftingConv
@@ -29,6 +30,44 @@ def test_plain_layers_counted_by_hand() -> None:
     assert int(ds.parameters.sum()) == sum(p.numel() for p in model.parameters())
     assert ds.activation_bytes.values[0] == 2 * 8 * 4 * 4 * 4
     assert np.array_equal(ds.multiply_adds, ds.multiply_adds_disc)
+
+
+class Attending(nn.Module):
+    """Queries, keys and values of other lengths and widths."""
+
+    def __init__(self, first: bool) -> None:
+        super().__init__()
+        self.attention, self.first = nn.MultiheadAttention(8, 2, batch_first=first, kdim=6, vdim=4), first
+
+    def forward(self, x):
+        keys = x[:, :3] if self.first else x[:3]
+        return self.attention(x, keys[..., :6], keys[..., :4])[0]
+
+
+class Named(Attending):
+    """Self-attention whose inputs are given by their names."""
+
+    def __init__(self) -> None:
+        super().__init__(True)
+        self.attention = nn.MultiheadAttention(8, 2, batch_first=True)
+
+    def forward(self, x):
+        return self.attention(query=x, key=x, value=x)[0]
+
+
+@pytest.mark.parametrize("model", [Attending(True), Attending(False), Named()])
+def test_attention_costs_what_torch_counts(model) -> None:
+    with FlopCounterMode(display=False) as counted:
+        model.train()(torch.randn(5, 7, 8))
+    assert 2 * int(cost(model, (5, 7, 8)).multiply_adds.sum()) == counted.get_total_flops()
+
+
+@pytest.mark.parametrize(("model", "gates"), [(nn.LSTM, 4), (nn.GRU, 3), (nn.RNN, 1)])
+def test_recurrent_layers_counted_by_hand(model, gates: int) -> None:
+    net = model(6, 4, num_layers=2, bidirectional=True, batch_first=True)
+    ds = cost(net, (2, 7, 6))
+    assert int(ds.multiply_adds.sum()) == 2 * 7 * gates * 4 * 2 * ((6 + 4) + (8 + 4))
+    assert int(ds.activation_bytes.sum()) >= 2 * 7 * 8 * 4
 
 
 def test_inputs_of_other_kinds_are_counted_too() -> None:

@@ -160,7 +160,7 @@ def _norm(x: Tensor, weight: Tensor | None) -> Tensor:
     # Squares are summed over pixels in the tensor's own dtype, which is twice as fast, and over the rest in float64.
     squares, weight = x.square(), None if weight is None else weight.to(x)
     if weight is None:
-        squares = squares.flatten(2)
+        squares = squares.reshape(*x.shape[:2], -1)
     elif weight.ndim == 2:
         squares = squares.flatten(-2).flatten(2, -2) @ weight.flatten()
     else:

@@ -20,8 +20,8 @@ def cost(model: nn.Module, input_shape: Sequence[int]) -> xr.Dataset:
     """Parameters, multiply-adds and activation memory of one evaluation pass.
 
     Args:
-        model: a module; convolutions, linear layers and group convolutions are counted, all others cost
-            no multiply-adds here.
+        model: a module; convolutions, linear layers, attention, recurrent layers and group convolutions are counted.
+            All others, and products written as functions, cost no multiply-adds here.
         input_shape: ``(B, C, H, W)``; ``(B, C, L)`` or the like for other inputs.
 
     Returns:
@@ -119,9 +119,28 @@ def _multiply_adds(module: nn.Module, inputs: tuple, output: Any) -> tuple[int, 
         count = inputs[0].numel() * module.out_channels // module.groups * prod(module.kernel_size)
     elif isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d):
         count = output.numel() * module.in_channels // module.groups * prod(module.kernel_size)
+    elif isinstance(module, nn.MultiheadAttention):
+        count = _of_attention(module, inputs or (output[0],))  # given by keywords: taken for self-attention
+    elif isinstance(module, nn.RNNBase):
+        count = _of_recurrence(module, inputs[0] if inputs else output[0])
     else:
         count = 0
     return count, count
+
+
+def _of_attention(module: nn.MultiheadAttention, inputs: tuple) -> int:
+    """Projections of queries, keys, values and the result, and two products of every query with every key."""
+    queries, keys, values = (tuple(given.shape) for given in (*inputs, *inputs[:1] * 2)[:3])
+    along = 1 if module.batch_first and len(queries) == 3 else 0
+    projected = sum(prod(shape) * module.embed_dim for shape in (queries, queries, keys, values))
+    return projected + 2 * prod(queries) * keys[along]
+
+
+def _of_recurrence(module: Any, given: Any) -> int:
+    """Every weight matrix once for each step; packed sequences hold their steps one after the other."""
+    sequence = given.data if isinstance(given, nn.utils.rnn.PackedSequence) else given
+    steps = sequence.numel() // sequence.shape[-1]
+    return steps * sum(weight.numel() for name, weight in module.named_parameters() if name.startswith("weight"))
 
 
 def _taps(layer: Any) -> int:
@@ -132,4 +151,6 @@ def _taps(layer: Any) -> int:
 def _bytes(output: Any) -> int:
     if isinstance(output, GroupSignal):
         output = output.values
+    if isinstance(output, tuple | list):
+        return sum(map(_bytes, output))
     return output.numel() * output.element_size() if isinstance(output, Tensor) else 0

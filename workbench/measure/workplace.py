@@ -51,7 +51,7 @@ class Workplace:
                 block.turn(along, step)
             block.move(step)
             block.reduce(apart)
-        found = (self.found if apart else self.found[:2, :, :1]).cpu().numpy().astype(np.float64)
+        found = (self.found if apart else self.found[:2, :, :1]).double().cpu().numpy()
         return found if self.channels_last else found.reshape(len(found), self.batch, -1)
 
 
