@@ -28,6 +28,8 @@ def sweep(errors: list[float], floors: list[float]) -> xr.Dataset:
     }  # fmt: skip
     values = {name: (("layer", "transform"), np.array([row])) for name, row in rows.items()}
     values["input_floor_mean"] = (("transform",), np.array(floors))
+    units = {"long_name": "root mean square error", "units": "output units"}
+    values["absolute_error"] = (("layer", "transform", "sample"), np.array(errors)[None, :, None] * [1, 2, 3, 4], units)
     coords = transform_coords(elements, SO2()) | {
         "layer": ["output"], "sample": np.arange(4), "lattice": ("transform", [True, False, True]),
     }  # fmt: skip
@@ -48,7 +50,7 @@ def test_rotations_are_broken_where_quarter_turns_are_whatever_resampling_costs(
     found = asked([0, 0.02, 0.02], [0, 0.02, 0])
     assert found.level == "broken"
     assert "no more than resampling does" in found.sentence
-    assert "at a turn by 90°, where nothing is resampled, it differs by 2 % as well" in found.sentence
+    assert "at a turn by 90°, where nothing is resampled, it differs by 2 % (0.05 in its own units) as well" in found.sentence
 
 
 def test_an_error_above_the_floor_is_told_beside_the_floor():

@@ -169,7 +169,7 @@ def test_a_network_that_cannot_be_audited_gets_one_sentence(images, say, sentenc
 
 def test_a_stochastic_network_is_found_out_and_said(images):
     result = audit(Odd(lambda v: v + torch.randn_like(v)), images, "C(4)")
-    assert any("stochastic" in note for note in result.notes)
+    assert "it is stochastic" in result.short
 
 
 def test_n15_one_image_has_no_interval_and_many_are_said_to_be_some(images):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -12,10 +13,14 @@ from workbench.audit.advice import ADVICE, SKIPS
 from workbench.audit.causes import because, first_broken, strided
 from workbench.audit.kinds import PLACES
 from workbench.audit.questions import BUILT_IN, ROTATIONS, SHIFTS
-from workbench.audit.result import Verdict
-from workbench.audit.words import CLOSE, percent
+from workbench.audit.result import Verdict, mean_of
+from workbench.audit.trial import NOISE
+from workbench.audit.upfront import guessed, moving, noise_left, stochastic
+from workbench.audit.words import CLOSE, OWN, PIXELS, both, percent
 from workbench.measure.orbit import named
 
+ABOVE_CHANCE = math.sqrt(2)
+"""Times what chance alone does: below that, chance makes the larger part of the square of an error."""
 AS_GOOD_AS_PIXELS = 1.7
 """Times the resampling floor: what band-limited group layers reach on smooth images."""
 MAPS, VECTORS = "maps", "numbers"
@@ -37,6 +42,14 @@ class Worst:
     high: float
     at: str
     floor: float
+    absolute: float = float("nan")
+    unit: str = OWN
+    noise: float = 0.0
+
+    @property
+    def both(self) -> str:
+        """Relative and absolute."""
+        return both(self.error, self.absolute, self.unit)
 
 
 def verdict(
@@ -64,15 +77,19 @@ def verdict(
     if told is None:
         raise ValueError(f"{question}: no element besides the identity was measured; give more elements.")
     level = _level(told, limit, told is exact, spread)
+    if level in ("broken", "close") and told.error <= ABOVE_CHANCE * told.noise:
+        level = "chance"
     if level == "floor" and exact and exact.error > limit:  # resampling cannot be what breaks it there
         level = _level(exact, limit, True, spread)
     broken = first_broken(sweep, limit) if level in ("broken", "close") and told is exact else None
     kind = str(sweep.attrs.get("input", "image"))
-    reason, fix = _reasons(question, model, broken, findings, kind)
+    reason, fix = _reasons(question, model, broken, findings, kind) if level != "chance" else ("", "")
     return Verdict(
         question,
         level,
-        _sentence(question, level, told, rest if told is exact else exact, output, sweep, told is exact)
+        _guarded(
+            _sentence(question, level, told, rest if told is exact else exact, output, sweep, told is exact), sweep
+        )
         + _single_pixel(question, level, sweep),
         reason,
         _advice(question, level, fix, reason),
@@ -83,6 +100,8 @@ def verdict(
         told.floor,
         broken[0] if broken else "",
         exact.error if exact else float("nan"),
+        told.absolute,
+        told.unit,
     )
 
 
@@ -101,11 +120,25 @@ def worst(sweep: xr.Dataset, chosen: np.ndarray, output: str) -> Worst:
     row = sweep.sel(layer="output")
     at = int(np.flatnonzero(chosen)[np.argmax(row["error_mean"].values[chosen])])
     floor = "output_floor_mean" if output == MAPS else "input_floor_mean"
+    absolute = mean_of(row, "absolute_error_mean")
     low, high = (float(np.nan_to_num(row[name].values[at], nan=row["error_mean"].values[at])) for name in
                  ("error_low", "error_high"))  # fmt: skip
     return Worst(
-        float(row["error_mean"].values[at]), max(0.0, low), high, words(sweep, at), float(row[floor].values[at])
+        float(row["error_mean"].values[at]),
+        max(0.0, low),
+        high,
+        words(sweep, at),
+        float(row[floor].values[at]),
+        float("nan" if absolute is None else absolute.values[at]),
+        unit_of(sweep),
+        noise_left(sweep) if stochastic(sweep) > NOISE else 0.0,
     )
+
+
+def unit_of(sweep: xr.Dataset) -> str:
+    """In which unit the absolute error of the answer counts."""
+    in_a_frame = str(sweep.attrs.get("output", "")).startswith(("boxes", "key points"))
+    return PIXELS if in_a_frame else OWN
 
 
 def words(sweep: xr.Dataset, transform: int) -> str:
@@ -183,10 +216,10 @@ def _sentence(
     asked = question if question in BUILT_IN else f"the group {question}"
     samples, places = sweep.sizes["sample"], PLACES[str(sweep.attrs.get("input", "image"))]
     kind = "equivariant" if output == MAPS else "invariant"
-    interval = f"{percent(told.error)}, 95 % interval {percent(told.low)} to {percent(told.high)}, {samples} samples"
-    interval = interval if samples > 1 else f"{percent(told.error)}, one sample, so no interval"
+    interval = f"{told.both}, 95 % interval {percent(told.low)} to {percent(told.high)}, {samples} samples"
+    interval = interval if samples > 1 else f"{told.both}, one sample, so no interval"
     if level == "exact":
-        first = f"Your model is exactly {kind} to {asked}: the largest error is {percent(told.error)}, rounding alone."
+        first = f"Your model is exactly {kind} to {asked}: the largest error is {told.both}, rounding alone."
     elif level == "floor":
         first = (
             f"Your model is as {kind} to {asked} as {places} allow: its error at {told.at} ({interval}) is "
@@ -194,8 +227,16 @@ def _sentence(
         )
     elif level == "close":
         first = f"Your model is nearly {kind} to {asked}: at worst, {told.at}, its answer differs by {interval}."
+    elif level == "chance":
+        first = (
+            f"Whether your model breaks {asked} cannot be told: at worst, {told.at}, its answer differs by {interval}, "
+            f"and chance alone changes it by {percent(told.noise)}."
+        )
     else:
         first = f"Your model breaks {asked}: at worst, {told.at}, its answer differs by {interval}."
+    if told.noise and level in ("close", "broken"):
+        rest = math.sqrt(max(0.0, told.error**2 - told.noise**2))
+        first += f" Chance alone changes it by {percent(told.noise)}; without that about {percent(rest)} is left."
     if not exact and told.floor > 0 and level in ("close", "broken"):
         floor = f"the {'output' if output == MAPS else 'input'} by {percent(told.floor)}"
         if told.error > AS_GOOD_AS_PIXELS * told.floor or other is None:
@@ -203,20 +244,32 @@ def _sentence(
         else:
             first += (
                 f" That is no more than resampling does, which changes {floor}; but at {other.at}, where nothing is "
-                f"resampled, it differs by {percent(other.error)} as well."
+                f"resampled, it differs by {other.both} as well."
             )
     if exact and other is not None and level == "exact":
-        first += f" Between {places} it differs by up to {percent(other.error)} ({other.at})."
+        first += f" Between {places} it differs by up to {other.both}, at {other.at}."
     return first
+
+
+def _guarded(sentence: str, sweep: xr.Dataset) -> str:
+    """A sentence that holds under a guess alone says so."""
+    if not guessed(sweep):
+        return sentence
+    law = moving(str(sweep.attrs["output"]))
+    return f"If its answer should {law}, {sentence[0].lower()}{sentence[1:]}"
 
 
 def _single_pixel(question: str, level: str, sweep: xr.Dataset) -> str:
     """What the smallest whole shift costs, where the worst one was a longer one."""
-    if question != SHIFTS or level == "exact" or "shift_x_px" not in sweep.variables:
+    if question != SHIFTS or level in ("exact", "chance") or "shift_x_px" not in sweep.variables:
         return ""
     at = np.flatnonzero(np.abs(sweep["shift_x_px"].values - 1) < 1e-6)
     row = sweep.sel(layer="output")
-    return f" One pixel to the right changes it by {percent(float(row.error_mean.values[at[0]]))}." if at.size else ""
+    absolute = mean_of(row, "absolute_error_mean")
+    if not at.size or absolute is None:
+        return ""
+    changed = both(float(row.error_mean.values[at[0]]), float(absolute.values[at[0]]), unit_of(sweep))
+    return f" One pixel to the right changes it by {changed}."
 
 
 def told_once(verdicts: tuple[Verdict, ...]) -> tuple[Verdict, ...]:
@@ -233,7 +286,7 @@ def told_once(verdicts: tuple[Verdict, ...]) -> tuple[Verdict, ...]:
 
 
 def _reasons(
-    question: str, model: Callable, broken: tuple[str, float] | None, findings: xr.Dataset | None, kind: str
+    question: str, model: Callable, broken: tuple[str, float, float] | None, findings: xr.Dataset | None, kind: str
 ) -> tuple[str, str]:
     if question in SKIPS:
         steps = strided(model)
@@ -244,17 +297,20 @@ def _reasons(
         return f"It skips {places} at {some}: a shift that is no whole number of their steps meets other ones.", "steps"
     if broken is None:
         return "", ""
-    layer, error = broken
+    layer, error, absolute = broken
+    size = f"error {percent(error)}" + (f", {absolute:.2g} in its own units" if absolute == absolute else "")
     if question in ADVICE:
-        return f"The first layer whose output does not follow is {layer} (error {percent(error)}).", ""
+        return f"The first layer whose output does not follow is {layer} ({size}).", ""
     reason, fix = because(model, layer, question, findings)
     tail = f", because {reason}" if reason else ""
-    return f"The first layer that breaks it is {layer} (error {percent(error)}){tail}.", fix
+    return f"The first layer that breaks it is {layer} ({size}){tail}.", fix
 
 
 def _advice(question: str, level: str, fix: str, reason: str) -> str:
     if level == "exact":
         return ""
+    if level == "chance":
+        return "Switch its randomness off, or give workbench.measure.equivariance_error more repeats."
     if level == "floor":
         return _FINER if question not in ADVICE else ""
     if question in ADVICE and not (question in SKIPS and fix):

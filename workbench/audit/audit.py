@@ -19,12 +19,13 @@ from workbench.audit.kinds import NOUNS, PLACES, check_kind
 from workbench.audit.model import AuditedModel, load_model
 from workbench.audit.pieces import pieces_of
 from workbench.audit.plan import FEWEST, MOST, affordable, batch_of, exact_below, findings_of, samples_of, spent_on
-from workbench.audit.questions import FLIPS, ROTATIONS, TURNS, questions
+from workbench.audit.questions import FLIPS, HALF_TURNS, ROTATIONS, TURNS, questions
 from workbench.audit.remedies import remedies
 from workbench.audit.result import AuditResult
 from workbench.audit.selecting import MembersFirst, narrowed
 from workbench.audit.sweeps import sweep_all
 from workbench.audit.trial import NOISE, Trial, expected_input, in_training, prepare, trial
+from workbench.audit.upfront import stochastic
 from workbench.audit.words import percent
 from workbench.groups import Group
 from workbench.measure.behaviour import Behaviour
@@ -32,6 +33,8 @@ from workbench.measure.probe import Cancelled, report
 
 CONTROLLED, TRIED = 0.85, 0.95
 """Parts of the whole that are done after the control and the remedies, roughly."""
+USUAL = {0: ("invariant",), 1: ("invariant",), 3: ("image",), 4: ("group signal",)}
+"""How an answer to an image moves where nothing else is known, by the number of axes for one image."""
 FOR_IMAGES = (
     "Left out, because they are made for images: the findings in the geometry of the layers, what moving costs in "
     "decisions and for the task, the control with disordered pixels, the remedies, and which symmetry the data hold."
@@ -132,10 +135,13 @@ def audit(
         broken = any(v.question in (TURNS, FLIPS) and v.level in ("broken", "close") for v in verdicts)
         turned = next((step for step in steps if plain and step.name in sweeps and step.name == ROTATIONS), None)
         disordered = (
-            None if turned is None else control(found.model, data.inputs[:FEWEST], turned, options | {"output": output})
+            None
+            if turned is None
+            else control(found.model, data.inputs[:FEWEST], turned, options | {"output": _law(sweeps, ROTATIONS)})
         )
         report(progress, cancel, CONTROLLED)
-        tried = remedies(found.model, data.inputs, broken and group == "auto" and plain, findings)
+        law = _law(sweeps, TURNS, HALF_TURNS, FLIPS)
+        tried = remedies(found.model, data.inputs, broken and group == "auto" and plain, findings, law)
         report(None, cancel, CONTROLLED)
         more: dict[str, xr.Dataset] = {}
         left_out = [] if plain else [FOR_IMAGES]
@@ -143,7 +149,8 @@ def audit(
             each = float(spent.multiply_adds.sum()) if spent is not None else 0.0
             labelled_too = data.labels if scores and shown.noise <= NOISE else None
             deep = broken and group == "auto"
-            more, left_out = second_look(found.model, data.inputs, labelled_too, each, deep, seed, cancel)
+            usual = law in USUAL.get(len(shown.shape), ())
+            more, left_out = second_look(found.model, data.inputs, labelled_too, each, deep, seed, law, usual, cancel)
         verdicts = told_once(with_evidence(verdicts, more))
         report(progress, cancel, TRIED)
         if pool is not None:
@@ -154,11 +161,18 @@ def audit(
     if spread != 1.0:
         left_out = [*left_out, _scale(spread, data.input)]
     told = [members_first] if members_first else []
-    told += _remarks(shown, data, asked["select"], in_training(found.model))
+    said = any(stochastic(ds) > NOISE for ds in sweeps.values())
+    told += _remarks(shown, data, asked["select"], in_training(found.model), said)
     notes = (*found.notes, *data.notes, *refused, *left_out, *told)
     return AuditResult(
         found, data, sweeps, disordered, verdicts, findings, tried, spent, moved, more, notes, code, limit, spread
     )  # fmt: skip
+
+
+def _law(sweeps: dict[str, xr.Dataset], *asked: str) -> str:
+    """How the answer was taken to move under the first of these questions that was measured, else under the first."""
+    ds = next((sweeps[name] for name in asked if name in sweeps), next(iter(sweeps.values())))
+    return str(ds.attrs["output"])
 
 
 def stopped(folder: str | Path | None) -> str:
@@ -254,15 +268,15 @@ def _scale(spread: float, kind: str) -> str:
     )
 
 
-def _remarks(shown: Trial, data: AuditData, select: Any, training: str) -> Iterable[str]:
+def _remarks(shown: Trial, data: AuditData, select: Any, training: str, chance_is_said: bool) -> Iterable[str]:
     part = "" if select is None else f" at {select!r}, the part of its answer that was audited"
     yield f"The network puts out {shown.output}{part}."
     if training:
         yield training
-    if shown.noise > NOISE:
+    if shown.noise > NOISE and not chance_is_said:
         yield (
-            f"The network is stochastic: two runs on the same {NOUNS[data.input]} differ by {shown.noise:.2g}; every "
-            "error below that says nothing. The random generators were set to the seed before each sweep."
+            f"The network is stochastic: two runs on the same {NOUNS[data.input]} differ by {shown.noise:.2g}. The "
+            "random generators were set to the seed before each sweep."
         )
     if data.showing:
         yield f"{data.showing[0].upper()}{data.showing[1:]}, chosen by the seed."

@@ -10,23 +10,28 @@ import xarray as xr
 from torch import Tensor, nn
 
 from workbench.audit.questions import FLIPS
+from workbench.audit.result import mean_of
 
 ASYMMETRIC = 0.01
 """Share of a filter's norm, below which it counts as symmetric."""
 
 
-def first_broken(sweep: xr.Dataset, limit: float) -> tuple[str, float] | None:
+def first_broken(sweep: xr.Dataset, limit: float) -> tuple[str, float, float] | None:
     """The first layer, in the order they run, whose error at exact elements is above the limit, and that error.
+
+    Its largest mean error over those elements, relative and absolute.
 
     Only layers on whose output the elements act without interpolation are looked at; a layer that could not be
     compared says nothing.
     """
     exact = sweep["exact"].values & sweep["lattice"].values[None]
     error = np.where(exact & sweep["comparable"].values[:, None], sweep["error_mean"].values, np.nan)
-    for name, row in zip(sweep.layer.values, error, strict=True):
-        known = row[np.isfinite(row)]
-        if str(name) != "output" and known.size and known.max() > limit:
-            return str(name), float(known.max())
+    absolute = mean_of(sweep, "absolute_error_mean")
+    for at, (name, row) in enumerate(zip(sweep.layer.values, error, strict=True)):
+        known = np.nan_to_num(row, nan=-1.0)
+        if str(name) != "output" and known.max(initial=-1.0) > limit:
+            worst = int(known.argmax())
+            return str(name), float(known[worst]), float("nan" if absolute is None else absolute.values[at, worst])
     return None
 
 

@@ -19,7 +19,16 @@ from workbench.audit.questions import FLIPS, TURNS
 from workbench.audit.result import Verdict
 from workbench.audit.words import percent
 from workbench.groups import O2, Plane
-from workbench.measure import attribute_error, data_symmetry, explain, lie_derivative, task_cost
+from workbench.measure import (
+    attribute_error,
+    data_symmetry,
+    explain,
+    labelled,
+    lie_derivative,
+    task_cost,
+    undisturbed,
+)
+from workbench.measure.probe import like_model, watching
 
 AFFORDED = 3e11
 """Multiply-adds that one of these measures may take, some 20 seconds on two cores where maps are small; where it would
@@ -31,13 +40,23 @@ ATTRIBUTED = {TURNS: 0, FLIPS: 1}
 
 
 def second_look(
-    model: Callable, images: Tensor, labels: Tensor | None, each: float, broken: bool, seed: int, cancel: Any = None
+    model: Callable,
+    images: Tensor,
+    labels: Tensor | None,
+    each: float,
+    broken: bool,
+    seed: int,
+    output: str = "auto",
+    usual: bool = True,
+    cancel: Any = None,
 ) -> tuple[dict[str, xr.Dataset], list[str]]:
     """What applies of: shares of modules, fixes tried on copies, the Lie derivative, the cost for the task.
 
     Args:
         each: multiply-adds of one pass of one image.
         broken: turns or flips are broken.
+        output: how the answer moves, as in :func:`workbench.measure.equivariance_error`.
+        usual: that is, as maps or not at all, as its shape has it.
         cancel: as in :func:`workbench.measure.equivariance_error`.
 
     Returns:
@@ -64,10 +83,17 @@ def second_look(
             ask(
                 "attribution",
                 leaves * len(few),
-                lambda: attribute_error(model, few, O2(), moves, mask="none", seed=seed, cancel=cancel),
+                lambda: attribute_error(model, few, O2(), moves, output=output, mask="none", seed=seed, cancel=cancel),
             )
-            ask("fixes", 7 * len(few) * 20, lambda: explain(model, few, "D(4)", seed=seed, cancel=cancel))
-        ask("Lie derivative", 16, lambda: lie_derivative(model, images[:8], "SO2", seed=seed, cancel=cancel))
+            ask(
+                "fixes",
+                7 * len(few) * 20,
+                lambda: explain(model, few, "D(4)", output=output, seed=seed, cancel=cancel),
+            )
+        if usual:
+            ask("Lie derivative", 16, lambda: lie_derivative(model, images[:8], "SO2", seed=seed, cancel=cancel))
+        else:
+            left_out.append(f"Not measured, Lie derivative: it is known for maps and vectors, not for {output}.")
     if labels is not None and len(labels) == len(images):
         rows = torch.tensor([[x, 0.0, math.radians(turn), mirror] for _, x, turn, mirror in ASKED], dtype=torch.float64)
         ask(
@@ -75,7 +101,36 @@ def second_look(
             8 * len(images),
             lambda: task_cost(model, images, labels, Plane(O2()), rows, seed=seed, cancel=cancel),
         )
+    if "attribution" in found and isinstance(model, nn.Module):
+        found["attribution"] = with_hidden(found["attribution"], model, few, seed)
     return found, left_out
+
+
+def with_hidden(ds: xr.Dataset, model: nn.Module, images: Tensor, seed: int) -> xr.Dataset:
+    """The shares with ``hidden`` over ``layer``: innermost modules that could not be compared, whose share each holds.
+
+    Those that ran since the module before it that was compared; for the last row, since the last of them.
+    """
+    names, waiting = [str(name) for name in ds.layer.values], list[str]()
+    compared = {name.split(" (call ")[0] for name in names}
+    watched = {
+        name: module
+        for name, module in model.named_modules()
+        if name in compared
+        or (next(module.children(), None) is None and not any(name.startswith(f"{whole}.") for whole in compared))
+    }
+    ran: list[str] = []
+    with undisturbed(model, seed), watching(watched, lambda name, *_: ran.append(name)):
+        model(like_model(model, images[:1]))
+    hidden = dict.fromkeys(names, "")
+    for name in ran:
+        if name in hidden:
+            hidden[name], waiting = ", ".join(waiting), []
+        else:
+            waiting.append(name)
+    hidden[names[-1]] = ", ".join(waiting)
+    words = np.array([hidden[name] for name in names], dtype=str)
+    return ds.assign(hidden=labelled("layer", words, "modules that could not be compared, counted here"))
 
 
 def data_look(pictures: Tensor, seed: int, cancel: Any = None) -> xr.Dataset:
@@ -118,10 +173,23 @@ def _shares(ds: xr.Dataset, transform: int) -> str:
     if not whole > 0:
         return ""
     order = np.argsort(share)[::-1][:3]
-    named = [f"{ds.layer.values[at]} ({share[at] / whole:.0%})" for at in order if share[at] > LARGE_SHARE * whole]
+    named = [
+        f"{ds.layer.values[at]} ({share[at] / whole:.0%}{_hidden(ds, at)})"
+        for at in order
+        if share[at] > LARGE_SHARE * whole
+    ]
     return (
         f"Most of the error at the end comes in at {', '.join(named)}." if named else "No module brings in most of it."
     )
+
+
+def _hidden(ds: xr.Dataset, at: int) -> str:
+    """Whose error a share holds besides that of its own module."""
+    others = str(ds.hidden.values[at]).split(", ") if "hidden" in ds.variables and str(ds.hidden.values[at]) else []
+    if not others:
+        return ""
+    names = others[0] if len(others) == 1 else f"{others[0]} to {others[-1]}"
+    return f", with what {names} before it bring{'s' * (len(others) == 1)} in, which could not be compared"
 
 
 def _fixes(ds: xr.Dataset) -> str:

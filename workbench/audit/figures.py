@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from workbench.audit.answer import moves, words
+from workbench.audit.answer import moves, unit_of, words
 from workbench.audit.kinds import PLACES
-from workbench.audit.questions import ROTATIONS, SHIFTS
-from workbench.audit.result import AuditResult
-from workbench.audit.words import percent
+from workbench.audit.questions import FLIPS, HALF_TURNS, ROTATIONS, SHIFTS, TURNS
+from workbench.audit.result import AuditResult, mean_of
+from workbench.audit.words import PIXELS, both, percent
 from workbench.measure import labelled
 from workbench.measure.data_answer import with_model
 from workbench.views.data_symmetry import data_picture
@@ -20,6 +20,8 @@ from workbench.views.equivariance import orbit_error
 from workbench.views.layers import layer_errors
 
 MOST_ROWS = 80
+LATTICE = (TURNS, HALF_TURNS, FLIPS)
+"""Questions to images in which nothing is resampled: the layers and the verdict say all."""
 ALONG = ("angle_deg", "shift_samples", "scale")
 """Coordinates along which a sweep is a curve, where it has more than four different ones."""
 
@@ -134,13 +136,16 @@ _LATTICES = ("image", "series")
 """Kinds of which some elements act without resampling and some do not."""
 
 
+LAYER_ENDS = ("error_mean", "error_low", "error_high", "absolute_error_mean")
+
+
 def layer_dataset(result: AuditResult) -> xr.Dataset | None:
     """The worst exact element of each question, layer by layer; None where no layer was watched."""
     watched = {name: ds for name, ds in result.sweeps.items() if ds.sizes["layer"] > 1}
     if not watched:
         return None
     layers = [str(name) for name in next(iter(watched.values())).layer.values]
-    blocks: dict[str, list[np.ndarray]] = {name: [] for name in ("error_mean", "error_low", "error_high")}
+    blocks: dict[str, list[np.ndarray]] = {name: [] for name in LAYER_ENDS}
     for ds in watched.values():
         ds = ds.reindex(layer=layers)
         usable = (ds["exact"].values.astype(bool) & ds["lattice"].values[None]) & np.isfinite(ds["error_mean"].values)
@@ -148,12 +153,15 @@ def layer_dataset(result: AuditResult) -> xr.Dataset | None:
         at = error.argmax(1)
         rows = np.arange(len(layers))
         for name, block in blocks.items():
-            block.append(np.where(usable.any(1), ds[name].values[rows, at], np.nan))
+            known = mean_of(ds, name)
+            block.append(np.full(len(layers), np.nan) if known is None else known.values[rows, at])
+            block[-1] = np.where(usable.any(1), block[-1], np.nan)
     first = next(iter(watched.values()))
     variables = {
         name: labelled(("question", "layer"), np.stack(block), f"relative error {end}", "1")
-        for (name, block), end in zip(blocks.items(), ("", "(low)", "(high)"), strict=True)
+        for (name, block), end in zip(blocks.items(), ("", "(low)", "(high)", ""), strict=True)
     }
+    variables["absolute_error_mean"][2].update(long_name="root mean square error", units="output units")
     variables["error_mean"][2]["long_name"] = "relative error, worst exact element"
     coords = {
         "question": labelled("question", list(watched), "question"),
@@ -168,9 +176,11 @@ def _orbit(result: AuditResult, question: str, along: str) -> Picture:
     sweep = sweep.isel(transform=np.argsort(sweep[along].values, kind="stable"))
     mean, floor = ds["error_mean"].values[0], sweep["input_floor_mean"].values
     at, many, one, unit = int(mean.argmax()), *CURVES[along]
+    absolute = mean_of(sweep, "absolute_error_mean")
+    sweep_absolute = np.full(len(mean), np.nan) if absolute is None else absolute.values
     says = (
         f"Curve of the relative error at {len(mean)} {many}; it is largest at {float(ds[along][at]):.4g}{unit}, "
-        f"{percent(float(mean[at]))}"
+        f"{both(float(mean[at]), float(sweep_absolute[at]), unit_of(sweep))}"
         + (f", where resampling alone changes the input by {percent(float(floor[at]))}." if floor.any() else ".")
     )
     if len(ds.model) > 1:
@@ -181,16 +191,17 @@ def _orbit(result: AuditResult, question: str, along: str) -> Picture:
             "yes" if bool(sweep.lattice[i]) else "no",
             f"{mean[i]:.3g}",
             interval(sweep, i),
-            f"{floor[i]:.3g}",
-            f"{float(sweep.output_floor_mean[i]):.3g}",
+            absolute_cell(sweep, i),
+            *(floor_cells(sweep, i) if resampled(sweep) else ()),
             *([f"{ds.error_mean.values[1][i]:.3g}"] if len(ds.model) > 1 else []),
         )
         for i in range(len(mean))
     )
     places = ds.attrs["places"]
-    head = (one, f"{places} onto {places}", "error", "95 % interval", "input floor", "output floor")
+    head = (one, f"{places} onto {places}", *ERROR_HEADS, absolute_head(sweep))
+    head = (*head, *(floor_heads(sweep) if resampled(sweep) else ()))
     more = ("control",) if len(ds.model) > 1 else ()
-    table = Table(f"Relative error, end to end, at every {one} ({question})", (*head, *more), rows)
+    table = Table(f"Error, end to end, at every {one} ({question})", (*head, *more), rows)
     name = "orbit" if len(drawn(result)) == 1 else f"orbit-{list(result.sweeps).index(question)}"
     beside = ", beside what resampling alone costs" if sweep.attrs["resampler"] != "none" else ""
     title = f"The error at every {one}{beside}" + ("" if question == ROTATIONS else f": {question}")
@@ -219,17 +230,55 @@ def _layers(result: AuditResult, ds: xr.Dataset) -> Picture:
         (str(name), *(cell for at in range(len(questions)) for cell in _cells(ds, at, layer)))
         for layer, name in enumerate(names)
     )
-    head = ("layer", *(h for question in questions for h in (f"{question}: error", "95 % interval")))
+    head = ("layer", *(h for q in questions for h in (f"{q}: relative error", "95 % interval", ABSOLUTE)))
     note = f"showing {MOST_ROWS} of {len(rows)} layers; audit.nc holds all" if len(rows) > MOST_ROWS else ""
-    table = Table("Relative error behind every layer, at the worst exact element", head, rows[:MOST_ROWS], note)
+    table = Table("Error behind every layer, at the worst exact element", head, rows[:MOST_ROWS], note)
     return Picture("layers", "Where it breaks: the error behind every layer", says, layer_errors(ds), table)
 
 
-def _cells(ds: xr.Dataset, question: int, layer: int) -> tuple[str, str]:
-    mean, low, high = (float(ds[n].values[question, layer]) for n in ("error_mean", "error_low", "error_high"))
+def _cells(ds: xr.Dataset, question: int, layer: int) -> tuple[str, str, str]:
+    mean, low, high, absolute = (float(ds[n].values[question, layer]) for n in LAYER_ENDS)
     if not np.isfinite(mean):
-        return "not compared", ""
-    return f"{mean:.3g}", f"{max(0.0, low):.3g} to {high:.3g}" if np.isfinite(low) else ""
+        return "not compared", "", ""
+    return f"{mean:.3g}", f"{max(0.0, low):.3g} to {high:.3g}" if np.isfinite(low) else "", f"{absolute:.3g}"
+
+
+ERROR_HEADS = ("relative error", "95 % interval")
+ABSOLUTE = "absolute error [units of its output]"
+
+
+def absolute_head(sweep: xr.Dataset) -> str:
+    """Heading of a column of absolute errors, with their unit."""
+    return "absolute error [px]" if unit_of(sweep) == PIXELS else ABSOLUTE
+
+
+def absolute_cell(sweep: xr.Dataset, transform: int) -> str:
+    """The mean absolute error of one element."""
+    found = mean_of(sweep, "absolute_error_mean")
+    return "unknown" if found is None else f"{float(found[transform]):.3g}"
+
+
+def resampled(sweep: xr.Dataset) -> bool:
+    """Whether some of these elements act by interpolation."""
+    return any(bool(np.any(sweep[f"{end}_floor_mean"].values)) for end in ("input", "output"))
+
+
+def told_floor(sweep: xr.Dataset) -> str:
+    """The floor beside which the error of an output stands: its own, or the input's where it is not resampled."""
+    return "output" if np.any(sweep["output_floor_mean"].values) else "input"
+
+
+def floor_heads(sweep: xr.Dataset) -> tuple[str, str, str]:
+    """Headings of :func:`floor_cells`."""
+    return "input floor", "output floor", f"error over {told_floor(sweep)} floor"
+
+
+def floor_cells(sweep: xr.Dataset, transform: int) -> tuple[str, str, str]:
+    """What resampling alone costs at one element, input and output, and the error in parts of it."""
+    floors = [float(sweep[f"{end}_floor_mean"].values[transform]) for end in ("input", "output")]
+    floor = floors[told_floor(sweep) == "output"]
+    over = f"{float(sweep.error_mean[transform]) / floor:.3g}" if floor > 0 else "nothing resampled"
+    return f"{floors[0]:.3g}", f"{floors[1]:.3g}", over
 
 
 def interval(sweep: xr.Dataset, transform: int) -> str:
@@ -239,24 +288,24 @@ def interval(sweep: xr.Dataset, transform: int) -> str:
 
 
 def element_tables(result: AuditResult) -> dict[str, Table]:
-    """The error at every element of the questions that no picture shows: of images the shifts."""
+    """The error at every element of the questions that no picture shows; not of turns and flips of images."""
     plain = result.data.input == "image"
-    asked = [q for q in result.sweeps if q not in drawn(result) and (not plain or q == SHIFTS)]
+    asked = [q for q in result.sweeps if q not in drawn(result) and not (plain and q in LATTICE)]
     return {question[0].upper() + question[1:]: _elements(result, question) for question in asked}
 
 
 def _elements(result: AuditResult, question: str) -> Table:
     sweep = result.sweeps[question].sel(layer="output")
-    floor = sweep["input_floor_mean"].values
     rows = tuple(
         (
             words(sweep, i),
             f"{float(sweep.error_mean[i]):.3g}",
             interval(sweep, i),
-            *([f"{floor[i]:.3g}"] if floor.any() else []),
+            absolute_cell(sweep, i),
+            *(floor_cells(sweep, i) if resampled(sweep) else ()),
         )
         for i in np.flatnonzero(moves(sweep)).tolist()
     )
     one = "shift" if question == SHIFTS else "moved by"
-    head = (one, "error", "95 % interval", *(["input floor"] if floor.any() else []))
-    return Table(f"Relative error, end to end, at every element ({question})", head, rows)
+    head = (one, *ERROR_HEADS, absolute_head(sweep), *(floor_heads(sweep) if resampled(sweep) else ()))
+    return Table(f"Error, end to end, at every element ({question})", head, rows)

@@ -26,33 +26,42 @@ class Remedy(NamedTuple):
     words: str
     before: float
     after: float
+    absolute_before: float
+    absolute_after: float
     code: str
 
 
-def remedies(model: Callable, images: Tensor, broken: bool, findings: xr.Dataset | None) -> xr.Dataset:
+def remedies(
+    model: Callable, images: Tensor, broken: bool, findings: xr.Dataset | None, output: str = "auto"
+) -> xr.Dataset:
     """Try what applies: another input size, where layers leave pixels over on one side.
 
+    Args:
+        output: how the answer moves, as in :func:`workbench.measure.equivariance_error`.
+
     Returns:
-        Over ``remedy``: ``words``, ``code``, and the mean relative error over turns and flips ``before`` and ``after``.
+        Over ``remedy``: ``words``, ``code``, and the mean error over turns and flips: relative ``before`` and
+        ``after``, absolute ``absolute_before`` and ``absolute_after``.
     """
     tried: list[Remedy] = []
     square = images.ndim == 4 and images.shape[-1] == images.shape[-2]
     some = images[:SAMPLES]
     if square and broken:
-        before = _error(model, some)
         if isinstance(model, nn.Module) and findings is not None and (size := better_size(model, images, findings)):
-            other = resized(some, size)
+            before, after = _error(model, some, output), _error(model, resized(some, size), output)
             tried.append(
                 Remedy(
                     f"input of {size} x {size}",
                     f"At {size} x {size} instead of {images.shape[-1]} x {images.shape[-1]} pixels no layer leaves "
                     "pixels over on one side.",
-                    before,
-                    _error(model, other),
+                    before[0],
+                    after[0],
+                    before[1],
+                    after[1],
                     f"x = torch.nn.functional.interpolate(x, size=({size}, {size}), mode='bilinear', antialias=True)",
                 )
             )
-    return _dataset(tried, len(some))
+    return _dataset(tried, len(some)).assign_attrs(output=output)
 
 
 def better_size(model: nn.Module, images: Tensor, findings: xr.Dataset) -> int | None:
@@ -77,19 +86,20 @@ def resized(images: Tensor, size: int) -> Tensor:
     return functional.interpolate(images, size=(size, size), mode="bilinear", antialias=True, align_corners=False)
 
 
-def _error(model: Callable, images: Tensor) -> float:
-    """Mean relative error, end to end, over a quarter turn, a half turn and both flips."""
+def _error(model: Callable, images: Tensor, output: str) -> tuple[float, float]:
+    """Mean relative and absolute error, end to end, over a quarter turn, a half turn and both flips."""
     elements = torch.tensor([[0.5, 1.0], [1.0, 1.0], [0.0, -1.0], [1.0, -1.0]], dtype=torch.float64)
     elements[:, 0] *= torch.pi
-    return float(equivariance_error(model, images, O2(), elements, mask="none", batch_size=16)["error_mean"].mean())
+    found = equivariance_error(model, images, O2(), elements, output=output, mask="none", batch_size=16)
+    return float(found["relative_error"].mean()), float(found["absolute_error"].mean())
 
 
 def _dataset(tried: list[Remedy], samples: int) -> xr.Dataset:
     def text(name: str, long_name: str) -> tuple:
         return labelled("remedy", np.array([getattr(r, name) for r in tried], dtype=str), long_name)
 
-    def number(name: str, long_name: str) -> tuple:
-        return labelled("remedy", np.array([getattr(r, name) for r in tried], dtype=float), long_name)
+    def number(name: str, long_name: str, units: str = "1") -> tuple:
+        return labelled("remedy", np.array([getattr(r, name) for r in tried], dtype=float), long_name, units)
 
     return xr.Dataset(
         {
@@ -97,6 +107,8 @@ def _dataset(tried: list[Remedy], samples: int) -> xr.Dataset:
             "code": text("code", "how"),
             "before": number("before", "mean relative error before"),
             "after": number("after", "mean relative error after"),
+            "absolute_before": number("absolute_before", "mean absolute error before", "output units"),
+            "absolute_after": number("absolute_after", "mean absolute error after", "output units"),
         },
         coords={"remedy": text("name", "remedy")},
         attrs=provenance("remedies", seed=0, dtype="the model's", samples=samples, reduction="mean over elements"),

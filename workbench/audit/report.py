@@ -15,10 +15,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 
 from workbench import __version__
 from workbench.audit.evidence import task_rows
-from workbench.audit.figures import MOST_ROWS, Picture, Table, element_tables, pictures
+from workbench.audit.figures import ABSOLUTE, MOST_ROWS, Picture, Table, element_tables, pictures
 from workbench.audit.kinds import AXES, NOUNS, PLACES
 from workbench.audit.result import AuditResult, data_sentence
-from workbench.audit.words import percent
+from workbench.audit.trial import NOISE
+from workbench.audit.upfront import by_reason, noise_left, stochastic
+from workbench.audit.words import HIDDEN, PIXELS, both, percent
 
 _HERE = Path(__file__).parent / "assets"
 MOST_MODULES = 12
@@ -28,7 +30,7 @@ _SINGLE = ["error_before", "error_repaired", "share_all"]
 def levels_of(kind: str) -> dict[str, str]:
     """The levels of a verdict in words, for such samples."""
     floor = f"holds as far as {PLACES[kind]} allow"
-    return {"exact": "holds exactly", "floor": floor, "close": "nearly holds", "broken": "broken"}
+    return {"exact": "holds exactly", "floor": floor, "close": "nearly holds", "broken": "broken", "chance": HIDDEN}
 
 
 def write_report(result: AuditResult, path: str | os.PathLike) -> Path:
@@ -69,7 +71,7 @@ def report_html(result: AuditResult) -> str:
         version=__version__,
         levels=levels_of(result.data.input),
         nouns=NOUNS[result.data.input],
-        percent=percent,
+        both=lambda error, absolute: both(error, absolute, result.verdicts[0].unit),
         elements=element_tables(result),
         verdicts=_verdict_table(result),
         more=_more(result),
@@ -161,6 +163,8 @@ def _more(result: AuditResult) -> list[dict[str, Any]]:
                 "What it costs the task", told, Table("Accuracy and loss under each move", head, tuple(task_rows(ds)))
             )
         )
+    if result.unseen:
+        found.append(_unseen(result))
     if "attribution" in result.more:
         found.append(_attribution(result.more["attribution"]))
     if "Lie derivative" in result.more:
@@ -172,22 +176,38 @@ def _section(title: str, sentences: list[str], table: Table) -> dict[str, Any]:
     return {"title": title, "sentences": sentences, "table": table}
 
 
+def _unseen(result: AuditResult) -> dict[str, Any]:
+    """Layers that could not be compared, with the reason."""
+    rows = tuple((", ".join(names), why) for why, names in by_reason(result.unseen).items())
+    told = [result.unseen_line]
+    if "attribution" in result.more:
+        told.append("Among the shares of modules below, theirs is counted with the next module that was compared.")
+    return _section(
+        "Layers that could not be compared", told, Table("Those layers, by reason", ("layers", "why"), rows)
+    )
+
+
 def _attribution(ds: Any) -> dict[str, Any]:
     share = ds.contribution_mean.values
     order = np.argsort(-np.abs(share).max(1))[:MOST_MODULES]
     moves = ("a quarter turn", "a left-right flip")
-    head = ("module", *(h for move in moves for h in (move, "95 % interval")))
+    hidden = ds.hidden.values if "hidden" in ds.variables else np.full(ds.sizes["layer"], "")
+    counted = ("counted with it, because it could not be compared",) if any(map(str, hidden)) else ()
+    head = ("module", *(h for move in moves for h in (move, "95 % interval")), *counted)
     rows = tuple(
         (
             str(ds.layer.values[at]),
             *(c for t in range(len(moves)) for c in (f"{share[at, t]:.2g}", _ends(ds, "contribution", at, t))),
+            *([str(hidden[at]) or "nothing"] if counted else []),
         )
         for at in order
     )
     note = f"showing {len(order)} of {ds.sizes['layer']} modules, the largest" if len(order) < ds.sizes["layer"] else ""
     whole = " and ".join(f"{float(ds.whole[t]):.2g} for {move}" for t, move in enumerate(moves))
     told = [
-        f"The shares of all modules add up to the whole error: {whole}. A negative share takes back error of others."
+        f"The shares of all modules add up to the whole error: {whole}. A negative share takes back error of others.",
+        "A share holds also what functions since the module before it bring in"
+        + (", and modules that could not be compared." if counted else "."),
     ]
     return _section("Which module brings the error in", told, Table("Share in the error at the end", head, rows, note))
 
@@ -198,15 +218,18 @@ def _ends(ds: Any, name: str, *at: int) -> str:
 
 
 def _lie(ds: Any) -> dict[str, Any]:
+    absolute = ds.absolute_lie.mean("sample").values
     rows = tuple(
-        (str(name), f"{float(ds.lie_mean[at]):.3g}", _ends(ds, "lie", at)) for at, name in enumerate(ds.layer.values)
+        (str(name), f"{float(ds.lie_mean[at]):.3g}", _ends(ds, "lie", at), f"{absolute[at]:.3g}")
+        for at, name in enumerate(ds.layer.values)
     )
     note = f"showing {MOST_ROWS} of {len(rows)} layers" if len(rows) > MOST_ROWS else ""
     told = [
         f"Turning by a small angle t changes the answer by about t times {float(ds.lie_mean[-1]):.2g} (t in radians, "
-        "relative error): the Lie derivative, measured without any resampling in two passes."
+        f"relative error; {absolute[-1]:.2g} t in its own units): the Lie derivative, measured without any resampling "
+        "in two passes."
     ]
-    head = ("layer", "Lie derivative [1/rad]", "95 % interval")
+    head = ("layer", "Lie derivative [1/rad]", "95 % interval", "absolute [units of its output/rad]")
     return _section(
         "An infinitely small rotation", told, Table("Lie derivative behind every layer", head, rows[-MOST_ROWS:], note)
     )
@@ -220,12 +243,18 @@ def _verdict_table(result: AuditResult) -> Table:
             levels[verdict.level],
             f"{verdict.error:.3g}",
             f"{verdict.low:.3g} to {verdict.high:.3g}" if len(result.data.inputs) > 1 else "one sample",
+            f"{verdict.absolute:.3g}",
             verdict.at,
             f"{verdict.floor:.3g}" if verdict.floor else f"0 ({places} move onto {places})",
+            f"{verdict.error / verdict.floor:.3g}" if verdict.floor else "nothing resampled",
         )
         for verdict in result.verdicts
     )
-    head = ("question", "answer", "largest mean error", "95 % interval", "at", "resampling floor")
+    absolute = "absolute error [px]" if result.verdicts[0].unit == PIXELS else ABSOLUTE
+    head = (
+        "question", "answer", "largest mean relative error", "95 % interval", absolute, "at", "resampling floor",
+        "error over floor",
+    )  # fmt: skip
     return Table("What was asked, and the largest error over the elements", head, rows)
 
 
@@ -263,6 +292,19 @@ def _output(attrs: dict[str, Any]) -> str:
     return f"{told}{sure}" + (f": {attrs['output_why']}" if attrs.get("output_why") else "")
 
 
+def _unit(result: AuditResult) -> str:
+    return "pixels of the input" if result.verdicts[0].unit == PIXELS else "units of the output"
+
+
+def _chance(result: AuditResult) -> str:
+    """How much two runs differ under each question, and over how many runs each number is averaged."""
+    return "; ".join(
+        f"{name}: two runs differ by {percent(stochastic(ds))}, {int(ds.attrs.get('repeats', 1))} runs averaged, which "
+        f"leaves {percent(noise_left(ds))}"
+        for name, ds in result.sweeps.items()
+    )
+
+
 _CONVENTIONS = {
     "image": "angles counter-clockwise on screen; shifts right and up; left action (L_g f)(p) = f(g^-1 p)",
     "series": "shifts towards later samples; factors above 1 slow down; left action (L_g f)(t) = f(g^-1 t)",
@@ -282,8 +324,10 @@ def _method(result: AuditResult) -> list[tuple[str, str]]:
         ("Network", f"{result.model.name} ({result.model.how})"),
         (nouns.capitalize(), f"{data.name} ({data.kind}); {len(data.inputs)} of {data.of} used"),
         ("Input", f"{' x '.join(str(side) for side in data.inputs.shape[1:])} ({AXES[data.input]})"),
-        ("Error", f"|f(g x) - g f(x)| / |g f(x)| of each, then the mean over {nouns}; vectors should not change"),
+        ("Relative error", f"|f(g x) - g f(x)| / |g f(x)| of each, then the mean over {nouns}"),
+        ("Absolute error", f"the root mean square of the numbers of f(g x) - g f(x), in {_unit(result)}"),
         *[(f"Output, {name}" if several else "Output", _output(ds.attrs)) for name, ds in told_of.items()],
+        *([("Chance", _chance(result))] if any(stochastic(ds) > NOISE for ds in result.sweeps.values()) else []),
         ("Interval", f"95 %, of the mean over {nouns}"),
         ("Floors", "the round trip there and back of the input, and of the output: what resampling alone changes"),
         ("Exact", f"a relative error up to {result.limit:.0e}, which rounding alone can make in a deep network"),

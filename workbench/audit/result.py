@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -13,12 +14,21 @@ from workbench.audit.beside_data import Pair, side_by_side
 from workbench.audit.data import AuditData
 from workbench.audit.kinds import NOUNS, PLACES
 from workbench.audit.model import AuditedModel
-from workbench.audit.words import FAINT, percent
+from workbench.audit.upfront import chance, guess, guessed, taken, unseen, unseen_line
+from workbench.audit.words import FAINT, HIDDEN, OWN, percent
 from workbench.measure import labelled, provenance, save
 
 DATASET, REPORT = "audit.nc", "report.html"
 _PLACED = ("shift_", "scale", "moved")
-KEPT = ("error_mean", "error_sem", "error_low", "error_high", "output_floor_mean")
+KEPT = (
+    "error_mean", "error_sem", "error_low", "error_high", "absolute_error_mean", "output_floor_mean",
+    "error_over_floor", "noise_floor_mean",
+)  # fmt: skip
+ASKED = (
+    "output", "output_confidence", "output_why", "interval", "form", "group", "margin", "mask", "padding", "resampler",
+    "stochastic", "repeats",
+)  # fmt: skip
+"""Attributes of a sweep that say how its question was asked."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +38,8 @@ class Verdict:
     Attributes:
         question: "quarter turns", "flips", "rotations", "shifts", those of series, points and sets
             (:mod:`workbench.audit.questions`), or the name of a group.
-        level: "exact" (rounding only), "floor" (as good as resampling allows), "close" (below 1 %), or "broken".
+        level: "exact" (rounding only), "floor" (as good as resampling allows), "close" (below 1 %), "broken", or
+            "chance", where what chance alone does to a stochastic network hides it.
         sentence: the answer in words.
         because: why, where that is known; else empty.
         advice: what to do; else empty.
@@ -37,6 +48,8 @@ class Verdict:
         floor: what resampling alone costs there; 0 where pixels move onto pixels.
         layer: the first layer that breaks the symmetry; empty where none was watched or none does.
         lattice_error: the worst mean error among the elements that move pixels onto pixels; NaN where there is none.
+        absolute: mean absolute error at the worst element, a root mean square in ``unit``.
+        unit: that of the answer: "its own units", or "pixels" for boxes and key points.
     """
 
     question: str
@@ -51,6 +64,8 @@ class Verdict:
     floor: float
     layer: str
     lattice_error: float
+    absolute: float = float("nan")
+    unit: str = OWN
 
     @property
     def whole(self) -> str:
@@ -94,8 +109,39 @@ class AuditResult:
     spread: float = 1.0
 
     @property
+    def cautions(self) -> tuple[str, ...]:
+        """What takes the weight from every verdict: a guess, chance, or that the network hardly looks at its input."""
+        found = guess(self.sweeps), chance(self.sweeps, self.data.input), self._faint()
+        return tuple(caution for caution in found if caution)
+
+    @property
     def caution(self) -> str:
-        """What takes the weight from every verdict: that the network hardly looks at its input; else empty."""
+        """The same as one text; empty where there is none."""
+        return " ".join(self.cautions)
+
+    @property
+    def taken(self) -> str:
+        """How the answer was taken to move, and how sure that is."""
+        return taken(self.sweeps)
+
+    @property
+    def asked(self) -> dict[str, dict[str, Any]]:
+        """How each question was asked: law of the output, its confidence and why, mask, padding, runs and the like."""
+        return {q: {name: ds.attrs[name] for name in ASKED if name in ds.attrs} for q, ds in self.sweeps.items()}
+
+    @property
+    def unseen(self) -> dict[str, str]:
+        """Layers that could not be compared, with the reason."""
+        return unseen(self.sweeps, self.model.model)
+
+    @property
+    def unseen_line(self) -> str:
+        """The same in one line; empty where every layer was compared."""
+        watched = (ds for ds in self.sweeps.values() if ds.sizes["layer"] > 1)
+        seen = {str(name).split(" (call ")[0] for ds in watched for name in ds.layer.values} - {"output"}
+        return unseen_line(self.unseen, len(seen))
+
+    def _faint(self) -> str:
         if self.spread >= FAINT:
             return ""
         nouns = NOUNS[self.data.input]
@@ -108,12 +154,18 @@ class AuditResult:
 
     @property
     def short(self) -> str:
-        """The answer in one sentence, and a word of caution before it where that is due."""
+        """The answer in one sentence, and words of caution before it where they are due."""
+        return f"{self.caution} {self.summary}".strip()
+
+    @property
+    def summary(self) -> str:
+        """The answer in one sentence."""
         floor = f"as good as {PLACES[self.data.input]} allow"
-        words = {"exact": "exact", "floor": floor, "close": "nearly there", "broken": "broken"}
+        words = {"exact": "exact", "floor": floor, "close": "nearly there", "broken": "broken", "chance": HIDDEN}
         found = {level: [v.question for v in self.verdicts if v.level == level] for level in words}
         parts = [f"{words[level]}: {', '.join(named)}" for level, named in found.items() if named]
-        return f"{self.caution} In short: {'; '.join(parts)}.".strip()
+        under = ", under that guess" if any(map(guessed, self.sweeps.values())) else ""
+        return f"In short{under}: {'; '.join(parts)}."
 
     @property
     def answer(self) -> str:
@@ -128,7 +180,9 @@ class AuditResult:
         """Finite symmetries of the data and of the network, where both were asked."""
         if "data" not in self.more:
             return []
-        return side_by_side(self.more["data"], self.sweeps, self.limit, self.spread)
+        told = {v.question for v in self.verdicts if v.level != "chance"}
+        sweeps = {question: ds for question, ds in self.sweeps.items() if question in told}
+        return side_by_side(self.more["data"], sweeps, self.limit, self.spread)
 
     @property
     def error(self) -> float:
@@ -143,14 +197,23 @@ class AuditResult:
     def to_dataset(self) -> xr.Dataset:
         """All sweeps as one labelled array set.
 
-        Dims ``layer`` and ``transform`` (with the coordinate ``question``): ``error_mean``, ``error_sem``,
-        ``error_low``, ``error_high``, ``output_floor_mean`` (NaN where a layer was not watched), and over
-        ``transform``: ``angle_deg``, ``mirror``, ``lattice``, and ``shift_x_px``, ``shift_y_px`` of images, or
-        ``shift_...``, ``scale``, ``moved`` where the groups have them.
+        Dims ``layer`` and ``transform`` (with the coordinate ``question``): means over samples ``error_mean`` (with
+        ``error_sem``, ``error_low``, ``error_high``), ``absolute_error_mean`` (units of the output),
+        ``output_floor_mean`` and ``error_over_floor``, NaN where a layer was not watched; ``noise_floor_mean`` where
+        it was measured. Over ``transform``: ``input_floor_mean``, ``error_over_input_floor`` of the output,
+        ``angle_deg``, ``mirror``, ``lattice``, and ``shift_x_px``, ``shift_y_px`` of images, or ``shift_...``,
+        ``scale``, ``moved`` where the groups have them. How each question was asked is in the attributes
+        :data:`ASKED`, as "question: value; question: value".
         """
         layers = list(dict.fromkeys(str(name) for ds in self.sweeps.values() for name in ds.layer.values))
         layers = [name for name in layers if name != "output"] + ["output"]
-        variables = {name: _joined(self.sweeps, name, layers) for name in KEPT}
+        variables = {name: _joined(self.sweeps, name, layers) for name in KEPT if _in_any(self.sweeps, name)}
+        variables["input_floor_mean"] = labelled(
+            "transform", _coordinate(self.sweeps, "input_floor_mean"), "input floor"
+        )
+        over = np.concatenate([over_floor(ds, "input_floor_mean") for ds in self.sweeps.values()])
+        words = "mean error of the output over the mean input floor (NaN: no floor)"
+        variables["error_over_input_floor"] = labelled("transform", over, words)
         coords = {
             "layer": labelled("layer", np.array(layers, dtype=str), "layer"),
             "question": labelled("transform", _repeated(self.sweeps), "question"),
@@ -168,9 +231,10 @@ class AuditResult:
         first = next(iter(self.sweeps.values()))
         attrs = provenance(
             "audit",
-            **{name: first.attrs.get(name) for name in ("seed", "dtype", "resampler", "reduction")},
-            padding="; ".join(f"{q}: {ds.attrs['padding']}" for q, ds in self.sweeps.items()),
-            mask="; ".join(f"{q}: {ds.attrs['mask']}" for q, ds in self.sweeps.items()),
+            **{name: first.attrs.get(name) for name in ("seed", "dtype", "reduction")},
+            **{name: _told(self.asked, name) for name in ASKED},
+            passed_over="; ".join(f"{name}: {why}" for name, why in self.unseen.items()) or None,
+            caution=self.caution or None,
             input_kind=self.data.kind,
             model=self.model.name,
             model_kind=self.model.how,
@@ -202,6 +266,24 @@ def data_sentence(ds: xr.Dataset) -> str:
     return f"Your data, {int(ds.pictures[0])} pictures compared by their pixels: {ds.verdict.values[0]}."
 
 
+def over_floor(sweep: xr.Dataset, floor: str) -> np.ndarray:
+    """The error of the output in parts of a floor, over ``transform``; NaN where nothing is resampled."""
+    end = sweep.sel(layer="output")
+    floors, mean = np.asarray(end[floor].values, float), np.asarray(end["error_mean"].values, float)
+    return np.divide(mean, floors, out=np.full_like(mean, np.nan), where=floors > 0)
+
+
+def _told(asked: dict[str, dict[str, Any]], name: str) -> str:
+    """One attribute of every question, "question: value; question: value"."""
+    found = {question: known.get(name, "none") for question, known in asked.items()}
+    words = {q: f"{value:.6g}" if isinstance(value, float) else str(value) for q, value in found.items()}
+    return "; ".join(f"{question}: {text.replace('; ', ', ')}" for question, text in words.items())
+
+
+def _in_any(sweeps: dict[str, xr.Dataset], name: str) -> bool:
+    return any(mean_of(ds, name) is not None for ds in sweeps.values())
+
+
 def _repeated(sweeps: dict[str, xr.Dataset]) -> np.ndarray:
     return np.concatenate([np.full(ds.sizes["transform"], name) for name, ds in sweeps.items()]).astype(str)
 
@@ -216,11 +298,24 @@ def _coordinate(sweeps: dict[str, xr.Dataset], name: str) -> np.ndarray:
 
 
 def _joined(sweeps: dict[str, xr.Dataset], name: str, layers: list[str]) -> tuple:
-    columns = []
+    columns: list[np.ndarray] = []
+    attrs: dict[str, Any] = {}
     for ds in sweeps.values():
         block = np.full((len(layers), ds.sizes["transform"]), np.nan)
+        values = mean_of(ds, name)
         for at, layer in enumerate(ds.layer.values):
-            block[layers.index(str(layer))] = ds[name].values[at]
+            if values is not None:
+                block[layers.index(str(layer))] = values.values[at]
+        attrs = attrs or ({} if values is None else values.attrs)
         columns.append(block)
-    attrs = next(iter(sweeps.values()))[name].attrs
     return labelled(("layer", "transform"), np.concatenate(columns, 1), attrs["long_name"], attrs["units"])
+
+
+def mean_of(sweep: xr.Dataset, name: str) -> xr.DataArray | None:
+    """A variable of a sweep, or the mean over samples of the one without ``_mean`` in its name; else None."""
+    plain = name.removesuffix("_mean")
+    if name in sweep.variables or plain not in sweep.variables:
+        return sweep.get(name)
+    words = f"{sweep[plain].attrs['long_name']}, mean over samples"
+    mean = sweep[plain].mean("sample", skipna=False) if "sample" in sweep[plain].dims else sweep[plain]
+    return mean.assign_attrs(sweep[plain].attrs | {"long_name": words})

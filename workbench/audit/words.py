@@ -6,8 +6,21 @@ CLOSE = 0.01
 """Error below which a symmetry is nearly there, in parts of how far the answers to two different images differ."""
 
 
+OWN, PIXELS = "its own units", "pixels"
+"""Units in which an absolute error counts: those of the answer, or pixels, for boxes and key points."""
+HIDDEN = "hidden by chance"
 FAINT = 1e-3
 """Answers that differ by less from one input to another look hardly at the input."""
+
+
+def both(error: float, absolute: float, unit: str) -> str:
+    """An error relative and absolute, beside each other.
+
+    >>> both(0.12, 0.0345, "its own units")
+    '12 % (0.035 in its own units)'
+    """
+    size = f"{absolute:.2g} px" if unit == PIXELS else f"{absolute:.2g} in {unit}"
+    return percent(error) + (f" ({size})" if absolute == absolute else "")
 
 
 def percent(value: float) -> str:

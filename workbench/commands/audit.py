@@ -57,7 +57,8 @@ def _run(options: argparse.Namespace, cancel: threading.Event) -> int:
     if made is None:
         _tell(result)
     else:
-        print("\n".join([*made.answer.splitlines(), *made.notes]))
+        each = [f"{name}. {one.taken}" for name, one in zip(made.names, made.results, strict=True)]
+        print("\n".join([*made.answer.splitlines(), *each, *made.notes]))
     dataset, report = (result if made is None else made).save(options.output)
     print(f"The report is {report}, its numbers are {dataset}.")
     return _judged(result, options.fail_above)
@@ -69,14 +70,21 @@ _HANDED_ON = (
 
 
 def _tell(result: AuditResult) -> None:
-    print(f"{result.short}\n")
+    from workbench.audit.words import both
+
+    print(f"{result.short}\n\n{result.taken}")
+    print(f"{result.unseen_line} The report names them all.\n" if result.unseen_line else "")
     for line in result.answer.splitlines():
         print(f"{line}\n")
     if result.model.end_to_end:
         print("\n".join(result.model.notes), end="\n\n")
     for at in range(result.remedies.sizes["remedy"]):
         tried = result.remedies.isel(remedy=at)
-        print(f"Tried, {tried.remedy.item()}: error {float(tried.before):.2g} becomes {float(tried.after):.2g}.")
+        ends = [
+            both(float(tried[end]), float(tried[f"absolute_{end}"]), result.verdicts[0].unit)
+            for end in ("before", "after")
+        ]
+        print(f"Tried, {tried.remedy.item()}: error {ends[0]} becomes {ends[1]}.")
     for note in result.data.notes:
         if note.startswith("Read as"):  # what the samples were taken for is never left unsaid
             print(note)

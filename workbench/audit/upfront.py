@@ -1,0 +1,164 @@
+"""What a reader has to know beside the verdicts: how the answer was taken to move, chance in it, layers not seen."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterable
+
+import numpy as np
+import xarray as xr
+from torch import nn
+
+from workbench.audit.kinds import NOUNS
+from workbench.audit.trial import NOISE
+from workbench.audit.words import percent
+
+GUESS = 0.1
+"""Confidence below which how an answer moves counts as a guess."""
+_NOTHING = "nothing fits"  # what an inference says where no law explains its trial
+_CALL = re.compile(r" \(call \d+\)|\[.*")  # what a name has behind that of its module
+_TENSOR = re.compile(r"a tensor of shape \(\d+, (.*?),?\) and (torch\.\w+) for \d+ images")
+
+
+def guessed(sweep: xr.Dataset) -> bool:
+    """Whether how the answer moves is a guess: no law that such a shape can follow explains it, or hardly one does."""
+    attrs = sweep.attrs
+    if "output_confidence" not in attrs:
+        return False
+    unknown = str(attrs["output"]) == "unknown" or _NOTHING in str(attrs.get("output_why", ""))
+    return unknown or float(attrs["output_confidence"]) < GUESS
+
+
+def moving(output: str) -> str:
+    """What an answer of that behaviour should do.
+
+    >>> moving("invariant"), moving("boxes xyxy in unit"), moving("image")
+    ('stay as it is', 'move as boxes xyxy in unit', 'move as an image')
+    """
+    one = ("image", "vector field", "series", "set", "group signal")  # of many positions one says "boxes"
+    kind = output.partition(" in ")[0]
+    return "stay as it is" if output == "invariant" else f"move as {_a(kind) if kind in one else ''}{output}"
+
+
+def _a(noun: str) -> str:
+    return "an " if noun[0] in "aeiou" else "a "
+
+
+def taken(sweeps: dict[str, xr.Dataset]) -> str:
+    """How the answer was taken to move, and how sure that is, in one line."""
+    found: dict[str, list[str]] = {}
+    for question, ds in sweeps.items():
+        found.setdefault(f"{moving(str(ds.attrs['output']))}, {_sure(ds)}", []).append(question)
+    if len(found) == 1:
+        return f"Its answer should {next(iter(found))}."
+    each = "; ".join(f"under {', '.join(asked)}: {law}" for law, asked in found.items())
+    return f"Its answer should, {each}."
+
+
+def _sure(sweep: xr.Dataset) -> str:
+    why, share = str(sweep.attrs.get("output_why", "")), float(sweep.attrs.get("output_confidence", 1.0))
+    if why == "declared":
+        return "as declared"
+    how = "a guess, " + _NOTHING if _NOTHING in why else "told by a trial" if "trial" in why else "usual for its shape"
+    return f"{how}: confidence {share:.0%}"
+
+
+def guess(sweeps: dict[str, xr.Dataset]) -> str:
+    """That how the answer moves is a guess, and what to do; empty where it is none."""
+    laws = {str(ds.attrs["output"]): ds for ds in sweeps.values() if guessed(ds)}
+    if not laws:
+        return ""
+    named = " or ".join(
+        f"{moving(law)} (confidence {float(ds.attrs['output_confidence']):.0%})" for law, ds in laws.items()
+    )
+    nothing = any(_NOTHING in str(ds.attrs.get("output_why", "")) for ds in laws.values())
+    told = "nothing that its shape can mean fits in a trial" if nothing else "a trial hardly tells"
+    maps = any(law.startswith(("image", "vector field")) for law in laws)
+    examples = "'image' or 'vector field'" if maps else "'invariant', 'key points in pixels' or 'boxes xyxy in unit'"
+    return (
+        f"Careful: how its answer should move is a guess, because {told}. It was taken to {named}; every error below "
+        f"is one under that guess. Say how it moves with --moves (output=... in Python), for example {examples}."
+    )
+
+
+def stochastic(sweep: xr.Dataset) -> float:
+    """How much two runs on the same samples differ, relative; 0 where they do not."""
+    return float(sweep.attrs.get("stochastic", 0.0))
+
+
+def chance(sweeps: dict[str, xr.Dataset], kind: str) -> str:
+    """That two runs differ, how many were averaged and what noise is left; empty for a deterministic network."""
+    changed = max(map(stochastic, sweeps.values()), default=0.0)
+    if changed <= NOISE:
+        return ""
+    runs = sorted({int(ds.attrs.get("repeats", 1)) for ds in sweeps.values()})
+    several = " to ".join(dict.fromkeys(str(count) for count in (runs[0], runs[-1])))
+    left = percent(max(noise_left(ds) for ds in sweeps.values()))
+    return (
+        f"Careful: it is stochastic. Two runs on the same {NOUNS[kind]} differ by {percent(changed)}; every error "
+        f"below is one of the mean of {several} runs, of which chance alone makes about {left}: less says nothing. For "
+        "sharper numbers switch its randomness off."
+    )
+
+
+def noise_left(sweep: xr.Dataset) -> float:
+    """What chance leaves in the error of the answer, relative: measured where it was, else from the runs averaged."""
+    if "noise_floor" in sweep.variables:
+        floor = sweep["noise_floor"]
+        floor = floor.sel(layer="output") if "layer" in floor.dims else floor
+        return float(np.nanmean(floor.values)) if np.isfinite(floor.values).any() else math.nan
+    return stochastic(sweep) / math.sqrt(float(sweep.attrs.get("repeats", 1)))
+
+
+def unseen(sweeps: dict[str, xr.Dataset], model: Callable) -> dict[str, str]:
+    """Watched layers that could not be compared under any question, by name, with the reason."""
+    known = {name for name, _ in model.named_modules()} if isinstance(model, nn.Module) else set()
+    watched = [ds for ds in sweeps.values() if str(ds.attrs.get("passed_over", "none")) != "none"]
+    found = [parted(str(ds.attrs["passed_over"]), known) for ds in watched]
+    return {name: why for one in found[:1] for name, why in one.items() if all(name in other for other in found)}
+
+
+def parted(told: str, known: Iterable[str]) -> dict[str, str]:
+    """Name and reason of every layer in what a measure says of those that it passed over.
+
+    >>> parted("a: a list; expected maps; b.c (call 2): a dict; expected maps", {"a", "b.c"})
+    {'a': 'puts out a list', 'b.c (call 2)': 'puts out a dict'}
+    """
+    known, found = set(known), dict[str, str]()
+    for part in told.split("; "):
+        name, colon, why = part.partition(": ")
+        if colon and _CALL.sub("", name) in known:
+            found[name] = why
+        elif found:
+            found[next(reversed(found))] += f"; {part}"
+    return {name: _reason(why) for name, why in found.items()}
+
+
+def _reason(why: str) -> str:
+    plain = why.partition("; expected")[0]
+    if match := _TENSOR.fullmatch(plain):
+        numbers = f"puts out ({match[1]}) numbers for each sample"
+        whole = "" if "float" in match[2] else f" of type {match[2].removeprefix('torch.')}"
+        return f"{numbers}{whole}, which are neither maps (channels, rows, columns) nor a vector"
+    return f"puts out {plain}" if plain != why else why
+
+
+def by_reason(layers: dict[str, str]) -> dict[str, list[str]]:
+    """The same the other way round: names of layers by reason, the most frequent reason first."""
+    found: dict[str, list[str]] = {}
+    for name, why in layers.items():
+        found.setdefault(why, []).append(name)
+    return dict(sorted(found.items(), key=lambda pair: -len(pair[1])))
+
+
+def unseen_line(layers: dict[str, str], seen: int) -> str:
+    """That some layers could not be compared, in one line; empty where all were."""
+    if not layers:
+        return ""
+    why, names = next(iter(by_reason(layers).items()))
+    rest = f" (the first of {len(names)} such)" if len(names) > 1 else ""
+    return (
+        f"Not compared, {len(layers)} of {len(layers) + seen} layers: {names[0]}{rest} {why}. What they bring in shows "
+        "at the next layer that was compared."
+    )
