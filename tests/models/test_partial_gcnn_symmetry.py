@@ -1,16 +1,21 @@
 """Whole networks do not see lattice elements of their group, and partial ones do once an arc narrows."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
 from tests.layers.symmetry import FLIPS, HALF, TURN, defect, relative
 from tests.models.narrow import GROUPS, NARROW, network
 from tests.tolerances import BROKEN_LOGITS, EXACT, ONE_BIT
+from workbench.datasets import load
 from workbench.groups import parse_group
 from workbench.layers import GroupProjection, group_layers, set_n, set_sums
 from workbench.measure import will_it_be_equivariant
 from workbench.models.partial_gcnn import CONFIGS, build
+from workbench.training import Run
 
+RUNS = Path(__file__).parents[2] / "data" / "runs" / "partial_gcnn"
 DTYPES = (torch.float32, torch.float64)
 PUBLISHED = [
     "paper_6_180_partial", "paper_6_180_full", "paper_6_mirror_partial", "paper_ckresnet_rotmnist_se2_full",
@@ -143,3 +148,16 @@ def test_one_element_leaves_a_network_that_tells_them_apart():
     net = build({"preset": "demo_full", "classes": 2, "n": 1}).double().eval()
     sixes = torch.rand(5, 1, 16, 16).double()
     assert relative(net(sixes.rot90(2, (-2, -1))), net(sixes)) > BROKEN_LOGITS
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(
+    ("run", "turned"),
+    [("rotated_full", True), ("rotated_strict", True), ("upright_full", True), ("six_180_full", True),
+     ("six_mirror_full", False), ("six_mirror_slow_gate", False)],
+)  # fmt: skip
+def test_the_trained_networks_that_ship_are_exact_on_their_test_images(run, turned):
+    shipped = Run(RUNS / run)
+    net, (x, _) = shipped.model().eval(), load(**shipped.config["data"]).splits["test"]
+    moved = x.rot90(1, (-2, -1)) if turned else x.flip(-1)
+    assert relative(net(moved), net(x)) <= EXACT[torch.float32]

@@ -23,7 +23,6 @@ _GCNN: dict[str, Any] = {
 }  # fmt: skip
 _TOY: dict[str, Any] = {
     **_RESNET, "widths": (10, 10, 10), "classes": 2, "pools": (1, 2), "network": "magnet",
-    "double_sums": True,  # its two logits may nearly cancel, and what is left is rounding
 }  # fmt: skip
 _DATA: dict[str, dict[str, Any]] = {
     "rotmnist": {"in_channels": 1, "classes": 10, "input_size": 28},

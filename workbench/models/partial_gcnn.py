@@ -55,7 +55,8 @@ class Config:
             no more with the image (released switch ``last_conv_T2``; its own parameter count is unverified).
         learned_pooling: read out by a learned weight per element and pixel instead of a maximum or mean, which is
             invariant no more (released switch ``learnable_final_pooling``); n and the input size are fixed then.
-        double_sums: add up in float64 in evaluation mode, see :func:`workbench.layers.set_sums`.
+        double_sums: add up in float64 in evaluation mode, see :func:`workbench.layers.set_sums`; where nothing is said,
+            for two classes, whose logits may nearly cancel, so that rounding would be what is left.
         network ... bias: see :class:`workbench.kernels.KernelSpec`.
     """
 
@@ -75,7 +76,7 @@ class Config:
     plane_last: bool = False
     learned_pooling: bool = False
     dropout: float = 0.0
-    double_sums: bool = False
+    double_sums: bool | None = None
     network: str = "siren"
     hidden: int = 16
     omega0: float | None = None
@@ -223,14 +224,16 @@ def configuration(config: Mapping[str, Any]) -> Config:
             raise ValueError(f"partial_gcnn: {key} {value!r} was given; expected {', '.join(allowed)}.")
     name = "partial_gcnn"
     check_integers(name, **{k: getattr(chosen, k) for k in ("in_channels", "classes", "input_size", "kernel_size")})
-    check_switches(name, **{k: getattr(chosen, k) for k in ("partial", "plane_last", "learned_pooling", "double_sums")})
+    doubled = chosen.classes == 2 if chosen.double_sums is None else chosen.double_sums
+    switches = {k: getattr(chosen, k) for k in ("partial", "plane_last", "learned_pooling")}
+    check_switches(name, **switches, double_sums=doubled)
     widths, pools = check_stages(name, chosen.widths, chosen.pools)
     if chosen.learned_pooling and chosen.partial and not chosen.plane_last:
         raise ValueError(
             "partial_gcnn: learned_pooling = True was given with partial = True; expected a fixed number of elements, "
             "which a learned arc or gate would change; use partial=False, or plane_last=True."
         )
-    return replace(chosen, widths=widths, pools=pools)
+    return replace(chosen, widths=widths, pools=pools, double_sums=doubled)
 
 
 def build(config: Mapping[str, Any]) -> nn.Module:
