@@ -90,7 +90,7 @@ def test_the_shifts_have_both_floors_and_the_error_over_them(name, end, both):
     assert (floors[1] > 0) is (name == "maps")
     assert float(half[-1]) == pytest.approx(float(half[1]) / floors[end == "output"], rel=0.02)
     whole = next(row for row in table.rows if "1 px right" in row[0])
-    assert whole[-3:] == ("0", "0", "nothing resampled")
+    assert whole[-3:] == ("0", "0", "no floor")
     assert any(head[-4:-1] == ["input floor", "output floor", f"error over {end} floor"] for head in
                tables(report_html(result))), "the rotations, whose last column is the control"  # fmt: skip
 

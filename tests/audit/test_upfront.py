@@ -78,7 +78,7 @@ def test_an_answer_that_fits_no_law_is_a_guess_and_that_is_said_before_every_ver
 
 def test_a_declared_answer_is_no_guess(images):
     result = audit(Numbers(3, 2), images, data_samples=0, output="key points in unit")
-    assert result.taken == "Its answer should move as key points in unit, as declared."
+    assert result.taken == "Its answer should move as key points in unit (declared)."
     assert result.short.startswith("In short: broken")
     assert all(v.sentence.startswith("Your model breaks") for v in result.verdicts)
 
@@ -90,7 +90,7 @@ def test_the_law_and_its_confidence_are_one_line_of_the_report_and_the_terminal(
         "from torch import nn\ndef build(): return nn.Sequential(nn.AvgPool2d(4), nn.Flatten(), nn.Linear(16, 3))\n"
     )
     assert cli.main(["audit", "net.py:build", "--data", "x.npz", "--data-samples", "0"]) == 0
-    line = "Its answer should stay as it is, usual for its shape: confidence 100%."
+    line = "Its answer should stay as it is (invariant; usual for its shape; confidence 100%)."
     assert line in capsys.readouterr().out.splitlines()
     assert line in answer_of((tmp_path / "audit" / "report.html").read_text())
 

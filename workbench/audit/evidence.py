@@ -107,7 +107,7 @@ def second_look(
 
 
 def with_hidden(ds: xr.Dataset, model: nn.Module, images: Tensor, seed: int) -> xr.Dataset:
-    """The shares with ``hidden`` over ``layer``: innermost modules that could not be compared, whose share each holds.
+    """The shares with ``hidden`` over ``layer``: the modules that could not be compared, whose share each holds.
 
     Those that ran since the module before it that was compared; for the last row, since the last of them.
     """
@@ -116,14 +116,16 @@ def with_hidden(ds: xr.Dataset, model: nn.Module, images: Tensor, seed: int) -> 
     watched = {
         name: module
         for name, module in model.named_modules()
-        if name in compared
-        or (next(module.children(), None) is None and not any(name.startswith(f"{whole}.") for whole in compared))
+        if name and not any(name.startswith(f"{whole}.") for whole in compared)
     }
     ran: list[str] = []
     with undisturbed(model, seed), watching(watched, lambda name, *_: ran.append(name)):
         model(like_model(model, images[:1]))
     hidden = dict.fromkeys(names, "")
+    inside = {name.split(" (call ")[0] for name in ran}
     for name in ran:
+        if name not in hidden and any(other.startswith(f"{name.split(' (call ')[0]}.") for other in inside):
+            continue  # its parts are named
         if name in hidden:
             hidden[name], waiting = ", ".join(waiting), []
         else:

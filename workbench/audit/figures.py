@@ -277,7 +277,7 @@ def floor_cells(sweep: xr.Dataset, transform: int) -> tuple[str, str, str]:
     """What resampling alone costs at one element, input and output, and the error in parts of it."""
     floors = [float(sweep[f"{end}_floor_mean"].values[transform]) for end in ("input", "output")]
     floor = floors[told_floor(sweep) == "output"]
-    over = f"{float(sweep.error_mean[transform]) / floor:.3g}" if floor > 0 else "nothing resampled"
+    over = f"{float(sweep.error_mean[transform]) / floor:.3g}" if floor > 0 else "no floor"
     return f"{floors[0]:.3g}", f"{floors[1]:.3g}", over
 
 

@@ -172,8 +172,8 @@ def _more(result: AuditResult) -> list[dict[str, Any]]:
     return found
 
 
-def _section(title: str, sentences: list[str], table: Table) -> dict[str, Any]:
-    return {"title": title, "sentences": sentences, "table": table}
+def _section(title: str, sentences: list[str], table: Table, opens: str = "Its numbers as a table") -> dict[str, Any]:
+    return {"title": title, "sentences": sentences, "table": table, "opens": opens}
 
 
 def _unseen(result: AuditResult) -> dict[str, Any]:
@@ -182,9 +182,8 @@ def _unseen(result: AuditResult) -> dict[str, Any]:
     told = [result.unseen_line]
     if "attribution" in result.more:
         told.append("Among the shares of modules below, theirs is counted with the next module that was compared.")
-    return _section(
-        "Layers that could not be compared", told, Table("Those layers, by reason", ("layers", "why"), rows)
-    )
+    table = Table("Layers that could not be compared, by reason", ("layers", "why"), rows)
+    return _section("Layers that could not be compared", told, table, "Their names and the reasons as a table")
 
 
 def _attribution(ds: Any) -> dict[str, Any]:
@@ -246,7 +245,7 @@ def _verdict_table(result: AuditResult) -> Table:
             f"{verdict.absolute:.3g}",
             verdict.at,
             f"{verdict.floor:.3g}" if verdict.floor else f"0 ({places} move onto {places})",
-            f"{verdict.error / verdict.floor:.3g}" if verdict.floor else "nothing resampled",
+            f"{verdict.error / verdict.floor:.3g}" if verdict.floor else "no floor",
         )
         for verdict in result.verdicts
     )

@@ -49,7 +49,9 @@ def taken(sweeps: dict[str, xr.Dataset]) -> str:
     """How the answer was taken to move, and how sure that is, in one line."""
     found: dict[str, list[str]] = {}
     for question, ds in sweeps.items():
-        found.setdefault(f"{moving(str(ds.attrs['output']))}, {_sure(ds)}", []).append(question)
+        output = str(ds.attrs["output"])
+        law = f"{moving(output)} ({'invariant; ' * (output == 'invariant')}{_sure(ds)})"
+        found.setdefault(law, []).append(question)
     if len(found) == 1:
         return f"Its answer should {next(iter(found))}."
     each = "; ".join(f"under {', '.join(asked)}: {law}" for law, asked in found.items())
@@ -59,9 +61,9 @@ def taken(sweeps: dict[str, xr.Dataset]) -> str:
 def _sure(sweep: xr.Dataset) -> str:
     why, share = str(sweep.attrs.get("output_why", "")), float(sweep.attrs.get("output_confidence", 1.0))
     if why == "declared":
-        return "as declared"
+        return "declared"
     how = "a guess, " + _NOTHING if _NOTHING in why else "told by a trial" if "trial" in why else "usual for its shape"
-    return f"{how}: confidence {share:.0%}"
+    return f"{how}; confidence {share:.0%}"
 
 
 def guess(sweeps: dict[str, xr.Dataset]) -> str:
