@@ -83,6 +83,14 @@ def test_a_wrong_order_of_the_elements_is_seen(monkeypatch) -> None:
     )
 
 
+@pytest.mark.parametrize("resampler", ["bilinear", "bicubic"])
+@pytest.mark.parametrize("channels", [1, 2, 3, 5])
+def test_the_identity_has_no_error_at_all(channels, resampler) -> None:
+    x = torch.rand(5, channels, 16, 16, generator=torch.Generator().manual_seed(0))
+    ds = equivariance_error(nn.Identity(), x, "O2", n_elements=14, resampler=resampler)
+    assert float(ds.error.max()) == 0
+
+
 def test_the_order_of_the_elements_does_not_matter() -> None:
     elements = orbit(SO2(), 13)
     order = torch.randperm(len(elements), generator=torch.Generator().manual_seed(0))

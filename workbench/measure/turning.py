@@ -170,7 +170,9 @@ class TurnedMaps:
         self.turned = torch.empty_like(laid_out)  # kept until the next resampling
         self.scratch, self.some = scratch, max(1, _AT_ONCE // (self.channels * self.side**2))
         # pixels x (samples and channels), as many samples at a time as a cache holds
-        self.blocks = [part.permute(2, 3, 0, 1).reshape(self.side**2, -1) for part in self.maps.split(self.some)]
+        self.blocks = [
+            part.permute(2, 3, 0, 1).reshape(self.side**2, -1).contiguous() for part in self.maps.split(self.some)
+        ]
         self.still = torch.cat([torch.stack([self._squares(rows), self._down_rows(rows)]) for rows in self.blocks], -1)
         self.last: tuple[float, Tensor, Tensor] | None = None
 
