@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from workbench import __version__
+from workbench.commands.flags import as_flags
 
 # One row per word: name, one line for the overview, what --help teaches, examples (command, what it does).
 LAB = """\
@@ -389,7 +390,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ValueError, TypeError, OSError, ArithmeticError, ModuleNotFoundError) as error:
         if options.traceback:
             raise
-        print(f"workbench: {error}", file=sys.stderr)
+        print(f"workbench: {as_flags(str(error), options.run.rpartition('.')[2])}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("workbench: stopped", file=sys.stderr)

@@ -10,8 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote
 
+from workbench.commands.flags import on_a_free_port
 from workbench.commands.memory import KEEP_MEMORY
 from workbench.commands.places import FIRST_NOTEBOOK, notebook_folder, settings_folder
+from workbench.dashboards.ports import claim
 
 # JupyterLab fetches news and looks for updates by default; both are switched off at every place that asks.
 OVERRIDES = {
@@ -29,6 +31,9 @@ PROMPT = "--ServerApp.kernel_websocket_connection_class=workbench.commands.promp
 def run(options: argparse.Namespace) -> int:
     """Replace this process by JupyterLab; returns only where it could not start."""
     notebook = find_notebook(options.notebook)
+    if options.port:  # JupyterLab looks for a free one where none was asked for
+        with on_a_free_port(options.given, options.rest):
+            claim("127.0.0.1", options.port)
     settings = settings_folder("lab")
     arguments = lab_arguments(
         notebook,

@@ -6,6 +6,8 @@ import argparse
 import os
 from pathlib import Path
 
+from workbench.commands.flags import on_a_free_port
+
 PASSWORD_VARIABLE = "WORKBENCH_PASSWORD"  # noqa: S105 - the name of a variable, not a password
 
 
@@ -14,15 +16,16 @@ def run(options: argparse.Namespace) -> int:
     secret = password(options.password_file)
     from workbench.dashboards import serve
 
-    serve(
-        options.port,
-        options.address,
-        options.allow_origin,
-        secret,
-        show=not options.no_browser,
-        unsafe_any_origin=options.unsafe_any_origin,
-        unsafe_no_authentication=options.unsafe_no_authentication,
-    )
+    with on_a_free_port(options.given):
+        serve(
+            options.port,
+            options.address,
+            options.allow_origin,
+            secret,
+            show=not options.no_browser,
+            unsafe_any_origin=options.unsafe_any_origin,
+            unsafe_no_authentication=options.unsafe_no_authentication,
+        )
     return 0
 
 

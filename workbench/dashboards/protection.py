@@ -97,7 +97,7 @@ def allowed_hosts(address: str, port: int, origins: Iterable[str], *, unsafe_any
     if from_environment:
         raise ValueError(
             f"BOKEH_ALLOW_WS_ORIGIN={from_environment!r} is set and would replace the list of allowed origins; "
-            "unset it and name the hosts with allow_origins (workbench serve --allow-origin HOST:PORT)."
+            "unset it and name the hosts with allow_origins=['HOST:PORT']."
         )
     if any("*" in origin for origin in asked):
         if not unsafe_any_origin:

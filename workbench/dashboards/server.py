@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 import secrets
-import socket
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from workbench.dashboards.application import application, routes, warm
 from workbench.dashboards.login import PasswordGate
+from workbench.dashboards.ports import claim
 from workbench.dashboards.protection import (
     ProtectiveHeaders,
     Refusal,
@@ -59,7 +59,7 @@ def serve(
     Raises:
         ValueError: an address others can reach without a password, an origin pattern without its flag, or a weak
             password; the sentence names the way out.
-        OSError: the port is taken.
+        OSError: the port is taken (:class:`workbench.dashboards.ports.PortTaken`), or the address is another machine's.
     """
     server = make_server(
         port,
@@ -94,7 +94,7 @@ def make_server(
 
     gate = PasswordGate(auth) if auth is not None else None
     check_binding(address, gate is not None, unsafe_no_authentication=unsafe_no_authentication)
-    port = port or _free_port(address)
+    port = claim(address, port)
     hosts = allowed_hosts(address, port, allow_origins, unsafe_any_origin=unsafe_any_origin)
     login: dict[str, Any] = {"auth_provider": gate} if gate else {}
     lifetime = int(session_lifetime * 1000)
@@ -132,10 +132,3 @@ def url(server: Server) -> str:
     """Where the front page is."""
     host = server.address or "127.0.0.1"
     return f"http://{f'[{host}]' if ':' in host else host}:{server.port}/"
-
-
-def _free_port(address: str) -> int:
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.bind((address, 0))
-        return probe.getsockname()[1]
