@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from workbench import cli
 from workbench.audit import audit, report_html
@@ -40,14 +39,17 @@ class Tokens(nn.Module):
         return self.head(self.inner(tokens + torch.linspace(0, 1, 16)[:, None])[:, 0])
 
 
-class Drops(nn.Module):
-    def __init__(self, share: float) -> None:
+class Noisy(nn.Module):
+    """Broken by far, behind much chance or little."""
+
+    def __init__(self, chance: float) -> None:
         super().__init__()
         torch.manual_seed(0)
-        self.conv, self.end, self.share = nn.Conv2d(1, 16, 3), nn.Linear(16, 3), share
+        self.end, self.chance = nn.Linear(256, 3), chance
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.end(functional.dropout(self.conv(x).relu().mean((2, 3)), self.share, training=True))
+        scores = self.end(x.flatten(1))
+        return scores + self.chance * torch.randn_like(scores)
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +101,7 @@ def test_layers_that_cannot_be_compared_are_named_with_the_reason(images, tmp_pa
     result = audit(Tokens(), images, data_samples=0)
     assert list(result.unseen) == ["inner.0", "inner.1"]
     assert result.unseen["inner.0"].startswith("puts out (16, 8) numbers for each sample, which are neither maps")
-    assert result.unseen_line.startswith("Not compared, 2 of 4 layers: inner.0 (the first of 2 such) puts out (16, 8)")
+    assert result.unseen_line.startswith("Not compared, 2 of 4 layers: inner.0 (the first of 2 such): puts out (16, 8)")
     page = plain(report_html(result))
     assert "Layers that could not be compared" in page
     assert "inner.0, inner.1 puts out (16, 8) numbers" in page
@@ -121,11 +123,9 @@ def test_the_share_of_a_layer_that_cannot_be_compared_is_said_to_be_in_the_next_
     assert "counted with it, because it could not be compared" in page
 
 
-@pytest.mark.parametrize(("share", "level"), [(0.9, "chance"), (0.02, "broken")])
-def test_chance_is_named_with_the_runs_and_the_noise_that_is_left(images, share, level):
-    edges = images.clone()
-    edges[:, :, :, 8:] *= 0.02
-    result = audit(Drops(share), edges, data_samples=0)
+@pytest.mark.parametrize(("chance", "level"), [(5.0, "chance"), (0.02, "broken")])
+def test_chance_is_named_with_the_runs_and_the_noise_that_is_left(images, chance, level):
+    result = audit(Noisy(chance), images, data_samples=0)
     assert "Careful: it is stochastic" in result.caution
     assert "one of the mean of 8 runs, of which chance alone makes about" in result.caution
     assert "it is stochastic" in answer_of(report_html(result))
@@ -153,3 +153,14 @@ def test_reasons_hold_together_whatever_stands_in_them():
     assert list(found) == ["a.b", "c"]
     assert found["a.b"].startswith("puts out (5, 6) numbers for each sample of type int64, which are neither maps")
     assert found["c"] == "it did not run"
+
+
+def test_a_layer_with_too_few_places_for_some_questions_is_named_with_them():
+    net = nn.Sequential(nn.Conv1d(1, 2, 3, 4, 1), nn.ReLU(), nn.AdaptiveAvgPool1d(1), nn.Flatten())
+    result = audit(net, torch.rand(6, 1, 64, generator=torch.Generator().manual_seed(0)), kind="series")
+    assert list(result.unseen) == ["2"]
+    assert result.unseen["2"].startswith(
+        "has one place left, and some elements move all of that out of the frame, under"
+    )
+    assert result.unseen["2"].endswith("under shifts")
+    assert result.unseen_line.startswith("Not compared, 1 of 4 layers: 2: has one place left")

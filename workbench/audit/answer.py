@@ -20,7 +20,8 @@ from workbench.audit.words import CLOSE, OWN, PIXELS, both, percent
 from workbench.measure.orbit import named
 
 ABOVE_CHANCE = math.sqrt(2)
-"""Times what chance alone does: below that, chance makes the larger part of the square of an error."""
+"""Times what chance alone does: below that, chance makes the larger part of the square of an error. The lower end of
+its interval is asked, because the largest of several errors that chance makes is larger than most."""
 AS_GOOD_AS_PIXELS = 1.7
 """Times the resampling floor: what band-limited group layers reach on smooth images."""
 MAPS, VECTORS = "maps", "numbers"
@@ -77,7 +78,7 @@ def verdict(
     if told is None:
         raise ValueError(f"{question}: no element besides the identity was measured; give more elements.")
     level = _level(told, limit, told is exact, spread)
-    if level in ("broken", "close") and told.error <= ABOVE_CHANCE * told.noise:
+    if level in ("broken", "close") and told.low <= ABOVE_CHANCE * told.noise:
         level = "chance"
     if level == "floor" and exact and exact.error > limit:  # resampling cannot be what breaks it there
         level = _level(exact, limit, True, spread)
@@ -222,7 +223,7 @@ def _sentence(
         first = f"Your model is exactly {kind} to {asked}: the largest error is {told.both}, rounding alone."
     elif level == "floor":
         first = (
-            f"Your model is as {kind} to {asked} as {places} allow: its error at {told.at} ({interval}) is "
+            f"Your model is as {kind} to {asked} as {places} allow: its error at {told.at}, {interval}, is "
             f"{told.error / told.floor:.1f} times what resampling alone costs ({percent(told.floor)})."
         )
     elif level == "close":

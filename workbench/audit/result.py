@@ -138,8 +138,8 @@ class AuditResult:
     def unseen_line(self) -> str:
         """The same in one line; empty where every layer was compared."""
         watched = (ds for ds in self.sweeps.values() if ds.sizes["layer"] > 1)
-        seen = {str(name).split(" (call ")[0] for ds in watched for name in ds.layer.values} - {"output"}
-        return unseen_line(self.unseen, len(seen))
+        seen = {str(name) for ds in watched for name in ds.layer.values} - {"output"}
+        return unseen_line(self.unseen, len(seen | set(self.unseen)))
 
     def _faint(self) -> str:
         if self.spread >= FAINT:

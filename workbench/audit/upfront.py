@@ -18,6 +18,7 @@ GUESS = 0.1
 """Confidence below which how an answer moves counts as a guess."""
 _NOTHING = "nothing fits"  # what an inference says where no law explains its trial
 _CALL = re.compile(r" \(call \d+\)|\[.*")  # what a name has behind that of its module
+_OUT = re.compile(r"elements of \S+ that move a frame of (\d+) x (\d+) out of itself")
 _TENSOR = re.compile(r"a tensor of shape \(\d+, (.*?),?\) and (torch\.\w+) for \d+ images")
 
 
@@ -114,18 +115,29 @@ def noise_left(sweep: xr.Dataset) -> float:
 
 
 def unseen(sweeps: dict[str, xr.Dataset], model: Callable) -> dict[str, str]:
-    """Watched layers that could not be compared under any question, by name, with the reason."""
+    """Watched layers that could not be compared, by name, with the reason and, where it is not all, the questions."""
     known = {name for name, _ in model.named_modules()} if isinstance(model, nn.Module) else set()
-    watched = [ds for ds in sweeps.values() if str(ds.attrs.get("passed_over", "none")) != "none"]
-    found = [parted(str(ds.attrs["passed_over"]), known) for ds in watched]
-    return {name: why for one in found[:1] for name, why in one.items() if all(name in other for other in found)}
+    told = {q: str(ds.attrs.get("passed_over", "none")) for q, ds in sweeps.items()}
+    found = {
+        q: {} if told[q] == "none" else parted(told[q], known)
+        for q, ds in sweeps.items()
+        if ds.sizes["layer"] > 1 or told[q] != "none"
+    }
+    asked: dict[str, list[str]] = {}
+    for question, layers in found.items():
+        for name in layers:
+            asked.setdefault(name, []).append(question)
+    return {
+        name: found[these[0]][name] + ("" if len(these) == len(found) else f", under {', '.join(these)}")
+        for name, these in asked.items()
+    }
 
 
 def parted(told: str, known: Iterable[str]) -> dict[str, str]:
     """Name and reason of every layer in what a measure says of those that it passed over.
 
-    >>> parted("a: a list; expected maps; b.c (call 2): a dict; expected maps", {"a", "b.c"})
-    {'a': 'puts out a list', 'b.c (call 2)': 'puts out a dict'}
+    >>> parted("a: a list; expected maps; b.c (call 2): it did not run as a module", {"a", "b.c"})
+    {'a': 'puts out a list', 'b.c (call 2)': 'it did not run as a module'}
     """
     known, found = set(known), dict[str, str]()
     for part in told.split("; "):
@@ -143,7 +155,11 @@ def _reason(why: str) -> str:
         numbers = f"puts out ({match[1]}) numbers for each sample"
         whole = "" if "float" in match[2] else f" of type {match[2].removeprefix('torch.')}"
         return f"{numbers}{whole}, which are neither maps (channels, rows, columns) nor a vector"
-    return f"puts out {plain}" if plain != why else why
+    if match := _OUT.match(plain):
+        count = int(match[1]) * int(match[2])
+        some = "one place" if count == 1 else f"{match[1]} x {match[2]} places"
+        return f"has {some} left, and some elements move all of that out of the frame"
+    return f"puts out {'nothing' if plain == 'a NoneType' else plain}" if plain.startswith(("a ", "an ")) else plain
 
 
 def by_reason(layers: dict[str, str]) -> dict[str, list[str]]:
@@ -154,13 +170,13 @@ def by_reason(layers: dict[str, str]) -> dict[str, list[str]]:
     return dict(sorted(found.items(), key=lambda pair: -len(pair[1])))
 
 
-def unseen_line(layers: dict[str, str], seen: int) -> str:
+def unseen_line(layers: dict[str, str], total: int) -> str:
     """That some layers could not be compared, in one line; empty where all were."""
     if not layers:
         return ""
     why, names = next(iter(by_reason(layers).items()))
     rest = f" (the first of {len(names)} such)" if len(names) > 1 else ""
     return (
-        f"Not compared, {len(layers)} of {len(layers) + seen} layers: {names[0]}{rest} {why}. What they bring in shows "
-        "at the next layer that was compared."
+        f"Not compared, {len(layers)} of {total} layers: {names[0]}{rest}: {why}. What they bring in shows at the next "
+        "layer that was compared."
     )

@@ -94,7 +94,8 @@ def _judged(result: AuditResult, bound: float | None) -> int:
     if bound is None:
         return 0
     failed = not result.error <= bound
-    print(f"The error is {result.error:.3g}, {'above' if failed else 'not above'} {bound:g}.")
+    chance = " Part of it is chance, see above." if any(v.level == "chance" for v in result.verdicts) else ""
+    print(f"The error is {result.error:.3g}, {'above' if failed else 'not above'} {bound:g}.{chance}")
     return 1 if failed else 0
 
 
