@@ -109,6 +109,20 @@ def test_r19_every_value_is_checked_here_and_a_refusal_changes_nothing(values, w
 
 
 @pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"points": "99999"}, "Points = 99999 was given, but a whole number from 2 to 50 was expected; use 50."),
+        ({"height": "1e9"}, "Height (pixels) = 1000000000.0 was given"),
+        ({"mirrored": "maybe"}, "Mirror it = 'maybe' was given"),
+        ({"points": 3.0}, "a value of 'Points' was given"),
+    ],
+)
+def test_a_refusal_names_the_control_by_the_label_beside_it(values, told):
+    (refused,) = talk(Dots(), set_(**values)).of("refused")
+    assert refused["sentence"].startswith(told)
+
+
+@pytest.mark.parametrize(
     "message",
     [None, 7, "set", [], {}, {"kind": "close"}, {"kind": "__init__"}, {"kind": ["set"]}, {"kind": "set"},
      {"kind": "set", "values": [], "ticket": 1}, {"kind": "set", "values": {}, "ticket": "x"},

@@ -155,6 +155,20 @@ def test_r19_a_value_the_explorer_refuses_is_a_sentence_and_the_slider_goes_back
     assert (one.explorer.n, one.sliders["n"].value) == (8, 8)
 
 
+def test_a_refusal_names_the_control_by_the_label_beside_it(live):
+    class Sized(Tiny):
+        size = param.Integer(8, bounds=(2, 64), label="Samples", doc="How many samples.")
+
+        def set(self, **values) -> None:
+            super().set(**{name: 999 if value == 12 else value for name, value in values.items()})
+
+    one = live(Sized())
+    one.sliders["size"].value = 12
+    assert one.last("error")["text"].startswith("Samples = 999 was given")
+    with pytest.raises(ValueError, match="size = 999 was given"):  # in Python the name is what can be typed
+        one.explorer.set(size=12)
+
+
 def test_r17_titles_labels_and_words_are_shown_as_text(live):
     nasty = "<img src=x onerror=alert(1)>"
 

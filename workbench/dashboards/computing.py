@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from workbench.dashboards.frames import pack
 from workbench.explorers import Cancelled, Explorer
+from workbench.explorers._controls import on_page
 
 logger = logging.getLogger(__name__)
 
@@ -114,7 +115,7 @@ class Computer:
             then(await asyncio.get_running_loop().run_in_executor(self._pool, work, self._explorer.at()))
         except Exception as error:
             if is_for_the_visitor(error):
-                self._deliver(Outcome(self._ticket, trouble=str(error)))
+                self._deliver(Outcome(self._ticket, trouble=on_page(error)))
                 return
             logger.exception("an export of the explorer %r failed", self._explorer.slug)
             self._deliver(Outcome(self._ticket, trouble=TROUBLE))
@@ -195,7 +196,7 @@ def compute(explorer: Explorer, ticket: int) -> Outcome:
         return Outcome(ticket, stopped=True)
     except Exception as error:
         if is_for_the_visitor(error):
-            return Outcome(ticket, trouble=str(error))
+            return Outcome(ticket, trouble=on_page(error))
         logger.exception("the picture of %r could not be computed at %s", explorer.slug, explorer.permalink())
         return Outcome(ticket, trouble=TROUBLE)
     packed = time.perf_counter()

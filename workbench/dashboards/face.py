@@ -18,7 +18,7 @@ from panel.custom import JSComponent
 from workbench.dashboards.computing import TROUBLE, Computer, Outcome, is_for_the_visitor
 from workbench.dashboards.uploads import LARGEST_IMAGE, read_image
 from workbench.explorers import Control, Explorer
-from workbench.explorers._controls import write
+from workbench.explorers._controls import on_page, write
 
 logger = logging.getLogger(__name__)
 
@@ -88,7 +88,7 @@ class ExplorerFace(JSComponent):
             handler(data)
         except Exception as error:
             if is_for_the_visitor(error):
-                self._refuse(str(error))
+                self._refuse(on_page(error))
                 return
             logger.exception("a message to the explorer %r could not be handled", self._explorer.slug)
             self._refuse(TROUBLE)
@@ -111,9 +111,10 @@ class ExplorerFace(JSComponent):
 
     def _read(self, name: str, text: object) -> Any:
         """The value a text stands for; names the explorer does not know are left for it to refuse."""
-        if not isinstance(text, str) or len(text) > _LONGEST_TEXT:
-            raise ValueError(f"a value of {str(name)[:40]!r} was given that is no short text; move the control again.")
         named = {control.name: control for control in self._explorer.controls()}
+        if not isinstance(text, str) or len(text) > _LONGEST_TEXT:
+            told = named[name].label if name in named else str(name)[:40]
+            raise ValueError(f"a value of {told!r} was given that is no short text; move the control again.")
         return named[name].parse(text) if name in named else text
 
     def _on_stop(self, data: dict[str, Any]) -> None:

@@ -22,6 +22,23 @@ _DECIMAL = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)(e[+-]?[0-9]{1,3})?", r
 _UNIT = re.compile(r"\(([^()]+)\)\s*$")
 
 
+class Refused(ValueError):
+    """A value that a control does not accept; ``on_page`` says it with the label that stands beside the control."""
+
+    def __init__(self, control: Control, rest: str) -> None:
+        self.on_page = f"{control.label} = {rest}"
+        super().__init__(f"{control.name} = {rest}")
+
+
+def on_page(error: Exception) -> str:
+    """What an error says to whoever moved a control: its own words, with labels for the names of controls.
+
+    >>> on_page(Refused(Control("n", "Elements", "int", 8, "How many.", (2, 16), 1), "40 was given."))
+    'Elements = 40 was given.'
+    """
+    return error.on_page if isinstance(error, Refused) else str(error)
+
+
 @dataclass(frozen=True)
 class Control:
     """One control of an explorer, described well enough to build a slider, a menu or a switch from it.
@@ -57,12 +74,12 @@ class Control:
         """Return the value as a plain Python one, or refuse it.
 
         Raises:
-            ValueError: one sentence with what was given, what was expected and the nearest fix.
+            ValueError: one sentence with what was given, what was expected and the nearest fix; a :class:`Refused`.
 
         >>> Control("n", "Elements", "int", 8, "How many.", (2, 16), 1).check(40)
         Traceback (most recent call last):
         ...
-        ValueError: n = 40 was given, but a whole number from 2 to 16 was expected; use 16.
+        workbench.explorers._controls.Refused: n = 40 was given, but a whole number from 2 to 16 was expected; use 16.
         """
         return _CHECKS[self.kind](self, value)
 
@@ -147,7 +164,7 @@ def _shown(value: object) -> str:
 
 
 def _refusal(control: Control, value: object, expected: str, fix: str) -> ValueError:
-    return ValueError(f"{control.name} = {_shown(value)} was given, but {expected} was expected; {fix}.")
+    return Refused(control, f"{_shown(value)} was given, but {expected} was expected; {fix}.")
 
 
 def _check_number(control: Control, given: object) -> Value:

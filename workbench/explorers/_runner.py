@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from workbench.explorers._controls import Value
+from workbench.explorers._controls import Value, on_page
 from workbench.explorers._explorer import Explorer
 from workbench.measure import Cancelled
 
@@ -162,7 +162,7 @@ def sentence(error: Exception) -> str:
     >>> sentence(ValueError("n = 0 was given.")), sentence(ZeroDivisionError("division by zero"))
     ('n = 0 was given.', 'ZeroDivisionError: division by zero')
     """
-    text = str(error)[:500] or "it gave no reason"
+    text = on_page(error)[:500] or "it gave no reason"
     return text if isinstance(error, ValueError) else f"{type(error).__name__}: {text}"
 
 
