@@ -3,6 +3,10 @@
 A lifting layer is calibrated on white noise, in closed form. What reaches a group layer is smooth over pixels
 and elements alike, so it is calibrated on white noise lifted by a layer of its own kind. How much the mean over
 input elements cancels depends on their number; the gain sits in the middle of what was seen (derived here).
+
+So std out / std in lies between 0.5 and 2 for white noise and what is lifted from it. Smooth pictures excite the low
+frequencies of a kernel more: on handwritten digits lifting layers of k = 7 reach 2.4 and group layers of one element
+2.5. Noise that is independent at every element, which no layer puts out, is averaged away to as little as 0.1.
 """
 
 from __future__ import annotations
