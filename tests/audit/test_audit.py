@@ -74,7 +74,7 @@ def test_a_plain_network_is_told_where_it_breaks_why_and_what_removes_how_much(b
     assert "filters are not their own copies after a quarter turn" in first.because
     assert "comes in at 0 (" in first.because, "the attribution names the convolution"
     assert first.low < first.error < first.high
-    assert "It skips pixels at 0" in broken.answer
+    assert "shifting round the frame with circular padding, where nothing enters" in broken.answer
     assert broken.error > 1e-3
 
 

@@ -166,7 +166,7 @@ def test_series_are_asked_after_shifts_round_the_end_and_inside() -> None:
     attrs = filtered.sweeps["shifts"].attrs
     assert (attrs["mask"], attrs["padding"], attrs["output"]) == ("overlap", "border", "series")
     strided = audit(nn.Sequential(nn.Conv1d(2, 4, 5, 2, 2, padding_mode="circular"), nn.Flatten()), series)
-    assert "It skips samples at 0" in strided.answer
+    assert "blurring before the steps of 0" in strided.answer
 
 
 class PointNet(nn.Module):

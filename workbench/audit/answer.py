@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from workbench.audit.advice import ADVICE, SKIPS
-from workbench.audit.causes import because, first_broken, strided
+from workbench.audit.causes import because, first_broken
 from workbench.audit.kinds import PLACES
 from workbench.audit.questions import BUILT_IN, ROTATIONS, SHIFTS
 from workbench.audit.result import Verdict, mean_of
@@ -83,8 +83,7 @@ def verdict(
     if level == "floor" and exact and exact.error > limit:  # resampling cannot be what breaks it there
         level = _level(exact, limit, True, spread)
     broken = first_broken(sweep, limit) if level in ("broken", "close") and told is exact else None
-    kind = str(sweep.attrs.get("input", "image"))
-    reason, fix = _reasons(question, model, broken, findings, kind) if level != "chance" else ("", "")
+    reason, fix = _reasons(question, model, broken, findings, sweep) if level not in ("chance", "exact") else ("", "")
     return Verdict(
         question,
         level,
@@ -287,15 +286,14 @@ def told_once(verdicts: tuple[Verdict, ...]) -> tuple[Verdict, ...]:
 
 
 def _reasons(
-    question: str, model: Callable, broken: tuple[str, float, float] | None, findings: xr.Dataset | None, kind: str
+    question: str,
+    model: Callable,
+    broken: tuple[str, float, float] | None,
+    findings: xr.Dataset | None,
+    sweep: xr.Dataset,
 ) -> tuple[str, str]:
-    if question in SKIPS:
-        steps = strided(model)
-        if not steps:
-            return "", ""
-        some = ", ".join(steps[:4]) + (f" and {len(steps) - 4} more" if len(steps) > 4 else "")
-        places = PLACES[kind]
-        return f"It skips {places} at {some}: a shift that is no whole number of their steps meets other ones.", "steps"
+    if question in SKIPS:  # measured beside the sweep
+        return str(sweep.attrs.get("why", "")), str(sweep.attrs.get("mend", ""))
     if broken is None:
         return "", ""
     layer, error, absolute = broken
@@ -314,15 +312,12 @@ def _advice(question: str, level: str, fix: str, reason: str) -> str:
         return "Switch its randomness off, or give workbench.measure.equivariance_error more repeats."
     if level == "floor":
         return _FINER if question not in ADVICE else ""
-    if question in ADVICE and not (question in SKIPS and fix):
+    if question in SKIPS and fix:
+        return fix
+    if question in ADVICE:
         return ADVICE[question]
     if question in SKIPS:
-        return (
-            "If it should not, blur before each of these steps (an average with weights 1 2 1 along each axis), or "
-            "train on shifted copies."
-            if fix
-            else "If it should not, look at what happens at the border: padding, and what stands there."
-        )
+        return "If it should not, look at what happens at the border: padding, and what stands there."
     if question == ROTATIONS:
         return ""
     geometry = f"To mend the geometry: {fix}." if fix else ""

@@ -36,8 +36,8 @@ CONTROLLED, TRIED = 0.85, 0.95
 USUAL = {0: ("invariant",), 1: ("invariant",), 3: ("image",), 4: ("group signal",)}
 """How an answer to an image moves where nothing else is known, by the number of axes for one image."""
 FOR_IMAGES = (
-    "Left out, because they are made for images: the findings in the geometry of the layers, what moving costs in "
-    "decisions and for the task, the control with disordered pixels, the remedies, and which symmetry the data hold."
+    "Left out, because they are made for images: what moving costs in decisions and for the task, the control with "
+    "disordered pixels, the remedies, and which symmetry the data hold."
 )
 
 

@@ -72,16 +72,3 @@ def asymmetry(module: nn.Module | None, question: str) -> float | None:
         copies = [w, w.flip((-2, -1))]
     mean = torch.stack(copies).mean(0)
     return float((w - mean).norm() / w.norm().clamp_min(1e-30))
-
-
-def strided(model: Callable) -> list[str]:
-    """Names of the convolutions and poolings that skip pixels or samples, without one-pixel shortcuts."""
-    if not isinstance(model, nn.Module):
-        return []
-    kinds = (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d, nn.Conv1d, nn.MaxPool1d, nn.AvgPool1d)
-    found = [(name, m) for name, m in model.named_modules() if isinstance(m, kinds) and _pair(m.stride) > 1]
-    return [name for name, m in found if _pair(m.kernel_size) > 1]
-
-
-def _pair(value: object) -> int:
-    return int(max(value)) if isinstance(value, tuple | list) else int(value)  # type: ignore[call-overload]

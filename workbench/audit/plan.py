@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
+import numpy as np
 import torch
 import xarray as xr
 from torch import Tensor, nn
@@ -12,7 +13,8 @@ from torch import Tensor, nn
 from workbench.audit.data import AuditData
 from workbench.audit.model import AuditedModel
 from workbench.audit.questions import Samples
-from workbench.measure import cost, will_it_be_equivariant
+from workbench.groups import Group, Symmetric, Translation
+from workbench.measure import cost, explain, will_it_be_equivariant
 
 EXACT = {torch.float64: 1e-11, torch.float32: 1e-5, torch.float16: 1e-2, torch.bfloat16: 5e-2}
 """Relative error of a deep network that rounding alone can make, by dtype."""
@@ -38,11 +40,43 @@ def spent_on(found: AuditedModel, inputs: Tensor) -> xr.Dataset | None:
     return cost(found.model, (1, *(int(side) for side in inputs.shape[1:])))
 
 
-def findings_of(found: AuditedModel, data: AuditData) -> xr.Dataset | None:
-    """The static report, which is made for images."""
-    if found.end_to_end or not isinstance(found.model, nn.Module) or data.input != "image":
+def findings_of(found: AuditedModel, data: AuditData, seed: int = 0) -> xr.Dataset | None:
+    """The static report; of series, points and sets with the share of the error that each fix removes.
+
+    What a fix removes from images is measured elsewhere, under turns and flips.
+    """
+    model, shape = found.model, tuple(int(side) for side in data.inputs.shape[1:])
+    if found.end_to_end or not isinstance(model, nn.Module):
         return None
-    return will_it_be_equivariant(found.model, tuple(int(side) for side in data.inputs.shape[1:]))
+    static = will_it_be_equivariant(model, shape, None, data.input)
+    if data.input == "image" or not static.sizes["finding"]:
+        return static
+    parts = []
+    for group, elements in _moved(data):
+        try:
+            ds = explain(model, data.inputs[:FEWEST], group, elements, input=data.input, padding="circular", seed=seed)
+        except (ValueError, RuntimeError):  # it cannot be moved so, or not be compared: the findings stand
+            continue
+        if ds.sizes["finding"]:
+            parts.append(ds.drop_vars([str(name) for name in ds.variables if "finding" not in ds[name].dims]))
+    if not parts or sum(part.sizes["finding"] for part in parts) != static.sizes["finding"]:
+        return static
+    number = np.arange(static.sizes["finding"])
+    return xr.concat(parts, "finding").assign_coords(finding=("finding", number)).assign_attrs(static.attrs)
+
+
+def _moved(data: AuditData) -> list[tuple[Group, Tensor]]:
+    """What series, points and sets are moved by to measure a fix: shifts round the end, translations, orders."""
+    if data.input == "series":
+        steps = [[float(s)] for s in (1, 2, 4, 8, 16) if s <= data.inputs.shape[-1] // 2]
+        return [(Translation(dim=1), torch.tensor(steps, dtype=torch.float64))]
+    count = int(data.inputs.shape[1])
+    orders = Symmetric(count).sample(4, torch.Generator().manual_seed(0), torch.float64)
+    found: list[tuple[Group, Tensor]] = [(Symmetric(count), orders)] if count > 1 else []
+    if data.input == "points" and data.dim in (2, 3):
+        reach = samples_of(data).reach
+        found.insert(0, (Translation(dim=data.dim), torch.eye(data.dim, dtype=torch.float64) * reach))
+    return found
 
 
 def affordable(data: AuditData, spent: xr.Dataset | None) -> AuditData:

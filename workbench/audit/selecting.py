@@ -24,16 +24,21 @@ def narrowed(found: AuditedModel, select: Any) -> AuditedModel:
         select: key, place (also as text), attribute, or a function, as :func:`workbench.measure.equivariance_error`
             takes them; ``None`` gives the network back.
     """
+    return found if select is None else replace(found, model=narrowed_model(found.model, select))
+
+
+def narrowed_model(model: Callable, select: Any) -> Callable:
+    """The network itself, of whose answer only the named part is given."""
     if select is None:
-        return found
-    if not isinstance(found.model, nn.Module):
-        return replace(found, model=_Then(found.model, select))
-    some = copy.copy(found.model)
-    some.__dict__["_forward_hooks"] = OrderedDict(found.model._forward_hooks)
+        return model
+    if not isinstance(model, nn.Module):
+        return _Then(model, select)
+    some = copy.copy(model)
+    some.__dict__["_forward_hooks"] = OrderedDict(model._forward_hooks)
     for name in ("_forward_hooks_with_kwargs", "_forward_hooks_always_called"):
-        some.__dict__[name] = OrderedDict(getattr(found.model, name))
+        some.__dict__[name] = OrderedDict(getattr(model, name))
     some.register_forward_hook(_Chosen(select))
-    return replace(found, model=some)
+    return some
 
 
 @dataclass(frozen=True)

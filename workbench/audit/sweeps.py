@@ -9,9 +9,12 @@ import numpy as np
 import xarray as xr
 from torch import Tensor, nn
 
+from workbench.audit.advice import SKIPS
 from workbench.audit.framing import fair
 from workbench.audit.pieces import Pieces
 from workbench.audit.questions import PERMUTATIONS, Question
+from workbench.audit.reasons import why_shifted
+from workbench.audit.selecting import narrowed_model
 from workbench.measure import equivariance_error, undisturbed
 from workbench.measure.probe import like_model, named_layers, pieces, watching
 
@@ -70,6 +73,10 @@ def sweep_all(
         if step.told:
             sweeps[step.name] = ds.assign_attrs(compared=step.told)
             notes.append(f"{step.name[0].upper()}{step.name[1:]} were compared {step.told}.")
+        if step.name in SKIPS:
+            part_heard = narrowed_model(model, asking.get("select"))
+            why, mend = why_shifted(part_heard, inputs, step, ds, options["seed"])
+            sweeps[step.name] = sweeps[step.name].assign_attrs(why=why, mend=mend)
         if step.input == "set" and step.watched and (last := members_last(model, inputs, options["seed"])):
             sweeps[step.name] = _without(ds, last)
             notes.append(

@@ -10,7 +10,7 @@ import xarray as xr
 from torch import Tensor, nn
 
 from workbench.actions.images import check_images
-from workbench.groups import Group, Translation, parse_group
+from workbench.groups import Group, Symmetric, Translation, parse_group
 from workbench.measure.attribution import moving_lattice_elements
 from workbench.measure.behaviour import Behaviour
 from workbench.measure.dataset import labelled
@@ -34,6 +34,8 @@ def explain(
     output: str | Behaviour = "auto",
     padding: str = "border",
     mask: str = "none",
+    margin: float = 0.0,
+    input: str = "image",
     seed: int = 0,
     progress: Callable[[float], None] | None = None,
     cancel: Any = None,
@@ -46,8 +48,10 @@ def explain(
 
     Args:
         model: a module on images; left exactly as found.
-        images, group, output, padding, mask, seed, progress, cancel: as in :func:`equivariance_error`.
-        elements: ``(E, element_dim)``; those that move pixels onto pixels, without the identity, where not given.
+        images, group, output, padding, mask, margin, seed, progress, cancel: as in :func:`equivariance_error`.
+        elements: ``(E, element_dim)``; of images those that move pixels onto pixels, without the identity, where not
+            given.
+        input: ``"image"``, or ``"series"``, ``"points"`` or ``"set"``, whose layers' filters are not asked.
 
     Returns:
         Over ``finding``: what the report says, and ``repaired`` (a replacement exists and was measured), ``note`` (why
@@ -67,18 +71,24 @@ def explain(
     Source: derived here.
     """
     group = parse_group(group)
-    check_images(images, lowest=4)
-    static = will_it_be_equivariant(model, tuple(images.shape[1:]), group)
-    if elements is None:
-        elements = moving_lattice_elements(group, (images.shape[-2], images.shape[-1]))
-    trial = _Trial(like_model(model, images), group, torch.as_tensor(elements), output, padding, mask, seed)
+    if input == "image":
+        check_images(images, lowest=4)
+        if elements is None:
+            elements = moving_lattice_elements(group, (images.shape[-2], images.shape[-1]))
+    elif elements is None:
+        raise ValueError(f"explain: no elements were given for {input}; expected some (E, element_dim).")
+    static = will_it_be_equivariant(model, tuple(images.shape[1:]), group, input)
+    trial = _Trial(
+        like_model(model, images), group, torch.as_tensor(elements), output, padding, mask, margin, input, seed
+    )
     before = trial.error(model)
     rows: list[_Row] = []
     for place in range(static.sizes["finding"]):
         report(progress, cancel, place / (static.sizes["finding"] + 2))
         rows.append(_tried(model, static.isel(finding=place), trial))
-    repaired = trial.error(_all_repaired(model, trial.images, group, static)) if len(rows) else before
-    if float(np.mean(repaired)) > SILENT and np.isfinite(before).all() and not isinstance(group, Translation):
+    repaired = trial.error(_all_repaired(model, trial, static)) if len(rows) else before
+    asked = input == "image" and not isinstance(group, Translation)
+    if asked and float(np.mean(repaired)) > SILENT and np.isfinite(before).all():
         static, row = _with_filters(static, model, trial)
         rows.append(row)
     report(progress, cancel, 1.0)
@@ -118,16 +128,18 @@ class _Trial:
         output: str | Behaviour,
         padding: str,
         mask: str,
+        margin: float,
+        kind: str,
         seed: int,
     ) -> None:
         self.images, self.group, self.elements, self.output = images, group, elements, output
-        self.padding, self.mask, self.seed = padding, mask, seed
+        self.padding, self.mask, self.margin, self.kind, self.seed = padding, mask, margin, kind, seed
 
     def error(self, model: nn.Module) -> np.ndarray:
         """Relative error of every sample, mean over the elements, ``(S,)``."""
         ds = equivariance_error(
             model, self.images, self.group, self.elements, output=self.output, padding=self.padding, mask=self.mask,
-            seed=self.seed,
+            margin=self.margin, input="set" if isinstance(self.group, Symmetric) else self.kind, seed=self.seed,
         )  # fmt: skip
         return ds.error.sel(layer=OUTPUT).mean("transform").values
 
@@ -139,18 +151,18 @@ def _tried(model: nn.Module, finding: xr.Dataset, trial: _Trial) -> _Row:
         return _Row(None, str(error).splitlines()[0])
 
 
-def _all_repaired(model: nn.Module, images: Tensor, group: Group, static: xr.Dataset) -> nn.Module:
+def _all_repaired(model: nn.Module, trial: _Trial, static: xr.Dataset) -> nn.Module:
     """A copy with one fix after the other; sizes may change, so the report is made anew after each."""
     current, given_up = copy.deepcopy(model), set()
     for _ in range(2 * static.sizes["finding"] + 2):
-        found = will_it_be_equivariant(current, tuple(images.shape[1:]), group)
+        found = will_it_be_equivariant(current, tuple(trial.images.shape[1:]), trial.group, trial.kind)
         for place in range(found.sizes["finding"]):
             row = found.isel(finding=place)
             key = str(row["module"].values), str(row["rule"].values)
             if key in given_up:
                 continue
             given_up.add(key)
-            candidate = _applied(current, row, images)
+            candidate = _applied(current, row, trial.images)
             if candidate is not None:
                 current = candidate
                 break

@@ -41,7 +41,7 @@ def shared(found: Iterable[Finding]) -> Iterator[Finding]:
 def hazards(module: nn.Module, inputs: tuple, size: Size | None, group: Group | None) -> Iterator[Finding]:
     """What in one layer treats places or images differently, whatever its geometry."""
     yield from _batch_statistics(module)
-    yield from _position_table(module, size)
+    yield from position_finding(module, size)
     if _foreign(module) and inputs and isinstance(inputs[0], Tensor) and inputs[0].ndim == 4:
         yield from _tried_out(module, inputs[0])
     if size is not None and moves(group):
@@ -93,9 +93,26 @@ def position_tables(module: nn.Module, size: Size | None) -> Iterator[tuple[str,
         on_map = size is not None and tuple(table.shape[-2:]) == size and size[0] * size[1] > 1
         if on_map or _ENCODING.search(name):
             yield name, table, (-2, -1) if on_map or table.ndim == 4 else (-2,)
+        elif size is not None and (dims := _on_line(module, table, size)):
+            yield name, table, dims
 
 
-def _position_table(module: nn.Module, size: Size | None) -> Iterator[Finding]:
+def _on_line(module: nn.Module, table: Tensor, size: Size) -> tuple[int, ...]:
+    """The dim of the places of a table of one row for each sample or member, in a module of one's own.
+
+    A size of ``(1, L)`` stands for series of L samples and sets of L members.
+    """
+    places = size[1]
+    own = type(module).__module__.split(".")[0] != "torch"
+    if size[0] != 1 or places < 2 or not own or table.ndim > 3 or (table.ndim == 3 and table.shape[0] != 1):
+        return ()
+    if table.shape[-2] == places:
+        return (-2,)
+    return (-1,) if table.ndim == 3 and table.shape[-1] == places else ()
+
+
+def position_finding(module: nn.Module, size: Size | None) -> Iterator[Finding]:
+    """A table that is not the same at every place."""
     for name, table, dims in position_tables(module, size):
         numbers = table.detach().double()
         spread = numbers.amax(dims) - numbers.amin(dims)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from workbench.groups import Group
 from workbench.measure.geometry import Size, pair
 from workbench.measure.hazards import position_tables
-from workbench.measure.replacements import Averaged, Blur, Gate, MeanOverPlaces, exchanged, squared, widened
+from workbench.measure.replacements import Averaged, Blur, Centred, Gate, MeanOverPlaces, exchanged, squared, widened
 
 Change = Callable[[Any, Size], nn.Module]
 
@@ -172,9 +172,9 @@ def _batch_statistics(module: Any, size: Size) -> nn.Module:
 
 
 def _aliasing(module: Any, size: Size) -> nn.Module:
-    stride = max(pair(module.stride))
+    stride = module.stride if isinstance(module.stride, int) else max(module.stride)
     circular = getattr(module, "padding_mode", "zeros") == "circular"
-    module.stride = 1 if not isinstance(module, nn.Conv2d) else (1, 1)
+    module.stride = (1,) * len(module.stride) if isinstance(module, nn.modules.conv._ConvNd) else 1
     return nn.Sequential(module, Blur(stride, circular))
 
 
@@ -191,6 +191,21 @@ def _flatten(module: nn.Module, size: Size) -> nn.Module:
     return MeanOverPlaces()
 
 
+def _flatten_members(module: nn.Module, size: Size) -> nn.Module:
+    return MeanOverPlaces(members=True)
+
+
+def _ends(module: Any, size: Size) -> nn.Module:
+    module.padding_mode = "circular"
+    return module
+
+
+def _absolute(module: Any, size: Size) -> nn.Module:
+    """Of at most three numbers all are coordinates, as an audit takes them."""
+    turned = isinstance(module, nn.Conv1d)
+    return nn.Sequential(Centred(min(3, module.in_channels if turned else module.in_features), turned), module)
+
+
 REPAIRS: dict[str, Change] = {
     "window": _window,
     "even kernel": _even_kernel,
@@ -199,6 +214,9 @@ REPAIRS: dict[str, Change] = {
     "output padding": _output_padding,
     "upsampling": _upsampling,
     "flatten": _flatten,
+    "flatten members": _flatten_members,
+    "ends": _ends,
+    "absolute coordinates": _absolute,
     "norm": _norm,
     "rotations": _rotations,
     "position encoding": _position,

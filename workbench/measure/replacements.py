@@ -9,11 +9,40 @@ from workbench.groups import Group
 
 
 class MeanOverPlaces(nn.Module):
-    """Flatten, after every place was given the mean over all of them; what follows keeps its size."""
+    """Flatten, after every place was given the mean over all of them; what follows keeps its size.
+
+    Args:
+        members: the places are the members of a set ``(B, N, F)``, not those of a map or series.
+    """
+
+    def __init__(self, members: bool = False):
+        super().__init__()
+        self.members = members
 
     def forward(self, x: Tensor) -> Tensor:
-        """``(B, C, H, W)`` to ``(B, C H W)``."""
-        return x.mean((-2, -1), keepdim=True).expand_as(x).flatten(1)
+        """``(B, C, H, W)`` to ``(B, C H W)``, ``(B, C, L)`` to ``(B, C L)``, ``(B, N, F)`` to ``(B, N F)``."""
+        dims = (1,) if self.members else tuple(range(2, x.ndim))
+        return x.mean(dims, keepdim=True).expand_as(x).flatten(1)
+
+
+class Centred(nn.Module):
+    """Subtract the mean of the points from their coordinates.
+
+    Args:
+        dim: the first numbers of each point, which are its coordinates.
+        last: the points stand on the last axis, ``(B, d, N)``, not on the second, ``(B, N, d)``.
+    """
+
+    def __init__(self, dim: int, last: bool = False):
+        super().__init__()
+        self.dim, self.last = dim, last
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Same shape as x."""
+        x = x.transpose(1, 2) if self.last else x
+        places = x[..., : self.dim]
+        x = torch.cat([places - places.mean(1, keepdim=True), x[..., self.dim :]], -1)
+        return x.transpose(1, 2) if self.last else x
 
 
 class Blur(nn.Module):
@@ -27,7 +56,9 @@ class Blur(nn.Module):
         self.stride, self.circular = stride, circular
 
     def forward(self, x: Tensor) -> Tensor:
-        """``(B, C, H, W)`` to as many pixels as every ``stride``-th is."""
+        """``(B, C, H, W)`` or ``(B, C, L)`` to as many places as every ``stride``-th is."""
+        if x.ndim == 3:
+            return self._along(x.unsqueeze(-2), -1).squeeze(-2)
         for dim in (-2, -1):
             x = self._along(x, dim)
         return x

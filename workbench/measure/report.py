@@ -12,22 +12,23 @@ from typing import Any
 import numpy as np
 import torch
 import xarray as xr
-from torch import nn
+from torch import Tensor, nn
 
 from workbench.groups import Group, parse_group
 from workbench.measure.dataset import labelled
 from workbench.measure.geometry import Finding, Size
 from workbench.measure.hazards import left_in_training, turns
 from workbench.measure.inspection import Inspection
+from workbench.measure.lines import KINDS, watched
 from workbench.measure.probe import first_tensor
 from workbench.measure.provenance import provenance
 from workbench.measure.state import undisturbed
 
 
 def will_it_be_equivariant(
-    model: nn.Module, input_size: int | tuple[int, ...], group: Group | str | None = None
+    model: nn.Module, input_size: int | tuple[int, ...], group: Group | str | None = None, input: str = "image"
 ) -> xr.Dataset:
-    """Name every layer that breaks exactness at quarter turns and flips, or under shifts.
+    """Name every layer that breaks exactness at quarter turns and flips, under shifts, or of points and sets.
 
     Looks at sizes, strides, windows and padding of torch's convolutions, pooling, up-sampling and of any layer with
     ``check_size``; at flattening, position-wise norms and position encodings; at norms over the batch, or left in
@@ -36,10 +37,13 @@ def will_it_be_equivariant(
     respect the group is not seen here: use :func:`check_equivariance` or :func:`explain` for that.
 
     Args:
-        model: a module on images ``(B, C, H, W)``.
+        model: a module on images ``(B, C, H, W)``, or on what ``input`` says.
         input_size: H = W, ``(H, W)`` or ``(C, H, W)``; C is that of the first convolution where not given.
         group: quarter turns and flips where not given; with ``"Translation"`` strides without a low-pass and corner
-            alignment are looked at instead, with ``"R2xSO2"`` and the like as well.
+            alignment are looked at instead, with ``"R2xSO2"`` and the like as well. Of points, translations or
+            permutations alone; both where not given.
+        input: ``"image"``, ``"series"`` with ``input_size = (C, L)`` under shifts, ``"points"`` with ``(N, d)`` under
+            translations and permutations, or ``"set"`` with ``(N, F)`` under permutations.
 
     Returns:
         Over ``finding``, in order of the layers: ``module``, ``kind``, ``rule``, ``reason``, ``fix`` and
@@ -57,23 +61,30 @@ def will_it_be_equivariant(
     """
     if not isinstance(model, nn.Module):
         raise ValueError(f"a {type(model).__name__} was given; expected a torch module, whose layers can be seen.")
-    shape = _input_shape(model, input_size)
+    if input not in ("image", *KINDS):
+        raise ValueError(f"input = {input!r} was given; expected 'image' or one of {', '.join(map(repr, KINDS))}.")
+    line = input != "image"
+    shape = _line_shape(input_size, input) if line else _input_shape(model, input_size)
     group = None if group is None else parse_group(group)
     rows: list[tuple[str, str, Finding, str]] = []
 
     def record(name: str, module: nn.Module, size: Size | None, finding: Finding) -> None:
         rows.append((name or "model", type(module).__name__, finding, f"{size[0]} x {size[1]}" if size else "none"))
 
-    if shape[-1] != shape[-2] and turns(group):
+    if not line and shape[-1] != shape[-2] and turns(group):
         fix, reason = f"pad or crop to {max(shape[-2:])} x {max(shape[-2:])}", "a quarter turn of an image that is not"
-        record("", model, shape[-2:], Finding(f"{reason} square changes its frame", fix, "oblong image"))
+        record("", model, (shape[-2], shape[-1]), Finding(f"{reason} square changes its frame", fix, "oblong image"))
     for name, module, found_there in left_in_training(model):
         record(name, module, None, found_there)
-    with undisturbed(model), Inspection(group, record).of(model):
-        _run_zeros(model, shape, record)
-    plain = sum(isinstance(m, nn.Conv2d) for m in model.modules())
-    place = "at quarter turns and flips" if turns(group) else "under shifts"
-    scope = f"size, stride, window, padding and position-wise layers, {place}"
+    sample = torch.rand(shape, generator=torch.Generator().manual_seed(0)) if line else torch.zeros(shape)
+    looking = watched(model, sample, input, group, record) if line else Inspection(group, record).of(model)
+    with undisturbed(model), looking:
+        _run(model, sample, record)
+    plain = 0 if line else sum(isinstance(m, nn.Conv2d) for m in model.modules())
+    broken = _BROKEN.get(input) or ("quarter turns or flips" if turns(group) else "shifts")
+    place = f"under {broken}" if line else "at quarter turns and flips" if turns(group) else "under shifts"
+    what = "stride, padding, position tables, order and coordinates" if line else "size, stride, window, padding"
+    scope = f"{what} and position-wise layers, {place}"
     if plain:
         scope += f"; {plain} plain convolution(s): their filters turn with nothing, only their geometry was looked at"
     names, kinds, found, sizes = zip(*rows, strict=True) if rows else ((), (), (), ())
@@ -92,14 +103,26 @@ def will_it_be_equivariant(
             "will_it_be_equivariant",
             seed="not used",
             dtype="none",
-            input_kind="zeros",
+            input_kind=f"{input}, random" if line else "zeros",
             input_shape=shape,
             model=type(model).__name__,
             scope=scope,
             group="none" if group is None else group.name,
-            summary=_summary(names, "quarter turns or flips" if turns(group) else "shifts"),
+            summary=_summary(names, broken),
         ),
     )
+
+
+_BROKEN = {"series": "shifts", "points": "translations or permutations", "set": "permutations"}
+
+
+def _line_shape(input_size: int | tuple[int, ...], kind: str) -> tuple[int, ...]:
+    sides = tuple(input_size) if isinstance(input_size, tuple | list) else ()
+    few = 1 if kind == "set" else 2
+    if len(sides) < few or not all(isinstance(s, int) and not isinstance(s, bool) and s > 0 for s in sides):
+        wanted = {"series": "(C, L)", "points": "(N, d)", "set": "(N, F)"}[kind]
+        raise ValueError(f"input_size = {input_size!r} was given for {kind}; expected {wanted}, all positive.")
+    return (1, *sides)
 
 
 def _summary(names: tuple[str, ...], broken: str) -> str:
@@ -120,13 +143,14 @@ def _input_shape(model: nn.Module, input_size: int | tuple[int, ...]) -> tuple[i
     return 1, channels, sides[0], sides[1]
 
 
-def _run_zeros(model: nn.Module, shape: tuple[int, ...], record: Callable) -> None:
+def _run(model: nn.Module, sample: Tensor, record: Callable) -> None:
     reference = first_tensor(model)
     options: Any = {} if reference is None else {"dtype": reference.dtype, "device": reference.device}
     try:
         with warnings.catch_warnings():  # torch warns about the padding that is named here
             warnings.simplefilter("ignore")
-            model(torch.zeros(shape, **options))
+            model(sample.to(**options))
     except (RuntimeError, ValueError) as error:
         reason = f"the network cannot take this input: {str(error).splitlines()[0]}"
-        record("", model, shape[-2:], Finding(reason, "use a larger input, fewer poolings, or other channels", "size"))
+        size = (sample.shape[-2], sample.shape[-1]) if sample.ndim > 1 else None
+        record("", model, size, Finding(reason, "use a larger input, fewer poolings, or other channels", "size"))

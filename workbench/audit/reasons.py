@@ -1,0 +1,288 @@
+"""Why shifts change an answer, measured: what is left of the error when one thing after the other is taken away."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+import xarray as xr
+from torch import Tensor, nn
+
+from workbench.audit.framing import is_circular
+from workbench.audit.kinds import PLACES
+from workbench.audit.questions import Question
+from workbench.audit.words import percent
+from workbench.groups import Translation
+from workbench.measure import equivariance_error, repair, undisturbed, will_it_be_equivariant
+from workbench.measure.explain import SILENT
+from workbench.measure.probe import like_model
+from workbench.measure.replacements import exchanged
+
+SAMPLES = 8
+FRAME = "frame"
+MOST, SOME, NOTHING = 0.5, 0.1, 0.02
+"""Shares of the error from which on something is most of it, part of it, or no help."""
+_PADS = {nn.MaxPool1d: nn.CircularPad1d, nn.AvgPool1d: nn.CircularPad1d, nn.MaxPool2d: nn.CircularPad2d,
+         nn.AvgPool2d: nn.CircularPad2d}  # fmt: skip
+_RULES = {
+    "aliasing": (
+        "the steps of {names}, which skip {places}",
+        "blurring before the steps of {names}",
+        "blur before these steps",
+    ),
+    "flatten": (
+        "the flattening at {names}, which gives each place a weight of its own",
+        "a mean over the places at {names}",
+        "take the mean over the places before the linear layer",
+    ),
+    "position encoding": (
+        "the position table in {names}",
+        "a table that is the same everywhere in {names}",
+        "leave the position table out, or encode distances between places",
+    ),
+    "ends": (
+        "the zero padding of {names}",
+        "circular padding of {names}",
+        "pad circularly where the ends of your series meet, or give it longer series",
+    ),
+    "norm": (
+        "the norm of {names}, which has a weight for each place",
+        "a norm with one weight a channel in {names}",
+        "use a norm with one weight a channel",
+    ),
+    "corners": ("the aligned corners of {names}", "align_corners=False in {names}", "use align_corners=False"),
+}
+"""What each rule of the static report is, how it is taken away, and what to do."""
+_BY_HAND = ("recurrence", "coordinates", "upsampling")
+"""Rules of what breaks shifts and has no replacement."""
+_FRAME = (
+    "what enters and leaves at the {edge}",
+    "shifting round the {edge} with circular padding, where nothing enters,",
+    "leave more room around what counts (no layer needs mending for it)",
+)
+ELSE = "If it should not, train on shifted copies, or average its answers over some shifts."
+
+
+class Tried(NamedTuple):
+    """One thing taken away: its rule, what it is, how, what to do about it, and the error that is left."""
+
+    rule: str
+    what: str
+    how: str
+    fix: str
+    after: float
+
+
+def why_shifted(model: Callable, inputs: Tensor, step: Question, sweep: xr.Dataset, seed: int = 0) -> tuple[str, str]:
+    """Reason and advice for the shift that changes the answer most, with the shares that were measured.
+
+    Args:
+        model: as it was measured; copies of it are changed.
+        step, sweep: the question and its answer.
+
+    Returns:
+        Two texts; empty ones where the answer does not change or something else was asked.
+    """
+    if not isinstance(step.group, Translation) or step.input not in ("image", "series"):
+        return "", ""
+    at = _worst(sweep)
+    if at is None:
+        return "", ""
+    if not isinstance(model, nn.Module):
+        return "No reason was measured: the layers of the network cannot be seen.", ELSE
+    trial = _Trial(like_model(model, inputs[:SAMPLES]), step, step.elements[at : at + 1], sweep, seed)
+    try:
+        before = trial.error(model)
+        if before <= SILENT:
+            return "", ""
+        tried = _all_tried(model, trial)
+        together = _together(model, trial, tried, before)
+    except (ValueError, RuntimeError) as error:  # a copy that cannot be made says so itself
+        return f"No reason was measured: {str(error).splitlines()[0]}", ELSE
+    why, mend = _told(before, tried, together, trial.named)
+    return why + _named_only(model, trial), mend
+
+
+class _Trial:
+    """The same samples and shift for every copy."""
+
+    def __init__(self, inputs: Tensor, step: Question, element: Tensor, sweep: xr.Dataset, seed: int) -> None:
+        self.inputs, self.step, self.element, self.seed = inputs, step, element, seed
+        law = str(sweep.attrs["output"])
+        self.output = "auto" if law in ("group signal", "unknown") else law
+        self.shape = tuple(int(side) for side in inputs.shape[1:])
+
+    @property
+    def named(self) -> str:
+        steps = [f"{abs(float(s)):g}" for s in self.element[0] if float(s)]
+        return f"a shift by {' and '.join(steps)} {'px' if self.step.input == 'image' else 'samples'}"
+
+    def error(self, model: nn.Module, around: bool = False) -> float:
+        """Mean relative error; ``around`` shifts round the frame, where all of it is compared."""
+        step = self.step
+        ds = equivariance_error(
+            model,
+            self.inputs,
+            step.group,
+            self.element,
+            mask="none" if around else step.mask,
+            padding="circular" if around else step.padding,
+            margin=0.0 if around else step.margin,
+            input=step.input,
+            output=self.output,
+            seed=self.seed,
+        )
+        return float(ds["error_mean"].sel(layer="output").mean())
+
+
+def _all_tried(model: nn.Module, trial: _Trial) -> list[Tried]:
+    """Everything that can be taken away by itself, the most helpful first."""
+    places, edge = PLACES[trial.step.input], "frame" if trial.step.input == "image" else "ends"
+    tried: list[Tried] = []
+    for rule, texts in _RULES.items():
+        names = list(_names(model, trial, rule))
+        if names and (changed := _mended(model, trial, rule)) is not None:
+            what, how, fix = (text.format(names=_some(names), places=places) for text in texts)
+            tried.append(Tried(rule, what, how, fix, trial.error(changed)))
+    around = trial.step.padding != "circular" and trial.step.margin == 0
+    if around and (changed := closed(model)) is not None and _runs(changed, trial):
+        what, how, fix = (text.format(edge=edge) for text in _FRAME)
+        tried.append(Tried(FRAME, what, how, fix, trial.error(changed, around=True)))
+    return sorted(tried, key=lambda one: one.after)
+
+
+def _together(model: nn.Module, trial: _Trial, tried: list[Tried], before: float) -> tuple[list[Tried], float]:
+    """The first of them, with each of the others that takes away still more, and the error that is left."""
+    if not tried:
+        return [], before
+    kept, least = tried[:1], tried[0].after
+    for one in tried[1:]:
+        if least <= SILENT:
+            break
+        some = [*kept, one]
+        changed: nn.Module | None = model
+        for part in sorted(some, key=lambda part: part.rule == FRAME):  # what is padded circularly comes last
+            changed = changed and (closed(changed) if part.rule == FRAME else _mended(changed, trial, part.rule))
+        if changed is None or not _runs(changed, trial):
+            continue
+        after = trial.error(changed, around=any(part.rule == FRAME for part in some))
+        if after < least * (1 - NOTHING):
+            kept, least = some, after
+    return kept, least
+
+
+def _told(before: float, tried: list[Tried], together: tuple[list[Tried], float], named: str) -> tuple[str, str]:
+    if not tried:
+        return "No reason was measured: nothing that its layers say of themselves breaks shifts.", ELSE
+    first, share = tried[0], 1 - tried[0].after / before
+    if share < SOME:
+        ways = "; ".join(f"{one.how} {_share(one.after, before)}" for one in tried)
+        told = f"Nothing that was tried at {named} explains it by itself: {ways}."
+    else:
+        told = (
+            f"{'Most' if share >= MOST else 'Part'} of it is {first.what}: {first.how} "
+            f"{_share(first.after, before)}, measured at {named}."
+        )
+        if more := "; ".join(f"{one.how} {_share(one.after, before)}" for one in tried[1:]):
+            told += f" {more[0].upper()}{more[1:]}."
+    kept, left = together
+    if len(kept) > 1:
+        joined = " and ".join(one.how.removesuffix(",") for one in kept)
+        told += f" Together, {joined} {_share(left, before).replace('takes', 'take', 1)}."
+        share = 1 - left / before
+    if share < SOME:
+        return told, ELSE
+    fixes = "; ".join(one.fix for one in kept)
+    return told, f"If it should not: {fixes} (measured: {share:.0%} of the error goes); or train on shifted copies."
+
+
+def _named_only(model: nn.Module, trial: _Trial) -> str:
+    """What the layers say of themselves that nothing can stand in for."""
+    found = will_it_be_equivariant(model, trial.shape, trial.step.group, trial.step.input)
+    rows = zip(found["module"].values, found["reason"].values, found["rule"].values, strict=True)
+    told = [f"{module} ({reason})" for module, reason, rule in rows if rule in _BY_HAND]
+    return f" Not measured, as no replacement is known: {'; '.join(told[:3])}." if told else ""
+
+
+def _share(after: float, before: float) -> str:
+    share, ends = 1 - after / before, f"from {percent(before)} to {percent(after)}"
+    return f"takes away {share:.0%} of the error ({ends})" if share > NOTHING else f"does not help ({ends})"
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def _worst(sweep: xr.Dataset) -> int | None:
+    """The element whose error is largest, of those that need no resampling where there are any."""
+    row = sweep.sel(layer="output")
+    error = np.nan_to_num(row["error_mean"].values)
+    exact = sweep["lattice"].values & row["exact"].values & (error > 0)
+    chosen = error * exact if exact.any() else error
+    return int(np.argmax(chosen)) if chosen.max(initial=0.0) > SILENT else None
+
+
+def _rows(model: nn.Module, trial: _Trial, rule: str) -> Iterator[xr.Dataset]:
+    found = will_it_be_equivariant(model, trial.shape, trial.step.group, trial.step.input)
+    for at in np.flatnonzero(found["rule"].values == rule):
+        yield found.isel(finding=int(at))
+
+
+def _names(model: nn.Module, trial: _Trial, rule: str) -> Iterator[str]:
+    for row in _rows(model, trial, rule):
+        name = str(row["module"].values)
+        yield "the network itself" if name == "model" else name
+
+
+def _mended(model: nn.Module, trial: _Trial, rule: str) -> nn.Module | None:
+    """A copy with all findings of one rule repaired, one after the other; None where none can be."""
+    current, done = model, set()
+    while True:
+        row = next((row for row in _rows(current, trial, rule) if str(row["module"].values) not in done), None)
+        if row is None:
+            return None if current is model else current
+        done.add(str(row["module"].values))
+        try:
+            candidate = repair(current, row)
+        except ValueError:  # no replacement of the same size
+            continue
+        if _runs(candidate, trial):
+            current = candidate
+
+
+def _runs(model: nn.Module, trial: _Trial) -> bool:
+    try:
+        with undisturbed(model, trial.seed):
+            model(trial.inputs[:1])
+    except (ValueError, RuntimeError):
+        return False
+    return True
+
+
+def closed(model: nn.Module) -> nn.Module | None:
+    """A copy that pads circularly wherever it pads; None where a layer cannot, such as a transposed convolution.
+
+    >>> closed(nn.Conv2d(1, 1, 3, padding=1)).padding_mode
+    'circular'
+    """
+    found: Any = copy.deepcopy(model)
+    for module in list(found.modules()):
+        if isinstance(module, nn.Conv1d | nn.Conv2d):
+            module.padding_mode = "circular"
+        elif type(module) in _PADS and np.any(np.atleast_1d(module.padding)):
+            pad = torch.as_tensor(np.atleast_1d(module.padding)).flip(0).repeat_interleave(2).tolist()
+            around: Any = _PADS[type(module)]
+            flat = 1 if type(module) in (nn.MaxPool1d, nn.AvgPool1d) else 2
+            pad = pad * flat if len(pad) == 2 else pad
+            module.padding = 0 if isinstance(module.padding, int) else (0,) * len(module.padding)
+            found = exchanged(found, module, nn.Sequential(around(tuple(pad)), module))
+    padded = is_circular(found)
+    return found if padded or not any(_pads(module) for module in found.modules()) else None
+
+
+def _pads(module: nn.Module) -> bool:
+    padding = getattr(module, "padding", 0)
+    return isinstance(padding, str) or bool(np.any(np.atleast_1d(padding)))
