@@ -97,8 +97,9 @@ class KernelNorms:
             return
 
         def values(*given: Any, **named: Any) -> Tensor:
-            self._made[id(layer)] = whole(*given, **named)
-            return self._made[id(layer)]
+            made = whole(*given, **named)
+            self._made.setdefault(id(layer), made)  # later ones only round: the first carry the slope of an arc
+            return made
 
         kernels.values = values
         self._heard.append(kernels)
