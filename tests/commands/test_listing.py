@@ -15,6 +15,15 @@ def test_everything_there_is_gets_listed(capsys):
     assert all(name in told for name in [*names(), *methods(), *explorers()])
 
 
+def test_every_name_that_can_be_trained_is_listed_also_the_papers_own_runs(capsys):
+    assert cli.main(["list", "methods"]) == 0
+    told = capsys.readouterr().out.replace(",", " ").split()
+    for name, method in methods().items():
+        missing = [e.name for e in (*method.experiments, *method.published) if f"{name}/{e.name}" not in told]
+        assert missing == []
+    assert any(method.published for method in methods().values())
+
+
 def test_one_kind_lists_only_that_kind(capsys):
     assert cli.main(["list", "data"]) == 0
     told = capsys.readouterr().out

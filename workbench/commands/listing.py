@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from workbench.models.method import Method
+    from workbench.models.method import Experiment, Method
 
 BEGIN = "<!-- methods: written by `workbench list --readme README.md` -->"
 END = "<!-- end of methods -->"
@@ -33,14 +33,20 @@ def run(options: argparse.Namespace) -> int:
 
 
 def method_lines() -> Iterator[str]:
-    """One paragraph per method: its paper and its experiments."""
+    """One paragraph per method: its paper, its experiments and the paper's own runs."""
     from workbench.models.method import methods
 
     for name, method in sorted(methods().items()):
         yield f"{name}  {method.title} ({method.authors}, {method.year}, arXiv {method.arxiv})"
         yield _wrapped(method.summary)
         if method.experiments:
-            yield _wrapped("train: " + ", ".join(f"{name}/{experiment.name}" for experiment in method.experiments))
+            yield _wrapped("train: " + _names(method, method.experiments))
+        if method.published:
+            yield _wrapped("train the paper's own runs, at their full scale: " + _names(method, method.published))
+
+
+def _names(method: Method, experiments: Sequence[Experiment]) -> str:
+    return ", ".join(f"{method.name}/{experiment.name}" for experiment in experiments)
 
 
 def explorer_lines() -> Iterator[str]:
