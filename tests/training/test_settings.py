@@ -2,7 +2,7 @@
 
 import pytest
 
-from workbench.training.settings import FORMAT, Settings, read_config
+from workbench.training.settings import FORMAT, MOST, MOST_STEPS, Settings, read_config
 
 GOOD = {"model": {"name": "partial_gcnn"}, "data": {"name": "6-180"}, "training": {"epochs": 3}, "seed": 7}
 
@@ -37,12 +37,21 @@ def test_an_unknown_key_is_refused_with_the_nearest_one() -> None:
         ("epochs", 0), ("epochs", 1.5), ("epochs", True), ("batch_size", -1), ("lr", 0), ("lr", float("nan")),
         ("lr", float("inf")), ("lr", "fast"), ("schedule", "linear"), ("precision", "16"), ("device", "tpu"),
         ("temperature", [0.1, 0.5]), ("temperature", 0.5), ("early_stop", 0), ("drop_last", 1), ("optimiser", "sgd"),
-        ("epochs", None), ("monotone", -1.0),
+        ("epochs", None), ("monotone", -1.0), ("epochs", 10**12), ("max_steps", 10**12), ("batch_size", 10**12),
+        ("early_stop", 10**12), ("error_points", 10**12), ("snapshots", 10**12), ("checkpoint_steps", 10**12),
+        ("warm_up", 1e12), ("lr", 10**400), ("monotone", 10**400), ("temperature", [10**400, 1]),
     ],
 )  # fmt: skip
 def test_an_impossible_value_is_refused_with_what_was_expected(key: str, value: object) -> None:
     with pytest.raises(ValueError, match=rf"training\.{key} is .*; expected"):
         Settings.read({key: value})
+
+
+def test_the_largest_numbers_are_said_and_are_taken_themselves() -> None:
+    with pytest.raises(ValueError, match="epochs is 1000000000000; expected a whole number from 1 to 1,000,000"):
+        Settings.read({"epochs": 10**12})
+    largest = {"epochs": MOST, "max_steps": MOST_STEPS, "batch_size": MOST, "warm_up": MOST, "lr": 1e300}
+    assert Settings.read(largest).epochs == MOST
 
 
 @pytest.mark.parametrize("seed", [-1, 2**32, 1.0, True, "0"])

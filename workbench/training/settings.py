@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import math
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from difflib import get_close_matches
@@ -13,21 +13,27 @@ SCHEDULES = ("none", "one-cycle", "cosine")
 PRECISIONS = {"32": "32-true", "bf16": "bf16-mixed", "64": "64-true"}  # ours -> Lightning's
 DEVICES = ("auto", "cpu", "gpu")
 FORMAT = 1  # version of the run folder; raise it when an older workbench could misread a new folder
+MOST = 1_000_000  # epochs, images a step and the like: a larger number is a slip of the hand
+MOST_STEPS = 1_000_000_000  # optimiser steps
+LARGEST = sys.float_info.max  # of numbers without a bound of their own
 NOTES = ("format", "workbench")  # what a stored config.json says besides the configuration itself
 
 
-def _number(low: float, high: float = math.inf, *, open_low: bool = False) -> tuple[Callable[[Any], bool], str]:
+def _number(low: float, high: float = LARGEST, *, open_low: bool = False) -> tuple[Callable[[Any], bool], str]:
     def valid(value: Any) -> bool:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        if isinstance(value, bool) or not isinstance(value, int | float):
             return False
-        return (low < value if open_low else low <= value) and value <= high
+        return (low < value if open_low else low <= value) and value <= high  # NaN is neither
 
-    bounds = f"{'above' if open_low else 'at least'} {low:g}" + ("" if high == math.inf else f" and at most {high:g}")
+    bounds = f"{'above' if open_low else 'at least'} {low:g}" + ("" if high == LARGEST else f" and at most {high:,}")
     return valid, f"a number {bounds}"
 
 
-def _whole(low: int) -> tuple[Callable[[Any], bool], str]:
-    return lambda v: isinstance(v, int) and not isinstance(v, bool) and v >= low, f"a whole number of at least {low}"
+def _whole(low: int, high: int = MOST) -> tuple[Callable[[Any], bool], str]:
+    def valid(value: Any) -> bool:
+        return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
+
+    return valid, f"a whole number from {low} to {high:,}"
 
 
 def _one_of(*choices: str) -> tuple[Callable[[Any], bool], str]:
@@ -76,21 +82,21 @@ class Settings:
     """
 
     epochs: int = _setting(40, _whole(1))
-    max_steps: int | None = _setting(None, _whole(1), optional=True)
+    max_steps: int | None = _setting(None, _whole(1, MOST_STEPS), optional=True)
     batch_size: int = _setting(64, _whole(1))
     drop_last: bool = _setting(False, _truth())
     lr: float = _setting(1e-3, _number(0, open_low=True))
     lr_probs: float | None = _setting(None, _number(0), optional=True)
     optimiser: str = _setting("adam", _one_of("adam"))
     schedule: str = _setting("none", _one_of(*SCHEDULES))
-    warm_up: float = _setting(5.0, _number(0))
+    warm_up: float = _setting(5.0, _number(0, MOST))
     weight_decay: float = _setting(0.0, _number(0))
     monotone: float = _setting(0.0, _number(0))
     temperature: tuple[float, float] = _setting((0.5, 1e-4), (_temperatures, "two falling numbers above 0"))
     early_stop: int | None = _setting(None, _whole(1), optional=True)
     precision: str = _setting("32", _one_of(*PRECISIONS))
     device: str = _setting("auto", _one_of(*DEVICES))
-    checkpoint_steps: int | None = _setting(None, _whole(1), optional=True)
+    checkpoint_steps: int | None = _setting(None, _whole(1, MOST_STEPS), optional=True)
     error_points: int = _setting(10, _whole(0))
     snapshots: int = _setting(50, _whole(0))
 
