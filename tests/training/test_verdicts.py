@@ -57,6 +57,13 @@ def test_the_table_says_paper_and_measurement_side_by_side() -> None:
     assert "3 seeds" in table
 
 
+def test_the_text_says_itself_how_to_read_a_row() -> None:
+    table = " ".join(verdict_table(TOY, DATASET).split())
+    assert "we measured: mean ± standard deviation [lowest, highest] over the seeds" in table
+    assert "in band: whether that mean, not each seed, lies in our band, to which our tests hold it" in table
+    assert "reproduced: whether the sentence holds" in table
+
+
 def test_a_notebook_shows_the_table_with_its_sentences_and_obeys_no_markup() -> None:
     shady = Claim("shady", "<b>x</b>", "t", "<i>", "%", TOY.claims[0].measured, (0, 1), lambda dataset: True)
     table = verdict_table(method(*TOY.claims, shady), DATASET)

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     import xarray as xr
 
 ENDLESS = 1000  # times the lower end: a band that wide has no upper end
+KEY = (
+    "we measured: mean ± standard deviation [lowest, highest] over the seeds, in the unit beside it; in band: whether",
+    "that mean, not each seed, lies in our band, to which our tests hold it; reproduced: whether the sentence holds.",
+)
 COLUMNS = ("claim", "paper says", "we measured", "unit", "our band", "in band", "reproduced")
 
 
@@ -75,7 +79,7 @@ class VerdictTable(str):
 
 
 def verdict_table(method: Method, dataset: xr.Dataset) -> VerdictTable:
-    """The verdicts as text: a table of claims and, below it, their sentences.
+    """The verdicts as text: a table of claims, below it how to read it, and the sentences of the claims.
 
     A measured band that was missed and a sentence that was not reproduced are said in words.
     """
@@ -88,7 +92,7 @@ def verdict_table(method: Method, dataset: xr.Dataset) -> VerdictTable:
     short = "short training: these numbers are not the claims'" if dataset.attrs.get("fast") == "true" else ""
     told = [f"{method.title} ({method.authors}, {method.year}, arXiv {method.arxiv}); {seeds} seeds", short]
     sentences = [f"{row.claim}: {row.sentence} ({row.source})" for row in rows]
-    table = VerdictTable("\n".join([*filter(None, told), "", *lines, "", *sentences]))
+    table = VerdictTable("\n".join([*filter(None, told), "", *lines, "", *KEY, "", *sentences]))
     shown = [(f"{cells[0]}: {row.sentence} ({row.source})", *cells[1:]) for row in rows for cells in [_cells(row)]]
     table.rows = (COLUMNS, *shown)
     return table
