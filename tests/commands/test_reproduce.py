@@ -1,12 +1,15 @@
 """`workbench reproduce`: what it trains, what it ships, and where it reads stored results."""
 
+import shlex
 from pathlib import Path
 
 import pytest
 
+from tests.training.tiny import StopAt, tiny
 from workbench import cli
 from workbench.models.method import Experiment, Method
 from workbench.training import fit
+from workbench.training.jobs import FailedTrainings
 from workbench.training.reproduction import run_folders
 
 TINY = {"epochs": 1, "max_steps": 1, "error_points": 0}
@@ -41,6 +44,38 @@ def test_stored_results_that_are_not_there_name_the_command_that_makes_them(pape
 def test_short_runs_are_never_shipped(paper, capsys):
     assert cli.main(["reproduce", "paper", "--fast", "--ship"]) == 2
     assert "must not pass for trained networks" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_damaged_run_is_said_in_one_sentence_whose_command_mends_it(monkeypatch, tmp_path, capsys):
+    config = tiny(epochs=1, checkpoint_steps=3)
+    tried = Experiment("tried", config["model"], config["data"], config["training"])
+    method = Method("paper", "A Title", "Someone", 2030, "3001.00001", "What it is.", "07_new.ipynb", (tried,))
+    monkeypatch.setattr("workbench.models.method.find_method", lambda name: method)
+    given = ["reproduce", "paper", "--seeds", "1", "--workers", "0", "--runs", str(tmp_path / "my runs")]
+    given += ["--out", str(tmp_path / "claims.nc")]
+    ((_, folder),) = run_folders(method, [0], runs=tmp_path / "my runs").items()
+    fit(method.experiment("tried").config(0), folder, progress=False, cancel=StopAt(8))
+    (folder / "checkpoint.pt").write_bytes(b"damaged")
+    assert cli.main(given) == 2
+    told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("workbench: ")]
+    assert "1 of 1 trainings failed" in told[0]
+    word, *command = shlex.split(told[0].split("`")[1])
+    assert (word, command) == ("workbench", ["train", "--out", str(folder), "--resume", "previous"])
+    assert cli.main(command) == 0
+    assert cli.main(given) == 0
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, FailedTrainings])
+def test_a_stop_and_a_failure_are_told_without_a_traceback(paper, error, monkeypatch, capsys):
+    def reproduce(method, **options):
+        raise error("1 of 5 trainings failed, and the others are kept")
+
+    monkeypatch.setattr("workbench.training.reproduce", reproduce)
+    stopped = error is KeyboardInterrupt
+    assert cli.main(["reproduce", "paper"]) == (130 if stopped else 2)
+    expected = "is kept in runs/paper: the same command goes on" if stopped else "workbench: 1 of 5 trainings failed"
+    assert expected in capsys.readouterr().err
 
 
 @pytest.mark.slow

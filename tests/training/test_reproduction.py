@@ -135,6 +135,11 @@ def test_worker_processes_find_the_same_as_training_here(tmp_path: Path) -> None
     assert not list((tmp_path / "there").glob(".stop*"))
 
 
+def test_absurdly_many_seeds_are_refused_before_they_are_counted(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="more than 1000 seeds were given"):
+        here(tmp_path, method(), seeds=range(10**12))
+
+
 @pytest.mark.parametrize("seeds", [[], [0, 0], 3])
 def test_no_seeds_and_repeated_seeds_are_refused(tmp_path: Path, seeds: list[int]) -> None:
     with pytest.raises(ValueError, match="at least one whole number and none twice"):

@@ -14,24 +14,12 @@ import numpy as np
 import pytest
 import torch
 
-from tests.training.tiny import differences, tiny
+from tests.training.tiny import StopAt, differences, tiny
 from workbench.datasets import ImageSet
 from workbench.training import Run, fit
 from workbench.training.run import CHECKPOINT, HISTORY, WEIGHTS
 
 pytestmark = pytest.mark.slow
-
-
-class StopAt(threading.Event):
-    """An event that is set once the training has looked at it so many times: once a step."""
-
-    def __init__(self, step: int) -> None:
-        super().__init__()
-        self.left = step
-
-    def is_set(self) -> bool:
-        self.left -= 1
-        return self.left <= 0
 
 
 def test_a_run_leaves_a_model_a_history_and_results(tmp_path: Path) -> None:
@@ -182,10 +170,36 @@ def test_a_resume_sweeps_partials_and_refuses_another_configuration(tmp_path: Pa
 
 def test_a_folder_that_holds_a_run_is_not_overwritten(tmp_path: Path) -> None:
     fit(tiny(epochs=1), tmp_path / "run", progress=False)
-    with pytest.raises(FileExistsError, match="resume=True"):
+    with pytest.raises(FileExistsError, match="already holds a run; .*resume=True"):
         fit(tiny(epochs=1), tmp_path / "run", progress=False)
     with pytest.raises(FileNotFoundError, match="no run to resume"):
         fit(None, tmp_path / "other", progress=False, resume=True)
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.tex").touch()
+    with pytest.raises(FileExistsError, match="already holds files that are no run; choose an empty or a new folder"):
+        fit(tiny(epochs=1), tmp_path / "full", progress=False)
+    (tmp_path / "file").touch()
+    with pytest.raises(FileExistsError, match="is a file; expected a folder"):
+        fit(tiny(epochs=1), tmp_path / "file", progress=False)
+
+
+@pytest.mark.parametrize("name", [HISTORY, WEIGHTS, CHECKPOINT])
+def test_r5_what_is_damaged_in_a_finished_run_is_written_again_from_the_previous_checkpoint(
+    tmp_path: Path, name: str
+) -> None:
+    run = fit(tiny(checkpoint_steps=5), tmp_path / "run", progress=False)
+    before, clock = run.checkpoint(), run.history().drop_vars("seconds")
+    with (run.path / name).open("ab") as file:
+        file.write(b"damage")
+    read = {HISTORY: Run(run.path).history, WEIGHTS: Run(run.path).weights, CHECKPOINT: Run(run.path).checkpoint}
+    with pytest.raises(ValueError, match=rf'{name} is damaged.* is whole: continue from it with .*resume="previous"'):
+        read[name]()
+    with pytest.raises(ValueError, match=rf"{name} is damaged"):
+        fit(None, run.path, progress=False, resume=True)
+    again = fit(None, run.path, progress=False, resume="previous")
+    again.verify()
+    assert differences(before, again.checkpoint()) == []
+    assert again.history().drop_vars("seconds").identical(clock)
 
 
 def test_r5_a_damaged_checkpoint_is_named_and_the_previous_one_goes_on_to_the_same_end(tmp_path: Path) -> None:

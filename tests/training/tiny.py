@@ -1,5 +1,6 @@
 """The smallest real training there is: a partial group network of a few hundred numbers on sixes and turned sixes."""
 
+import threading
 from typing import Any
 
 import torch
@@ -37,3 +38,15 @@ def differences(one: Any, other: Any, where: str = "", but: tuple[str, ...] = ("
         return [d for at in range(len(one)) for d in differences(one[at], other[at], f"{where}[{at}]", but)]
     same = one == other or (one != one and other != other)
     return [] if same else [f"{where}: {one!r} and {other!r}"]
+
+
+class StopAt(threading.Event):
+    """An event that is set once the training has looked at it so many times: once a step."""
+
+    def __init__(self, step: int) -> None:
+        super().__init__()
+        self.left = step
+
+    def is_set(self) -> bool:
+        self.left -= 1
+        return self.left <= 0

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from workbench.commands.memory import keep_freed_memory
+from workbench.commands.remedy import STOPPED, told_as_commands
 
 
 def run(options: argparse.Namespace) -> int:
@@ -22,14 +24,21 @@ def run(options: argparse.Namespace) -> int:
             raise ValueError("--ship and --fast exclude each other: short runs must not pass for trained networks")
         keep_freed_memory()
         runs = Path(options.runs or Path("runs") / (f"{method.name}-fast" if options.fast else method.name))
-        results = training.reproduce(
-            method,
-            seeds=range(options.seeds),
-            out=options.out,
-            fast=options.fast,
-            workers=options.workers,
-            runs=runs,
-        )
+        try:
+            with told_as_commands():
+                results = training.reproduce(
+                    method,
+                    seeds=range(options.seeds),
+                    out=options.out,
+                    fast=options.fast,
+                    workers=options.workers,
+                    runs=runs,
+                )
+        except KeyboardInterrupt:
+            print(
+                f"\nworkbench: stopped; what was trained is kept in {runs}: the same command goes on", file=sys.stderr
+            )
+            return STOPPED
         if options.ship:
             shipped = training.ship_method(method, runs=runs)
             print(f"Copied for the explorers: {', '.join(run.path.name for run in shipped)}")

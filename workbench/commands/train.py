@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
 from workbench.commands.memory import keep_freed_memory
+from workbench.commands.remedy import STOPPED, told_as_commands
 
 
 def run(options: argparse.Namespace) -> int:
@@ -18,7 +20,12 @@ def run(options: argparse.Namespace) -> int:
     keep_freed_memory()
     from workbench.training import fit
 
-    finished = fit(config, options.out, progress=True, resume=options.resume)
+    try:
+        with told_as_commands():
+            finished = fit(config, options.out, progress=True, resume=options.resume)
+    except KeyboardInterrupt as stopped:
+        print(f"\nworkbench: {str(stopped) or 'stopped'}", file=sys.stderr)
+        return STOPPED
     print(f"The run is in {options.out}.")
     for line in last_values(finished.history()):
         print(f"  {line}")
@@ -53,7 +60,7 @@ def _from_file(path: Path, seed: int | None, fast: bool) -> dict[str, Any]:
         raise FileNotFoundError(f"there is no file {path}; give an existing JSON file or METHOD/EXPERIMENT")
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # no JSON, no text, a number of thousands of digits, too deep
         raise ValueError(f"{path} is not JSON ({error}); a run's config.json is an example of what is needed") from None
     if not isinstance(config, dict):
         raise ValueError(f"{path} holds {type(config).__name__}; a mapping with model, data, training is needed")

@@ -19,6 +19,10 @@ GRACE_S = 20.0  # after a cancel: time for the workers to write their checkpoint
 END_S = 60.0  # for a worker process to take itself down: with torch loaded, on busy cores, it takes seconds
 
 
+class FailedTrainings(RuntimeError):
+    """Some trainings of several failed; the sentence names each with its cause."""
+
+
 @dataclass(frozen=True)
 class Job:
     """One training: what to call it, its configuration, its run folder."""
@@ -40,7 +44,7 @@ def run_jobs(
 
     Raises:
         Cancelled: `cancel` was set; every run folder can be resumed.
-        RuntimeError: some jobs failed; the others are finished.
+        FailedTrainings: some jobs failed; the others are finished.
     """
     stop = cancel or threading.Event()
     waiting = [job for job in jobs if not _finished(job)]
@@ -56,7 +60,7 @@ def run_jobs(
     if stop.is_set():
         _say_cancelled(jobs)
     if failures:
-        raise RuntimeError(
+        raise FailedTrainings(
             f"{len(failures)} of {len(jobs)} trainings failed, and the others are kept: {'; '.join(failures)}; "
             "mend the cause and call again, only these will be trained"
         )

@@ -8,6 +8,7 @@ import json
 import platform
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
     import xarray as xr
 
+MOST_SEEDS = 1000  # a larger number is a slip of the hand
 RESULTS = {  # variable of the claims -> (variable of a run's history, long name, units)
     "test_accuracy": ("test_accuracy", "test accuracy of the kept weights", "1"),
     "validation_accuracy": ("best_validation_accuracy", "validation accuracy of the kept weights", "1"),
@@ -74,7 +76,8 @@ def reproduce(
     Raises:
         ValueError: an unknown method, no seeds, repeated seeds.
         workbench.measure.Cancelled: stopped on demand.
-        RuntimeError: some trainings failed; the sentence names them, and the others are kept.
+        RuntimeError: some trainings failed (`workbench.training.jobs.FailedTrainings`); the sentence names them, and
+            the others are kept.
     """
     chosen = find_method(method) if isinstance(method, str) else method
     numbers = _checked_seeds(seeds)
@@ -175,7 +178,9 @@ def _function(name: str, where: str) -> Callable[[dict, bool], xr.Dataset]:
 
 
 def _checked_seeds(seeds: Iterable[int]) -> list[int]:
-    numbers = [int(seed) for seed in seeds] if isinstance(seeds, Iterable) else []
+    numbers = [int(seed) for seed in islice(seeds, MOST_SEEDS + 1)] if isinstance(seeds, Iterable) else []
+    if len(numbers) > MOST_SEEDS:
+        raise ValueError(f"more than {MOST_SEEDS} seeds were given; expected at most so many: five tell a spread")
     if not numbers or len(set(numbers)) != len(numbers):
         raise ValueError(
             f"seeds is {numbers or seeds!r}; expected at least one whole number and none twice, such as range(5)"

@@ -17,6 +17,7 @@ from workbench import __version__
 from workbench.models import build_model
 from workbench.training.history import as_bytes, from_bytes, on_cpu
 from workbench.training.randomness import own_randomness
+from workbench.training.remedies import resume_call
 from workbench.training.settings import FORMAT, read_config, refuse_newer
 from workbench.training.store import CHECKSUMS, DamagedFile, Store
 
@@ -60,10 +61,7 @@ class Run:
         """Start a new run folder; FileExistsError where one is there already."""
         complete, _ = read_config(config)
         folder = Path(path)
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise FileExistsError(
-                f"{folder} already holds files; continue that run with resume=True or choose an empty folder"
-            )
+        refuse_files(folder)
         folder.mkdir(parents=True, exist_ok=True)
         stored = {"format": FORMAT, "workbench": __version__, **complete}
         Store(folder).write(CONFIG, json.dumps(stored, indent=1).encode())
@@ -126,8 +124,14 @@ class Run:
     def verify(self) -> None:
         """Read every listed file and raise DamagedFile naming the first that is not what was written."""
         for name in self._store.names():
-            if name != PREVIOUS or (self.path / name).exists():
+            if name == PREVIOUS and (self.path / name).exists():
                 self._store.read(name)
+            elif name != PREVIOUS:
+                self.check(name)
+
+    def check(self, name: str) -> None:
+        """Read one file; a DamagedFile names it and, where it is whole, the checkpoint that writes it again."""
+        self._read(name)
 
     def save_weights(self, tensors: Mapping[str, Tensor]) -> None:
         """Replace weights.safetensors."""
@@ -154,8 +158,12 @@ class Run:
         except FileNotFoundError as error:
             raise FileNotFoundError(
                 f"{self.path} has no {name}: the run was stopped before it wrote one, or it was removed; "
-                "continue the run with workbench.training.fit(None, path, resume=True)"
+                f"continue the run with {resume_call(self.path)}"
             ) from error
+        except DamagedFile as error:
+            if not (self.path / PREVIOUS).exists():
+                raise
+            raise DamagedFile(f"{error}; {self._offer_previous()}") from error
 
     def _load_checkpoint(self, name: str) -> dict[str, Any]:
         content = self._store.read(name)
@@ -181,10 +189,22 @@ class Run:
             step = self._load_checkpoint(PREVIOUS)["step"]
         except (ValueError, FileNotFoundError, KeyError):
             return "no earlier checkpoint is whole, so start again in an empty folder"
-        return f'{PREVIOUS} (step {step}) is whole: continue from it with resume="previous"'
+        return f"{PREVIOUS} (step {step}) is whole: continue from it with {resume_call(self.path, previous=True)}"
 
     def __repr__(self) -> str:
         return f"Run({str(self.path)!r})"
+
+
+def refuse_files(folder: Path) -> None:
+    """Raise FileExistsError where a new run would be written over something."""
+    if folder.exists() and not folder.is_dir():
+        raise FileExistsError(f"{folder} is a file; expected a folder: choose an empty or a new one")
+    if (folder / CONFIG).exists():
+        raise FileExistsError(
+            f"{folder} already holds a run; go on with it by {resume_call(folder)}, or choose an empty folder"
+        )
+    if folder.exists() and any(folder.iterdir()):
+        raise FileExistsError(f"{folder} already holds files that are no run; choose an empty or a new folder")
 
 
 def refuse_code(value: Any, where: str = "checkpoint") -> None:

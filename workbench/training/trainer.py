@@ -11,11 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
+from torch import nn
 
 from workbench.models import build_model
 from workbench.training.batches import Batches
+from workbench.training.checks import check_data, check_model
 from workbench.training.randomness import own_randomness
-from workbench.training.run import CHECKPOINT, CONFIG, PREVIOUS, Run
+from workbench.training.remedies import resume_call
+from workbench.training.run import CHECKPOINT, CONFIG, PREVIOUS, WEIGHTS, Run, refuse_files
 from workbench.training.settings import PRECISIONS, Settings, read_config
 from workbench.training.store import sweep_partials
 
@@ -54,30 +57,55 @@ def fit(
         path: the run folder, new or empty unless `resume`.
         progress: True for a bar in the terminal or the notebook, or a function that receives the fraction done.
         resume: True goes on from the last checkpoint, exactly as if nothing had stopped it (bitwise on a CPU), and
-            starts anew where there is none; "previous" goes on from the checkpoint before the last.
+            starts anew where there is none; "previous" goes on from the checkpoint before the last, also in a
+            finished run, and so writes whatever was damaged since once more.
         callbacks: further Lightning callbacks.
         cancel: set it from another thread to stop after the present step, with a checkpoint; Ctrl-C does the same
             and then raises KeyboardInterrupt.
 
-    The global random generators are left as they were.
+    The global random generators are left as they were. A configuration that is refused leaves no folder behind.
 
     Raises:
-        ValueError: unknown keys, impossible values, empty data, a folder that does not match, damaged files.
+        ValueError: unknown keys, impossible values, empty data, a network that does not fit the data, a folder that
+            does not match, damaged files.
+        FileExistsError: the folder holds files already, and `resume` was not asked for.
         FloatingPointError: the loss became NaN or infinite; the last good checkpoint stays.
     """
-    run, state = _open(config, path, resume)
-    if run.status in DONE:
+    folder = Path(path)
+    given = None if config is None else read_config(config)
+    run, state = _open(None if given is None else given[0], folder, resume)
+    if run is not None and state is None and run.status in DONE:
         return run
+    if run is not None:
+        chosen, settings = run.config, run.settings
+    else:
+        assert given is not None, "_open refuses a new run without a configuration"
+        chosen, settings = given
     from workbench.datasets import load
 
-    data = load(**run.config["data"])
-    with _quiet_lightning(), _stop_gently(cancel) as stop, own_randomness(run.config["seed"]):
-        _train(run, data, state, progress, callbacks, stop)
+    data = load(**chosen["data"])
+    with _quiet_lightning(), _stop_gently(folder, cancel) as stop, own_randomness(chosen["seed"]):
+        model, batches = _prepare(chosen, settings, data)
+        run = run or Run.create(folder, chosen)
+        _train(run, model, batches, data, state, progress, callbacks, stop)
     return run
+
+
+def _prepare(config: Mapping[str, Any], settings: Settings, data: ImageSet) -> tuple[nn.Module, Batches]:
+    """The new network and its batches, after everything that can be refused before a step is taken."""
+    check_data(data, settings)
+    _accelerator(settings)
+    images, labels = data.splits["train"]
+    batches = Batches(images, labels, batch_size=settings.batch_size, seed=config["seed"], drop_last=settings.drop_last)
+    model = build_model(config["model"]).train()
+    check_model(model, config["model"], data)
+    return model, batches
 
 
 def _train(
     run: Run,
+    model: nn.Module,
+    batches: Batches,
     data: ImageSet,
     state: dict[str, Any] | None,
     progress: bool | Callable[[float], None],
@@ -91,14 +119,8 @@ def _train(
     from workbench.training.recorder import Recorder
 
     settings = run.settings
-    _check_data(data, settings)
-    images, labels = data.splits["train"]
-    batches = Batches(
-        images, labels, batch_size=settings.batch_size, seed=run.config["seed"], drop_last=settings.drop_last
-    )
     total = settings.epochs * len(batches)
     total = min(total, settings.max_steps or total)
-    model = build_model(run.config["model"]).train()
     if state is not None:
         model.load_state_dict(state["model"])
         batches.step = int(state["step"])
@@ -124,25 +146,32 @@ def _train(
     trainer.fit(module)
 
 
-def _open(config: Mapping[str, Any] | None, path: str | Path, resume: bool | str) -> tuple[Run, dict[str, Any] | None]:
-    """The run folder and the checkpoint to go on from."""
-    folder = Path(path)
+def _open(
+    config: Mapping[str, Any] | None, folder: Path, resume: bool | str
+) -> tuple[Run | None, dict[str, Any] | None]:
+    """The run that is there and the checkpoint to go on from; no run where a new one is to start."""
     if resume not in (True, False, "previous"):
         raise ValueError(f'resume is {resume!r}; expected True, False or "previous"')
     if not resume or not (folder / CONFIG).exists():
         if config is None:
-            raise FileNotFoundError(f"there is no run to resume in {folder}; pass the configuration to start one")
+            raise FileNotFoundError(f"there is no run to resume in {folder}; say what to train to start one")
         if resume:
             sweep_partials(folder)
-        return Run.create(folder, config), None
+        refuse_files(folder)
+        return None, None
     sweep_partials(folder)
     run = Run(folder)
     if config is not None:
-        _refuse_other_config(run, read_config(config)[0])
+        _refuse_other_config(run, config)
     if resume == "previous":
         return run, run.checkpoint(previous=True)
     started = (folder / CHECKPOINT).exists() or (folder / PREVIOUS).exists()
-    return run, run.checkpoint() if started and run.status not in DONE else None
+    if run.status in DONE:
+        for name in (WEIGHTS, CHECKPOINT):  # "finished" is not said of damaged weights; what was removed is not missed
+            if (folder / name).exists():
+                run.check(name)
+        return run, None
+    return run, run.checkpoint() if started else None
 
 
 def _refuse_other_config(run: Run, given: Mapping[str, Any]) -> None:
@@ -150,22 +179,8 @@ def _refuse_other_config(run: Run, given: Mapping[str, Any]) -> None:
         if given[part] != stored:
             raise ValueError(
                 f"{run.path} was started with {part} {stored!r}, and {given[part]!r} was given; "
-                "resume with the same configuration (or None), or train into another folder"
+                "resume with the same configuration (or none), or train into another folder"
             )
-
-
-def _check_data(data: ImageSet, settings: Settings) -> None:
-    for split in ("train", "validation", "test"):
-        images, labels = data.splits[split]
-        if len(images) != len(labels):
-            raise ValueError(f"{data.name} has {len(images)} {split} images and {len(labels)} labels; expected as many")
-        if not bool(torch.isfinite(images).all()):
-            raise ValueError(f"the {split} images of {data.name} hold NaN or infinity; expected finite pixels")
-    if settings.early_stop and not len(data.splits["validation"][0]):
-        raise ValueError(
-            f"training.early_stop watches the validation accuracy, and {data.name} has no validation images; "
-            "set training.early_stop to null"
-        )
 
 
 def _accelerator(settings: Settings) -> str:
@@ -189,7 +204,7 @@ def _quiet_lightning() -> Iterator[None]:
 
 
 @contextmanager
-def _stop_gently(cancel: Event | None) -> Iterator[Event]:
+def _stop_gently(folder: Path, cancel: Event | None) -> Iterator[Event]:
     """An event that the first Ctrl-C sets; the second one interrupts at once. Lightning alone would end the process."""
     stop = cancel or threading.Event()
     if threading.current_thread() is not threading.main_thread():
@@ -210,4 +225,4 @@ def _stop_gently(cancel: Event | None) -> Iterator[Event]:
     finally:
         signal.signal(signal.SIGINT, before)
     if interrupted:
-        raise KeyboardInterrupt("training stopped with a checkpoint; go on with fit(None, path, resume=True)")
+        raise KeyboardInterrupt(f"training stopped with a checkpoint; go on with {resume_call(folder)}")
