@@ -86,9 +86,12 @@ def decide(model: Callable, value: Output, inputs: Tensor, action: Action, selec
 def _errors(
     model: Callable, inputs: Tensor, before: Output, action: Action, laws: list[Behaviour], select: Any
 ) -> list[float]:
-    """The mean relative error of each law over a few samples and elements."""
-    moved = action.there(action.source(inputs))
-    after = one_output(model, moved.flatten(0, 1).to(inputs.dtype), select)
+    moved = action.there(action.source(inputs)).flatten(0, 1).to(inputs.dtype)
+    return errors_of_laws(before, one_output(model, moved, select), laws, action)
+
+
+def errors_of_laws(before: Output, after: Output, laws: list[Behaviour], action: Action) -> list[float]:
+    """The mean relative error of each law over samples and elements; ``after`` is the output for moved inputs."""
     errors = []
     for law in laws:
         value = shaped(before, law)

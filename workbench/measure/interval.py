@@ -1,6 +1,7 @@
 """Intervals of a mean over samples: bootstrap-t, expanded percentiles of the bootstrap, and Student's t."""
 
 import functools
+from collections.abc import Callable
 
 import numpy as np
 
@@ -56,13 +57,19 @@ def student(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def studentized(values: np.ndarray, seed: int = 0, resamples: int = RESAMPLES) -> tuple[np.ndarray, np.ndarray]:
     """Bootstrap-t interval of the mean over the last axis, all leading entries with the same resamples."""
-    count = values.shape[-1]
-    shares = resampling(count, seed, resamples)
-    flat = values.reshape(-1, count)
+    return _by_rows(values, seed, resamples, _studentized)
+
+
+def _by_rows(
+    values: np.ndarray, seed: int, resamples: int, ends_of: Callable[[np.ndarray, np.ndarray], np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Both ends ``(...)`` for values ``(..., n)``, as many rows at a time as fit into memory with their resamples."""
+    shares = resampling(values.shape[-1], seed, resamples)
+    flat = values.reshape(-1, values.shape[-1])
     ends = np.empty((2, len(flat)))
     step = max(1, _AT_ONCE // resamples)
     for start in range(0, len(flat), step):
-        ends[:, start : start + step] = _studentized(flat[start : start + step], shares)
+        ends[:, start : start + step] = ends_of(flat[start : start + step], shares)
     return ends[0].reshape(values.shape[:-1]), ends[1].reshape(values.shape[:-1])
 
 
@@ -96,15 +103,8 @@ def bootstrap(values: np.ndarray, seed: int = 0, resamples: int = RESAMPLES) -> 
 
     Samples stay together across layers and transforms, so differences between these may be taken as paired.
     """
-    count = values.shape[-1]
-    weights = resampling(count, seed, resamples)
-    flat = values.reshape(-1, count)
-    ends = np.empty((2, len(flat)))
-    step = max(1, _AT_ONCE // resamples)
-    for start in range(0, len(flat), step):
-        means = flat[start : start + step] @ weights
-        ends[:, start : start + step] = _ends(means, expanded(count))
-    return ends[0].reshape(values.shape[:-1]), ends[1].reshape(values.shape[:-1])
+    tail = expanded(values.shape[-1])
+    return _by_rows(values, seed, resamples, lambda rows, shares: _ends(rows @ shares, tail))
 
 
 def _ends(means: np.ndarray, tail: float) -> np.ndarray:

@@ -3,12 +3,11 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-import torch
 from torch import Tensor, nn
 
 from workbench.measure.behaviour import Behaviour, candidates, choose
-from workbench.measure.compare import Action, error_of, shaped, tensor_of
-from workbench.measure.inference import TRIAL_SAMPLES
+from workbench.measure.compare import Action
+from workbench.measure.inference import TRIAL_SAMPLES, errors_of_laws
 from workbench.measure.probe import LIST_DIMS, Output, copied, run
 from workbench.measure.state import undisturbed
 
@@ -32,11 +31,12 @@ def layer_laws(
         before = _outputs(model, inputs, layers)
         moved = action.there(action.source(inputs)).flatten(0, 1).to(inputs.dtype)
         after = _outputs(model, moved, layers)
-    found = {}
+    found, everywhere = {}, replace(action, mask="none")
     for name, value in before.items():
         laws = candidates(value, inputs, action.group, action.input_kind)
         if laws and name in after:
-            found[name] = laws[0] if len(laws) == 1 else choose(laws, _errors(value, after[name], laws, action))
+            one = len(laws) == 1
+            found[name] = laws[0] if one else choose(laws, errors_of_laws(value, after[name], laws, everywhere))
     return found
 
 
@@ -44,15 +44,3 @@ def _outputs(model: Callable, inputs: Tensor, layers: dict[str, nn.Module]) -> d
     found: dict[str, Output] = {}
     run(model, inputs, layers, False, lambda name, value: found.__setitem__(name, copied(value)), dims=LIST_DIMS)
     return found
-
-
-def _errors(before: Output, after: Output, laws: list[Behaviour], action: Action) -> list[float]:
-    errors = []
-    for law in laws:
-        one = replace(action, mask="none")
-        value = shaped(before, law)
-        wanted = one.there(value)
-        got = one.cast(tensor_of(shaped(after, law, like=value))).view(wanted.shape)
-        error = error_of("relative", one.distance(got, wanted, value), one.entries(value), 1e-12)
-        errors.append(float(error.nan_to_num(nan=torch.inf).mean()))
-    return errors
