@@ -12,6 +12,7 @@ from workbench.audit import audit, audit_beside, report_html
 from workbench.audit.compare_report import comparison_html
 from workbench.audit.figures import element_tables
 from workbench.audit.result import ASKED
+from workbench.audit.words import percent
 from workbench.groups import O2
 from workbench.measure import equivariance_error, open_dataset
 
@@ -159,4 +160,9 @@ def test_networks_side_by_side_have_absolute_errors_too(images):
     heads = tables(comparison_html(made))
     assert any("absolute error of one" in head and "its absolute error" in head for head in heads)
     assert any("one, absolute [its own units]" in head for head in heads)
-    assert "in its own units" in comparison_html(made)
+    one = made.differences[0]
+    assert f"one errs by {percent(one.first)} ({one.absolute_first:.2g} in its own units)" in made.answer
+    stored = made.to_dataset()
+    assert {"absolute_error_mean", "input_floor_mean", "output_floor_mean", "error_over_floor"} <= set(stored)
+    turns = stored.question.values == one.question
+    assert float(stored.absolute_error_mean[1, turns].mean()) == pytest.approx(one.absolute_other, rel=TIGHT)

@@ -76,6 +76,7 @@ def test_an_answer_that_fits_no_law_is_a_guess_and_that_is_said_before_every_ver
     assert "is a guess, because nothing" in answer_of(page)
     assert page.index("is a guess, because") < page.index("In short")
     assert "is a guess" in result.to_dataset().attrs["caution"]
+    assert str(result).startswith("Careful: how its answer should move is a guess")
 
 
 def test_a_declared_answer_is_no_guess(images):

@@ -12,19 +12,22 @@ import numpy as np
 import torch
 import xarray as xr
 
-from workbench.audit.answer import moves
+from workbench.audit.answer import moves, unit_of
 from workbench.audit.audit import affordable_samples, audit
 from workbench.audit.data import AuditData
 from workbench.audit.kinds import NOUNS
 from workbench.audit.model import AuditedModel, load_model
 from workbench.audit.plan import first
-from workbench.audit.result import DATASET, REPORT, AuditResult
-from workbench.audit.words import percent
+from workbench.audit.result import DATASET, REPORT, AuditResult, mean_of
+from workbench.audit.words import OWN, both, percent
 from workbench.groups import Group
 from workbench.measure import labelled, provenance, save
 from workbench.measure.interval import interval, interval_name
 
-ENDS = ("error_mean", "error_sem", "error_low", "error_high", "output_floor_mean")
+ENDS = (
+    "error_mean", "error_sem", "error_low", "error_high", "absolute_error_mean", "input_floor_mean",
+    "output_floor_mean", "error_over_floor",
+)  # fmt: skip
 _PLACED = ("angle_deg", "mirror", "shift_", "scale", "moved", "lattice")
 
 
@@ -36,6 +39,7 @@ class Difference:
         question, name: what was asked, and the other network.
         first, other: mean relative errors over the elements and samples.
         mean, low, high: of the other's error minus the first's, with its 95 % interval; NaN for one sample.
+        absolute_first, absolute_other, unit: mean absolute errors, and their unit.
     """
 
     question: str
@@ -45,10 +49,14 @@ class Difference:
     mean: float
     low: float
     high: float
+    absolute_first: float = float("nan")
+    absolute_other: float = float("nan")
+    unit: str = OWN
 
     def sentence(self, of: str) -> str:
         """The difference in words; ``of`` is the first network."""
-        each = f"{self.question}: {of} errs by {percent(self.first)}, {self.name} by {percent(self.other)}"
+        one, two = both(self.first, self.absolute_first, self.unit), both(self.other, self.absolute_other, self.unit)
+        each = f"{self.question}: {of} errs by {one}, {self.name} by {two}"
         if not np.isfinite(self.low):
             return f"{each}; one sample, so no interval."
         ends = f"the difference, {_signed(self.mean)}, lies between {_signed(self.low)} and {_signed(self.high)} (95 %)"
@@ -86,8 +94,8 @@ class Comparison:
     def to_dataset(self) -> xr.Dataset:
         """The ends of all networks over ``model`` and ``transform``, with the coordinate ``question``.
 
-        ``error_mean``, ``error_sem``, ``error_low``, ``error_high``, ``output_floor_mean``; ``difference``,
-        ``difference_low`` and ``difference_high`` of a network's error from the first one's, paired over samples.
+        Means over samples, as in :meth:`AuditResult.to_dataset`: :data:`ENDS`; ``difference``, ``difference_low`` and
+        ``difference_high`` of a network's error from the first one's, paired over samples.
         """
         whole = self.results[0].to_dataset()
         whole = whole.isel(transform=np.isin(whole.question.values, self.questions))
@@ -108,7 +116,12 @@ class Comparison:
         def joined(name: str) -> np.ndarray:
             return np.stack([np.concatenate([ds[name].values for ds in sweeps]) for sweeps in each])
 
-        found = {name: labelled(pair, joined(name), str(each[0][0][name].attrs["long_name"])) for name in ENDS}
+        found = {}
+        for name in ENDS:
+            known = [[mean_of(ds, name) for ds in sweeps] for sweeps in each]
+            attrs = known[0][0].attrs  # type: ignore[union-attr]
+            values = np.stack([np.concatenate([one.values for one in row]) for row in known])  # type: ignore[union-attr]
+            found[name] = labelled(pair, values, str(attrs["long_name"]), str(attrs["units"]))
         error = joined("relative_error")
         apart = error - error[:1]
         low, high = interval(apart, seed=int(each[0][0].attrs["seed"]))
@@ -246,7 +259,11 @@ def _difference(question: str, name: str, one: AuditResult, other: AuditResult) 
     apart = each[1] - each[0]
     low, high = interval(apart[None], seed=int(ends[0].attrs["seed"]))
     first_error, other_error = (float(errors.mean()) for errors in each)
-    return Difference(question, name, first_error, other_error, float(apart.mean()), float(low[0]), float(high[0]))
+    sizes = [float(ds["absolute_error"].values[moves(one.sweeps[question])].mean()) for ds in ends]
+    return Difference(
+        question, name, first_error, other_error, float(apart.mean()), float(low[0]), float(high[0]),
+        sizes[0], sizes[1], unit_of(ends[0]),
+    )  # fmt: skip
 
 
 def _different(names: tuple[str, ...]) -> tuple[str, ...]:

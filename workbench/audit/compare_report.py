@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from workbench import __version__
-from workbench.audit.answer import moves, unit_of
+from workbench.audit.answer import unit_of
 from workbench.audit.compare import Comparison
 from workbench.audit.figures import CURVES, Picture, Table, curves_of, drawn
 from workbench.audit.kinds import NOUNS
@@ -53,20 +53,12 @@ def _sized(absolute: float, unit: str) -> str:
     return f"{absolute:.3g} px" if unit == PIXELS else f"{absolute:.3g} in {unit}"
 
 
-def _absolute(result: AuditResult, question: str) -> str:
-    """Mean absolute error over all elements but the identity."""
-    sweep = result.sweeps[question]
-    mean = sweep["absolute_error"].sel(layer="output").values[moves(sweep)].mean()
-    return _sized(float(mean), unit_of(sweep))
-
-
 def _differences(comparison: Comparison) -> Table:
-    named = dict(zip(comparison.names, comparison.results, strict=True))
     rows = tuple(
         (
             one.question, one.name, f"{one.first:.3g}", f"{one.other:.3g}", f"{one.mean:.3g}",
             f"{one.low:.3g} to {one.high:.3g}" if one.low == one.low else "one sample",
-            _absolute(comparison.results[0], one.question), _absolute(named[one.name], one.question),
+            _sized(one.absolute_first, one.unit), _sized(one.absolute_other, one.unit),
         )
         for one in comparison.differences
     )  # fmt: skip

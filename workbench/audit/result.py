@@ -258,7 +258,8 @@ class AuditResult:
         return save(self.to_dataset(), place / DATASET), write_report(self, place / REPORT)
 
     def __str__(self) -> str:
-        return self.answer
+        told = self.caution, self.taken, self.answer, self.unseen_line
+        return "\n".join(part for part in told if part)
 
 
 def data_sentence(ds: xr.Dataset) -> str:
