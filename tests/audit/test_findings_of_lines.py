@@ -56,6 +56,10 @@ def test_every_finding_has_its_module_reason_fix_and_share(kind: str) -> None:
     assert f"{best:.0%} (" in page, "the share with its interval"
     assert str(ds.reason.values[0])[:40] in page
     assert "nothing to say about" not in page
+    if kind != "series":
+        told = "each weights act" if kind == "points" else "in the network itself, pos of shape (1, 6, 8)"
+        assert told.replace("each weights", "in each, its weights") in result.answer
+        assert "of the error goes" in result.answer
 
 
 def test_nothing_is_found_where_nothing_is() -> None:

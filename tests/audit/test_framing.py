@@ -132,7 +132,7 @@ def test_the_audit_calls_it_exact_and_says_where_it_was_compared():
     result = audit(maps(), images(), data_samples=0)
     shifts = {v.question: v for v in result.verdicts}[SHIFTS]
     assert shifts.level == "exact"
-    assert any("4 px inside of it, because the network looks 2 px around each place" in n for n in result.notes)
+    assert "4 px inside of it, because the network looks 2 px around each place" in shifts.sentence
     assert "measured by gradients" in result.sweeps[SHIFTS].attrs["compared"]
     named = audit(maps(), images(), "Translation")
     assert named.sweeps["Translation"].attrs["mask"] == "overlap"

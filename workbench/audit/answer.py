@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from workbench.audit.advice import ADVICE, SKIPS
-from workbench.audit.causes import because, first_broken
+from workbench.audit.causes import because, first_broken, named_causes
 from workbench.audit.kinds import PLACES
 from workbench.audit.questions import BUILT_IN, ROTATIONS, SHIFTS
 from workbench.audit.result import Verdict, mean_of
@@ -90,7 +90,8 @@ def verdict(
         _guarded(
             _sentence(question, level, told, rest if told is exact else exact, output, sweep, told is exact), sweep
         )
-        + _single_pixel(question, level, sweep),
+        + _single_pixel(question, level, sweep)
+        + _compared(sweep),
         reason,
         _advice(question, level, fix, reason),
         told.error,
@@ -272,6 +273,12 @@ def _single_pixel(question: str, level: str, sweep: xr.Dataset) -> str:
     return f" One pixel to the right changes it by {changed}."
 
 
+def _compared(sweep: xr.Dataset) -> str:
+    """Where shifted images were compared."""
+    told = str(sweep.attrs.get("compared", ""))
+    return f" Compared {told}." if told else ""
+
+
 def told_once(verdicts: tuple[Verdict, ...]) -> tuple[Verdict, ...]:
     """The same with long advice given once: where it comes again, it is referred to."""
     seen: dict[str, str] = {}
@@ -299,7 +306,8 @@ def _reasons(
     layer, error, absolute = broken
     size = f"error {percent(error)}" + (f", {absolute:.2g} in its own units" if absolute == absolute else "")
     if question in ADVICE:
-        return f"The first layer whose output does not follow is {layer} ({size}).", ""
+        first = f"The first layer whose output does not follow is {layer} ({size})."
+        return first + named_causes(question, findings), ""
     reason, fix = because(model, layer, question, findings)
     tail = f", because {reason}" if reason else ""
     return f"The first layer that breaks it is {layer} ({size}){tail}.", fix

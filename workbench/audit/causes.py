@@ -9,7 +9,7 @@ import torch
 import xarray as xr
 from torch import Tensor, nn
 
-from workbench.audit.questions import FLIPS
+from workbench.audit.questions import FLIPS, PERMUTATIONS, TRANSLATIONS
 from workbench.audit.result import mean_of
 
 ASYMMETRIC = 0.01
@@ -72,3 +72,24 @@ def asymmetry(module: nn.Module | None, question: str) -> float | None:
         copies = [w, w.flip((-2, -1))]
     mean = torch.stack(copies).mean(0)
     return float((w - mean).norm() / w.norm().clamp_min(1e-30))
+
+
+def named_causes(question: str, findings: xr.Dataset | None) -> str:
+    """What the static report names for a question of points and sets, with the share that was measured; or empty."""
+    rules = _NAMED.get(question, ())
+    if findings is None or not rules:
+        return ""
+    told = []
+    for at in np.flatnonzero(np.isin(findings["rule"].values, rules))[:3]:
+        share = float(findings["share"].values[at]) if "share" in findings else float("nan")
+        gone = f": taken away, {share:.0%} of the error goes" if np.isfinite(share) else ": not measured"
+        name = str(findings["module"].values[at]).replace("model", "the network itself")
+        told.append(f"in {name}, {findings['reason'].values[at]}{gone}")
+    return f" Named by its layers: {'; '.join(told)}." if told else ""
+
+
+_NAMED = {
+    TRANSLATIONS: ("absolute coordinates",),
+    PERMUTATIONS: ("position encoding", "flatten members", "recurrence", "neighbours"),
+}
+"""Rules of the static report that are about a question."""

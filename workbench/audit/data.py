@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from workbench.audit.arrays import read_npy, read_npz
-from workbench.audit.importing import RUNS_CODE, import_object, is_import_path
+from workbench.audit.importing import RUNS_CODE, import_object, is_import_path, made
 from workbench.audit.kinds import Clue, check_kind
 from workbench.audit.layouts import LABEL_NAMES, Asked, laid_out, picked
 from workbench.groups import Group
@@ -71,8 +71,9 @@ def load_data(
     """Some samples of a data set, chosen by the seed, the same ones each time.
 
     Args:
-        name: a folder of pictures (its sub-folders, if any, are the classes), .npy, .npz, NetCDF, a torch Dataset by
-            import path (**its code is run**), a name of ``workbench list data``, or a tensor, array or Dataset.
+        name: a folder of pictures (its sub-folders, if any, are the classes), .npy, .npz, NetCDF, a torch Dataset, its
+            class or a function that makes it, by import path (**its code is run**), a name of ``workbench list data``,
+            or a tensor, array or Dataset.
         samples: at most so many are used.
         size: H = W of pictures read from a folder; the shorter side of the first, at most 224, where not given.
         channels: 1 or 3 for a folder; what the pictures have where not given.
@@ -207,8 +208,7 @@ def _with_dim(found: AuditData, asked: Asked, known: int = 0) -> AuditData:
 
 def _from_torch(value: Any, name: str, asked: Asked) -> AuditData:
     """Some samples of a map-style torch Dataset, or of an iterable's beginning."""
-    if callable(value) and not hasattr(value, "__getitem__"):
-        value = value()
+    value = made(value, name)
     if isinstance(value, Tensor | np.ndarray):
         return from_arrays(value, None, name, "array", asked)
     if not hasattr(value, "__getitem__") or not hasattr(value, "__len__"):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import inspect
 import sys
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,41 @@ def import_object(name: str) -> Any:
             raise ValueError(f"{where} has no {attribute!r}; expected one of its names: {there or 'it has none'}.")
         value = getattr(value, part)
     return value
+
+
+def made(value: Any, name: str) -> Any:
+    """The data set itself, where a class or a function without arguments was named; anything else as it is.
+
+    Raises:
+        ValueError: for one that needs arguments, naming them and the way, or that fails.
+
+    >>> made(dict, "mine:data"), made([1, 2], "mine:data")
+    ({}, [1, 2])
+    """
+    if not isinstance(value, type) and (not callable(value) or hasattr(value, "__getitem__")):
+        return value
+    noun = "class" if isinstance(value, type) else "function"
+    if needed := _needed(value):
+        raise ValueError(
+            f"{name} is a {noun} that needs {', '.join(needed)}; expected one without arguments; write a function that "
+            f"calls it with them, `def data(): return {getattr(value, '__name__', 'it')}({', '.join(needed)})`, and "
+            "name that one."
+        )
+    try:
+        return value()
+    except Exception as error:  # the user's own code may fail in any way
+        words = str(error).splitlines()[0] if str(error) else "no message"
+        raise ValueError(f"{name}() failed ({type(error).__name__}: {words}); call it by itself first.") from error
+
+
+def _needed(value: Any) -> list[str]:
+    """Arguments without which it cannot be called."""
+    try:
+        parameters = inspect.signature(value).parameters.values()
+    except (TypeError, ValueError):  # written in C
+        return []
+    open_ended = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return [p.name for p in parameters if p.default is p.empty and p.kind not in open_ended]
 
 
 def is_import_path(name: str) -> bool:

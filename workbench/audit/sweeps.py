@@ -72,7 +72,6 @@ def sweep_all(
         sweeps[step.name] = ds
         if step.told:
             sweeps[step.name] = ds.assign_attrs(compared=step.told)
-            notes.append(f"{step.name[0].upper()}{step.name[1:]} were compared {step.told}.")
         if step.name in SKIPS:
             part_heard = narrowed_model(model, asking.get("select"))
             why, mend = why_shifted(part_heard, inputs, step, ds, options["seed"])
