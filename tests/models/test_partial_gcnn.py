@@ -132,7 +132,7 @@ def test_every_parameter_of_every_architecture_learns_with_the_released_switches
 def test_every_parameter_of_every_architecture_learns():
     for architecture in NARROW:
         for norm in ("batch", "layer"):
-            net = network(architecture, "O2", dropout=0.1, norm=norm)
+            net = network(architecture, "O2", dropout=0.0 if architecture == "demo" else 0.1, norm=norm)
             net(torch.randn(2, 1, 16, 16)).square().sum().backward()
             silent = [name for name, p in net.named_parameters() if p.grad is None and "logit" not in name]
             assert silent == []
@@ -183,6 +183,9 @@ def test_the_same_seed_builds_the_same_network():
         ({"network": "mlp"}, "expected one of siren"),
         ({"gradient": "half"}, "'full' or 'reference'"),
         ({"architecture": "gcnn", "dropout": 1.5, "pools": (), "widths": (2, 2, 2)}, "probability"),
+        ({"dropout": 2.0}, "dropout = 2.0 was given; expected a probability of at least 0 and below 1"),
+        ({"preset": "paper_6_180_full", "dropout": float("nan")}, "dropout = nan was given"),
+        ({"dropout": 0.3}, "architecture 'demo', which drops nothing"),
     ],
 )
 def test_wrong_settings_are_refused_with_a_sentence(config, sentence, uncalibrated):

@@ -35,3 +35,12 @@ def check_switches(model: str, **values: Any) -> None:
     for name, value in values.items():
         if not isinstance(value, bool):
             raise ValueError(f"{model}: {name} = {value!r} was given; expected True or False.")
+
+
+def check_probabilities(model: str, **values: Any) -> None:
+    """Refuse what is no probability of dropping: a number from 0 to below 1."""
+    for name, value in values.items():
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:
+            raise ValueError(
+                f"{model}: {name} = {value!r} was given; expected a probability of at least 0 and below 1."
+            )
