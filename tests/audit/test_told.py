@@ -160,6 +160,7 @@ def test_networks_side_by_side_have_absolute_errors_too(images):
     heads = tables(comparison_html(made))
     assert any("absolute error of one" in head and "its absolute error" in head for head in heads)
     assert any("one, absolute [its own units]" in head for head in heads)
+    assert comparison_html(made).count("Its answer should move as an image (usual for its shape; ") == 2
     one = made.differences[0]
     assert f"one errs by {percent(one.first)} ({one.absolute_first:.2g} in its own units)" in made.answer
     stored = made.to_dataset()
