@@ -83,8 +83,8 @@ def named_causes(question: str, findings: xr.Dataset | None) -> str:
     for at in np.flatnonzero(np.isin(findings["rule"].values, rules))[:3]:
         share = float(findings["share"].values[at]) if "share" in findings else float("nan")
         gone = f": taken away, {share:.0%} of the error goes" if np.isfinite(share) else ": not measured"
-        name = str(findings["module"].values[at]).replace("model", "the network itself")
-        told.append(f"in {name}, {findings['reason'].values[at]}{gone}")
+        name = str(findings["module"].values[at])
+        told.append(f"in {'the network itself' if name == 'model' else name}, {findings['reason'].values[at]}{gone}")
     return f" Named by its layers: {'; '.join(told)}." if told else ""
 
 

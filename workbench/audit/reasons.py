@@ -21,7 +21,8 @@ from workbench.measure.explain import SILENT
 from workbench.measure.probe import like_model
 from workbench.measure.replacements import exchanged
 
-SAMPLES = 8
+SAMPLES, FEWEST, NUMBERS = 8, 4, 2**19
+"""Samples that are tried, fewer where they hold more than so many numbers together."""
 FRAME = "frame"
 MOST, SOME, NOTHING = 0.5, 0.1, 0.02
 """Shares of the error from which on something is most of it, part of it, or no help."""
@@ -93,7 +94,8 @@ def why_shifted(model: Callable, inputs: Tensor, step: Question, sweep: xr.Datas
         return "", ""
     if not isinstance(model, nn.Module):
         return "No reason was measured: the layers of the network cannot be seen.", ELSE
-    trial = _Trial(like_model(model, inputs[:SAMPLES]), step, step.elements[at : at + 1], sweep, seed)
+    count = max(FEWEST, min(SAMPLES, NUMBERS // max(1, inputs[0].numel())))
+    trial = _Trial(like_model(model, inputs[:count]), step, step.elements[at : at + 1], sweep, seed)
     try:
         before = trial.error(model)
         if before <= SILENT:
@@ -113,7 +115,14 @@ class _Trial:
         self.inputs, self.step, self.element, self.seed = inputs, step, element, seed
         law = str(sweep.attrs["output"])
         self.output = "auto" if law in ("group signal", "unknown") else law
+        self._seen: tuple[nn.Module, xr.Dataset] | None = None
         self.shape = tuple(int(side) for side in inputs.shape[1:])
+
+    def report(self, model: nn.Module) -> xr.Dataset:
+        """The static report of one network, made once."""
+        if self._seen is None or self._seen[0] is not model:
+            self._seen = model, will_it_be_equivariant(model, self.shape, self.step.group, self.step.input)
+        return self._seen[1]
 
     @property
     def named(self) -> str:
@@ -201,7 +210,7 @@ def _told(before: float, tried: list[Tried], together: tuple[list[Tried], float]
 
 def _named_only(model: nn.Module, trial: _Trial) -> str:
     """What the layers say of themselves that nothing can stand in for."""
-    found = will_it_be_equivariant(model, trial.shape, trial.step.group, trial.step.input)
+    found = trial.report(model)
     rows = zip(found["module"].values, found["reason"].values, found["rule"].values, strict=True)
     told = [f"{module} ({reason})" for module, reason, rule in rows if rule in _BY_HAND]
     return f" Not measured, as no replacement is known: {'; '.join(told[:3])}." if told else ""
@@ -226,7 +235,7 @@ def _worst(sweep: xr.Dataset) -> int | None:
 
 
 def _rows(model: nn.Module, trial: _Trial, rule: str) -> Iterator[xr.Dataset]:
-    found = will_it_be_equivariant(model, trial.shape, trial.step.group, trial.step.input)
+    found = trial.report(model)
     for at in np.flatnonzero(found["rule"].values == rule):
         yield found.isel(finding=int(at))
 
@@ -238,19 +247,30 @@ def _names(model: nn.Module, trial: _Trial, rule: str) -> Iterator[str]:
 
 
 def _mended(model: nn.Module, trial: _Trial, rule: str) -> nn.Module | None:
-    """A copy with all findings of one rule repaired, one after the other; None where none can be."""
-    current, done = model, set()
-    while True:
-        row = next((row for row in _rows(current, trial, rule) if str(row["module"].values) not in done), None)
-        if row is None:
-            return None if current is model else current
-        done.add(str(row["module"].values))
+    """A copy with all findings of one rule repaired; None where none can be.
+
+    One after the other only where all at once do not fit, because each look at a network costs a pass.
+    """
+    rows = list(_rows(model, trial, rule))
+    at_once = _repaired(model, rows)
+    if at_once is None or _runs(at_once, trial):
+        return at_once
+    current = model
+    for row in rows:
+        candidate = _repaired(current, [row])
+        if candidate is not None and _runs(candidate, trial):
+            current = candidate
+    return None if current is model else current
+
+
+def _repaired(model: nn.Module, rows: list[xr.Dataset]) -> nn.Module | None:
+    current = model
+    for row in rows:
         try:
-            candidate = repair(current, row)
+            current = repair(current, row)
         except ValueError:  # no replacement of the same size
             continue
-        if _runs(candidate, trial):
-            current = candidate
+    return None if current is model else current
 
 
 def _runs(model: nn.Module, trial: _Trial) -> bool:
