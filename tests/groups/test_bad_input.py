@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -39,8 +40,10 @@ GRID = SO2().grid(4)
         (lambda: Plane(SO2()).product(torch.zeros(2), torch.zeros(2)), "names an element by 3 number"),
         (lambda: SO2().act(GRID[0], torch.tensor([1, 0])), r"torch.int64 were given; .* use points.float\(\)"),
         (lambda: SO2().act(GRID[0], torch.zeros(4, 3)), r"\(4, 3\)"),
-        (lambda: GroupSignal([1], GRID, SO2()), "values of list were given"),
+        (lambda: GroupSignal([1], GRID, SO2()), "values of type list were given"),
         (lambda: GroupSignal(ONES.long(), GRID, SO2()), "torch.int64 were given; expected a floating tensor"),
+        (lambda: GroupSignal(ONES.numpy(), GRID, SO2()), r"ndarray were given; .* use torch.from_numpy\(values\)"),
+        (lambda: SO2().act(GRID[0], np.zeros((4, 2))), r"ndarray were given; .* use torch.from_numpy\(points\)"),
         (lambda: GroupSignal(ONES.to(torch.complex64), GRID, SO2()), "complex64 were given"),
         (lambda: GroupSignal(ONES, O2().grid(4), SO2()), r"expected \(G, 1\)"),
         (lambda: GroupSignal(ONES[:, :, :0], GRID[:0], SO2()), "with G >= 1"),

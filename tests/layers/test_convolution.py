@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -250,7 +251,9 @@ def test_a_number_of_elements_that_cannot_be_leaves_every_layer_as_it_was():
     [
         (torch.zeros(1, 3, 8, 8), r"expected images \(B, 2, H, W\)"),
         (torch.zeros(2, 8, 8), r"expected images \(B, 2, H, W\)"),
-        ("image.png", "str was given"),
+        ("image.png", "images of type str were given"),
+        (np.zeros((1, 2, 8, 8), dtype=np.float32), r"use torch\.from_numpy\(images\)\.float\(\)"),
+        (torch.zeros(1, 2, 8, 8, dtype=torch.complex64), r"use images\.real or images\.abs\(\)"),
         (torch.zeros(1, 2, 8, 8, dtype=torch.uint8), r"use images\.float\(\)"),
         (torch.zeros(1, 2, 2, 2), "at least 5"),
     ],

@@ -11,6 +11,7 @@ from torch.nn import functional
 from workbench.actions.fourier import embed, rotate_fourier
 from workbench.actions.lattice import TOLERANCE, affine, move, on_lattice
 from workbench.groups import Group
+from workbench.groups.base import check_floating
 
 RESAMPLERS = ("nearest", "bilinear", "bicubic", "fourier")
 PADDINGS = ("zeros", "border", "circular")
@@ -142,9 +143,7 @@ def source_points(matrix: Tensor, shift: Tensor, height: int, width: int) -> Ten
 
 def check_images(x: Tensor, lowest: int, name: str = "images") -> None:
     """Refuse what is no batch of finite floating-point images, with a sentence."""
-    if not isinstance(x, Tensor) or not x.is_floating_point():
-        kind = f"dtype {x.dtype}" if isinstance(x, Tensor) else f"type {type(x).__name__}"
-        raise ValueError(f"{name} of {kind} were given; expected a floating-point tensor; use images.float().")
+    check_floating(x, name, numbers=True)
     if x.ndim < lowest or x.numel() == 0:
         letters = {2: "(..., H, W)", 3: "(E, ..., H, W)", 4: "(B, C, H, W)"}[lowest]
         raise ValueError(

@@ -5,6 +5,7 @@ from torch import Tensor
 
 from workbench.actions.lattice import affine_of
 from workbench.groups import Group
+from workbench.groups.base import check_floating
 
 
 def transform_points(x: Tensor, elements: Tensor, group: Group) -> Tensor:
@@ -45,9 +46,7 @@ def act_on_points(stacks: Tensor, elements: Tensor, group: Group) -> Tensor:
 
 def check_points(x: Tensor, group: Group) -> None:
     """Refuse what is no batch of finite point sets of the group's dimension."""
-    if not isinstance(x, Tensor) or not x.is_floating_point():
-        kind = x.dtype if isinstance(x, Tensor) else type(x).__name__
-        raise ValueError(f"points of {kind} were given; expected a floating-point tensor; use points.float().")
+    check_floating(x, "points", numbers=True)
     if x.ndim != 3 or x.numel() == 0 or x.shape[-1] < group.dim:
         raise ValueError(
             f"points of shape {tuple(x.shape)} were given; expected (B, N, {group.dim}) for {group.name}, features of "

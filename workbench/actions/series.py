@@ -9,6 +9,7 @@ from workbench.actions.fourier import advance
 from workbench.actions.images import PADDINGS, RESAMPLERS, act_affine, check_choice
 from workbench.actions.lattice import TOLERANCE, affine_of
 from workbench.groups import Group
+from workbench.groups.base import check_floating
 
 
 def transform_series(
@@ -82,9 +83,7 @@ def _widen(x: Tensor, margin: int, padding: str) -> Tensor:
 
 def check_series(x: Tensor, group: Group) -> None:
     """Refuse what is no batch of finite signals."""
-    if not isinstance(x, Tensor) or not x.is_floating_point():
-        kind = x.dtype if isinstance(x, Tensor) else type(x).__name__
-        raise ValueError(f"signals of {kind} were given; expected a floating-point tensor; use signals.float().")
+    check_floating(x, "signals", numbers=True)
     if x.ndim != 3 or x.numel() == 0:
         raise ValueError(
             f"signals of shape {tuple(x.shape)} were given; expected (B, C, L); add the missing dimensions with "

@@ -1,5 +1,6 @@
 """How permutations act on sets: members change places."""
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -24,6 +25,8 @@ def permute_set(x: Tensor, elements: Tensor, group: Group | None = None) -> Tens
     >>> permute_set(torch.tensor([[5, 6, 7]]), torch.tensor([[1.0, 2.0, 0.0]])).tolist()
     [[[7, 5, 6]]]
     """
+    if isinstance(x, np.ndarray):
+        raise ValueError("sets of type ndarray were given; expected a tensor; use torch.from_numpy(sets).")
     if not isinstance(x, Tensor) or x.ndim < 2 or x.numel() == 0:
         raise ValueError(
             f"sets of shape {tuple(getattr(x, 'shape', ()))} were given; expected (B, N, ...) with N >= 1; add the "

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -70,11 +71,11 @@ class Group(ABC):
             g: elements ``(..., element_dim)``.
             points: ``(..., d)``, (x, y) in the plane, leading dimensions broadcast against those of ``g``.
         """
-        if points.shape[-1:] != (self.dim,) or not points.is_floating_point():
+        check_floating(points, f"{self}.act: points")
+        if points.shape[-1:] != (self.dim,):
             axes = {2: " as (x, y)", 3: " as (x, y, z)"}.get(self.dim, "")
             raise ValueError(
-                f"{self}.act: points of shape {tuple(points.shape)} and {points.dtype} were given; expected floating "
-                f"(..., {self.dim}){axes}; use points.float()."
+                f"{self}.act: points of shape {tuple(points.shape)} were given; expected (..., {self.dim}){axes}."
             )
         moved = (self.matrix(g).to(points.dtype) @ points.unsqueeze(-1)).squeeze(-1)
         shift = self.shift(g)
@@ -143,6 +144,40 @@ def check_elements(group: Group, *elements: Tensor) -> None:
                 f"{group}: elements of shape {tuple(given.shape)} were given; expected (..., {group.element_dim}); "
                 f"{group} names an element by {group.element_dim} number(s) in the last dimension."
             )
+
+
+def check_floating(x: object, name: str, *, numbers: bool = False) -> None:
+    """Refuse what is no tensor of real floating-point numbers; the sentence ends with the call that makes one.
+
+    Args:
+        name: of what was given; its last word is the variable in the call.
+        numbers: whether a tensor on the device 'meta', which has a shape and no numbers, is refused, too.
+
+    Raises:
+        ValueError: as said.
+
+    >>> check_floating(np.zeros((1, 8, 8)), "images")
+    Traceback (most recent call last):
+    ...
+    ValueError: images of type ndarray were given; expected a floating tensor; use torch.from_numpy(images).float().
+    """
+    if isinstance(x, Tensor) and x.is_floating_point():
+        if numbers and x.is_meta:
+            raise ValueError(
+                f"{name} on the device 'meta' were given, which holds shapes without numbers; expected numbers; make "
+                "them on the CPU."
+            )
+        return
+    word = name.split()[-1]
+    given = f"dtype {x.dtype}" if isinstance(x, Tensor) else f"type {type(x).__name__}"
+    fix = f"use {word}.float()"
+    if isinstance(x, Tensor) and x.is_complex():
+        fix = f"use {word}.real or {word}.abs()"
+    elif isinstance(x, np.ndarray):
+        fix = f"use torch.from_numpy({word}{'.real' if np.iscomplexobj(x) else ''}).float()"
+    elif not isinstance(x, Tensor):
+        fix = f"use torch.tensor({word}).float()" if isinstance(x, list | tuple) else "give a tensor"
+    raise ValueError(f"{name} of {given} were given; expected a floating tensor; {fix}.")
 
 
 def check_number(

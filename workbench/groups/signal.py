@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor
 
-from workbench.groups.base import Group
+from workbench.groups.base import Group, check_floating
 
 
 @dataclass(frozen=True)
@@ -29,9 +29,7 @@ class GroupSignal:
     uniform: bool = True
 
     def __post_init__(self) -> None:
-        if not isinstance(self.values, Tensor) or not self.values.is_floating_point():
-            given = self.values.dtype if isinstance(self.values, Tensor) else type(self.values).__name__
-            raise ValueError(f"GroupSignal: values of {given} were given; expected a floating tensor; use x.float().")
+        check_floating(self.values, "GroupSignal: values")
         if self.values.ndim != 5 or self.values.shape[2] != len(self.elements):
             raise ValueError(
                 f"GroupSignal: values of shape {tuple(self.values.shape)} with {len(self.elements)} elements were "

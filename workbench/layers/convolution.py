@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from workbench.groups import O2, SO2, Draw, Group, GroupSignal, parse_group
-from workbench.groups.base import check_count
+from workbench.groups.base import check_count, check_floating
 from workbench.groups.distributions import GroupDistribution, learned_distribution
 from workbench.kernels import KernelBank, KernelSpec
 from workbench.layers.apply import Weights, convolve, prepare
@@ -279,11 +279,10 @@ class LiftingConv(GroupLayer):
     """
 
     def forward(self, x: Tensor) -> GroupSignal:
-        if not isinstance(x, Tensor) or x.ndim != 4 or x.shape[1] != self.in_channels:
-            given = tuple(x.shape) if isinstance(x, Tensor) else type(x).__name__
-            raise ValueError(f"{self}: {given} was given; expected images (B, {self.in_channels}, H, W).")
-        if not x.is_floating_point():
-            raise ValueError(f"{self}: images of {x.dtype} were given; expected floating point; use images.float().")
+        if not isinstance(x, Tensor) or not x.is_floating_point():
+            check_floating(x, f"{self}: images")
+        if x.ndim != 4 or x.shape[1] != self.in_channels:
+            raise ValueError(f"{self}: {tuple(x.shape)} was given; expected images (B, {self.in_channels}, H, W).")
         return self._convolve(x, None)
 
 

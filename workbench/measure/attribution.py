@@ -25,6 +25,7 @@ from workbench.groups.base import check_count
 from workbench.measure.behaviour import Behaviour, Moved, input_kind_of, parse_behaviour
 from workbench.measure.compare import Action, is_spatial, shaped, tensor_of
 from workbench.measure.dataset import labelled
+from workbench.measure.entry import fed
 from workbench.measure.inference import checked_inputs, infer_behaviour, size_of
 from workbench.measure.interval import interval, interval_name
 from workbench.measure.laws import RESAMPLED, measured
@@ -304,7 +305,7 @@ class _Ledger:
             return value
 
         with answering(self.layers, answer):
-            result = self.model(batch)
+            result = fed(self.model, batch)
         problem = why_not(result, len(batch), self.dims)
         if problem and (self.law is None or not measurable(result, len(batch))):
             raise ValueError(f"the model puts out {problem}; wrap it in a module that returns one of these.")

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from workbench.groups import GroupSignal
 from workbench.measure.dataset import labelled
+from workbench.measure.entry import fed
 from workbench.measure.probe import first_tensor, watching
 from workbench.measure.provenance import provenance
 from workbench.measure.state import undisturbed
@@ -32,7 +33,7 @@ def cost(model: nn.Module, input_shape: Sequence[int]) -> xr.Dataset:
         those of the network.
 
     Raises:
-        ValueError: for a bad shape, or a callable that is no module.
+        ValueError: for a shape that is none or does not fit the model, or a callable that is no module.
 
     >>> ds = cost(nn.Conv2d(1, 2, 3, padding=1), (1, 1, 8, 8))
     >>> int(ds.parameters.sum()), int(ds.multiply_adds.sum()), int(ds.activation_bytes.sum())
@@ -58,7 +59,7 @@ def cost(model: nn.Module, input_shape: Sequence[int]) -> xr.Dataset:
         row += np.array([dense, disc, _bytes(output), 1])
 
     with undisturbed(model), watching(layers, receive):
-        model(torch.zeros(shape, **options))
+        fed(model, torch.zeros(shape, **options))
     rows |= {name: np.zeros(4, dtype=np.int64) for name in layers if name not in rows and own[name]}
     counted = np.array([[own[name], *rows[name]] for name in rows]).reshape(-1, 5).T
     return xr.Dataset(

@@ -17,6 +17,7 @@ from workbench.actions.images import check_choice, check_images, transform_image
 from workbench.actions.masks import MASKS, named_mask
 from workbench.groups import SO2, GroupSignal
 from workbench.measure.data_subgroups import Subgroup, subgroups, turned
+from workbench.measure.entry import fed
 from workbench.measure.probe import report
 from workbench.measure.state import undisturbed
 
@@ -165,7 +166,7 @@ class _LayerFeatures:
         handle = module.register_forward_hook(lambda _, __, out: found.append(out))
         try:
             with undisturbed(self.model):
-                self.model(images)
+                fed(self.model, images)
         finally:
             handle.remove()
         if not found:

@@ -13,6 +13,7 @@ from workbench.actions.images import check_images
 from workbench.groups import O2
 from workbench.groups.base import check_count
 from workbench.measure.dataset import labelled
+from workbench.measure.entry import fed
 from workbench.measure.orbit import MOST_TRANSFORMS
 from workbench.measure.probe import check_model, like_model, report
 from workbench.measure.provenance import provenance
@@ -46,7 +47,7 @@ def class_probability(
         others: as in :func:`workbench.measure.equivariance_error`.
 
     Returns:
-        ``probability(angle, class)`` and ``probability_sem`` over images (0 for one image), and
+        ``probability(angle, class)`` and ``probability_sem`` over images (NaN for one image), and
         ``probability_sample(sample, angle, class)``; coordinates ``angle_deg(angle)`` and ``lattice(angle)``.
 
     Raises:
@@ -76,7 +77,7 @@ def class_probability(
         for start in range(0, count, step):
             report(progress, cancel, start / count)
             moved = transform_images(images, elements[start : start + step], O2(), resampler=resampler, padding=padding)
-            logits = torch.cat([model(part) for part in moved.flatten(0, 1).split(batch_size)])
+            logits = torch.cat([fed(model, part) for part in moved.flatten(0, 1).split(batch_size)])
             rows.append(_probabilities(logits, moved.shape[:2]))
         report(progress, cancel, 1.0)
     sample = torch.cat(rows).transpose(0, 1).cpu().numpy()
@@ -90,7 +91,7 @@ def class_probability(
     return xr.Dataset(
         {
             "probability": labelled(("angle", "class"), mean, "probability of the class"),
-            "probability_sem": labelled(("angle", "class"), np.nan_to_num(sem), "standard error over images"),
+            "probability_sem": labelled(("angle", "class"), sem, "standard error over images"),
             "probability_sample": labelled(("sample", "angle", "class"), sample, "probability of the class"),
         },
         coords={

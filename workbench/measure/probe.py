@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from workbench.groups import GroupSignal
 from workbench.measure.behaviour import Moved
+from workbench.measure.entry import fed
 from workbench.measure.result import measurable, selected
 from workbench.measure.state import module_of
 
@@ -81,7 +82,8 @@ def named_layers(model: Callable, layers: str | Iterable[str]) -> dict[str, nn.M
     unknown = [name for name in names if name not in known or name == ""]
     if unknown:
         some = ", ".join(name for name in list(known)[1:9])
-        raise ValueError(f"layers {unknown} were asked; expected names of the model's modules, for example: {some}.")
+        expected = f"expected names of the model's modules, for example: {some}" if some else "the model is one module"
+        raise ValueError(f"layers {unknown} were asked; {expected}; leave layers out for the output alone.")
     return {name: known[name] for name in names}
 
 
@@ -160,7 +162,7 @@ def run(
                 skip(part, problem)
 
     with watching(layers, sift):
-        result = model(images)
+        result = fed(model, images)
     result = selected(result, select)
     problem = why_not(result, len(images))
     if problem and not measurable(result, len(images)):

@@ -16,6 +16,7 @@ from workbench.groups.base import check_count
 from workbench.measure.behaviour import input_kind_of
 from workbench.measure.compare import Action
 from workbench.measure.dataset import labelled
+from workbench.measure.entry import fed
 from workbench.measure.inference import checked_inputs, size_of
 from workbench.measure.interval import interval, interval_name
 from workbench.measure.laws import RESAMPLED
@@ -95,7 +96,7 @@ def task_cost(
     with undisturbed(model, seed):
         batches = list(zip(images.split(batch_size), labels.split(batch_size), strict=True))
         for place, (batch, wanted) in enumerate(batches):
-            still = judge(model(batch), wanted.to(batch.device))
+            still = judge(fed(model, batch), wanted.to(batch.device))
             step, moved = max(1, batch_size // len(batch)), []
             for start in range(0, len(elements), step):
                 report(progress, cancel, (place + start / len(elements)) / len(batches))
