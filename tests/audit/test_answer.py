@@ -50,7 +50,10 @@ def test_rotations_are_broken_where_quarter_turns_are_whatever_resampling_costs(
     found = asked([0, 0.02, 0.02], [0, 0.02, 0])
     assert found.level == "broken"
     assert "no more than resampling does" in found.sentence
-    assert "at a turn by 90°, where nothing is resampled, it differs by 2 % (0.05 in its own units) as well" in found.sentence
+    assert (
+        "at a turn by 90°, where nothing is resampled, it differs by 2 % (0.05 in its own units) as well"
+        in found.sentence
+    )
 
 
 def test_an_error_above_the_floor_is_told_beside_the_floor():
@@ -63,6 +66,21 @@ def test_an_error_above_the_floor_is_told_beside_the_floor():
 def test_nearly_there_is_measured_by_how_far_two_images_are_apart(spread, level):
     error = 0.8 * CLOSE
     assert asked([0, error, error], [0, 0.001, 0], spread=spread).level == level
+
+
+@pytest.mark.parametrize(
+    ("noise", "low", "level"), [(0.0, 0.0, "broken"), (0.15, 0.2, "chance"), (0.15, 0.25, "broken")]
+)
+def test_chance_hides_an_error_whose_interval_reaches_down_to_what_chance_does(noise, low, level):
+    told = sweep([0, 0.3, 0.3], [0, 0.02, 0])
+    told["error_low"] = told["error_low"].copy(data=np.array([[0, low, low]]))
+    if noise:
+        told["noise_floor"] = (("layer", "transform", "sample"), np.full((1, 3, 4), noise))
+        told.attrs |= {"stochastic": 0.4, "repeats": 8}
+    found = verdict(ROTATIONS, told, nn.Identity(), None, LIMIT, VECTORS)
+    assert found.level == level
+    assert ("cannot be told" in found.sentence) == (level == "chance")
+    assert ("Chance alone changes it by 15 %; without that about 26 % is left" in found.sentence) == (low == 0.25)
 
 
 def test_a_strict_mean_is_exact_and_a_plain_filter_is_not():

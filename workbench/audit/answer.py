@@ -78,7 +78,7 @@ def verdict(
     if told is None:
         raise ValueError(f"{question}: no element besides the identity was measured; give more elements.")
     level = _level(told, limit, told is exact, spread)
-    if level in ("broken", "close") and told.low <= ABOVE_CHANCE * told.noise:
+    if level in ("broken", "close") and told.noise > 0 and told.low <= ABOVE_CHANCE * told.noise:
         level = "chance"
     if level == "floor" and exact and exact.error > limit:  # resampling cannot be what breaks it there
         level = _level(exact, limit, True, spread)
