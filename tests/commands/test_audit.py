@@ -59,7 +59,7 @@ def test_points_and_one_answer_of_several_are_audited_and_the_kind_is_said(here,
     assert "Read as point sets" in out
     assert (here / "audit" / "report.html").is_file()
     assert cli.main(["audit", "two.py:Two", "--data", "d.npz"]) == 2
-    assert "choose one with select='near'" in capsys.readouterr().err
+    assert "choose one with --select near" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("bound", "code"), [("1e-4", 0), ("0", 1)])
