@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from tests.tolerances import EXACT
 from workbench.audit import audit
 from workbench.audit.framing import fair, is_circular, reach_of
-from workbench.audit.questions import SHIFTS, questions
+from workbench.audit.questions import CIRCULAR, SHIFTS, Samples, questions
 from workbench.measure import equivariance_error
 
 SIDE = 32
@@ -78,6 +78,22 @@ def test_an_answer_without_places_keeps_its_question():
     assert fair(turns, maps(), images(), {}) is turns
 
 
+def test_key_points_and_tokens_have_no_frame():
+    class Points(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.filters = nn.Conv2d(3, 4, 3, padding=1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            heat = self.filters(x).flatten(2).softmax(-1).unflatten(-1, x.shape[-2:])
+            line = torch.arange(x.shape[-1], dtype=x.dtype)
+            return torch.stack([(heat.sum(2) * line).sum(-1), (heat.sum(3) * line).sum(-1)], -1)
+
+    step = questions("auto", (SIDE, SIDE))[-1]
+    assert fair(step, Points(), images(), {}) is step
+    assert fair(step, nn.Sequential(nn.Conv2d(3, 4, 4, 4), nn.Flatten(2)), images(), {}) is step
+
+
 def test_longer_shifts_are_left_out_where_they_leave_no_place():
     wide = nn.Sequential(*(nn.Conv2d(3, 3, 5, padding=2) for _ in range(4)))
     step = asked(wide)
@@ -99,6 +115,26 @@ def test_strides_and_upsampling_are_counted_in_pixels_of_the_input():
     assert down.margin - 2 == 4, "0.5 px between the grids, one window of 3, and one of 3 that counts twice"
     both = nn.Sequential(maps(stride=2), nn.Upsample(scale_factor=2, mode="nearest"))
     assert asked(both, images(64)).margin - 2 in (4, 5)
+
+
+def test_series_are_compared_away_from_their_ends():
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv1d(2, 4, 5, padding=2), nn.ReLU(), nn.Conv1d(4, 3, 5, padding=2))
+    x = torch.rand(4, 2, 64)
+    steps = {step.name: step for step in questions("auto", Samples("series", (2, 64)))}
+    step = fair(steps[SHIFTS], net, x, {})
+    assert (step.mask, step.margin) == ("overlap", 4 + 2)
+    assert "6 samples inside of it, because the network looks 4 samples around each place" in step.told
+    whole = step.elements[(step.elements % 1 == 0).all(-1)]
+    errors = [
+        float(equivariance_error(net, x, step.group, whole, mask="overlap", margin=m, input="series").error_mean.max())
+        for m in (step.margin, 0.0)
+    ]
+    assert errors[0] <= EXACT[torch.float32]
+    assert errors[1] > 1e-3, "what the ends cost without a margin"
+    assert fair(steps[CIRCULAR], net, x, {}) is steps[CIRCULAR]
+    vectors = nn.Sequential(net, nn.AdaptiveAvgPool1d(1), nn.Flatten())
+    assert fair(steps[SHIFTS], vectors, x, {}) is steps[SHIFTS]
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from workbench.audit.questions import Question
 from workbench.groups import GroupSignal, Translation
 from workbench.measure import undisturbed
+from workbench.measure.inference import infer_behaviour
 from workbench.measure.laws import pitch
 from workbench.measure.probe import like_model
 from workbench.measure.result import selected
@@ -27,6 +28,8 @@ KERNEL_PX = 2
 FAINT = 1e-6
 """Gradients below this part of the largest one are rounding."""
 _PLACES = 8
+MAPS = ("image", "vector field", "group signal", "series")
+"""Behaviours of answers that have places."""
 
 
 def fair(step: Question, model: Callable, inputs: Tensor, asking: dict[str, Any], seed: int = 0) -> Question:
@@ -36,36 +39,65 @@ def fair(step: Question, model: Callable, inputs: Tensor, asking: dict[str, Any]
         step: anything; all but shifts of images are given back as they are.
         asking: what is asked of all questions alike; ``select`` and ``output`` are looked at.
     """
-    if step.input != "image" or not isinstance(step.group, Translation) or inputs.ndim != 4:
+    if not isinstance(step.group, Translation) or step.padding == "circular":
         return step
-    if is_circular(model):
+    if (step.input, inputs.ndim) not in (("image", 4), ("series", 3)):
+        return step
+    if step.input == "image" and is_circular(model):
         told = "round the frame, where nothing enters, because every padding of the network is circular"
         return replace(step, mask="none", padding="circular", told=told)
-    if str(asking.get("output", "auto")) not in ("auto", "image", "vector field"):
+    if not _moves_along(step, model, inputs, asking, seed):
         return step
     answer, gradient = _looked_at(model, inputs, asking.get("select"), seed)
-    if answer is None or answer.ndim not in (3, 4):
+    if answer is None:
         return step
-    reach = None if gradient is None else reach_of(gradient, (answer.shape[-2], answer.shape[-1]))
-    return _inside(step, reach, (inputs.shape[-2], inputs.shape[-1]), (answer.shape[-2], answer.shape[-1]))
+    size, out = _frame(inputs), _frame(answer, inputs.ndim)
+    return _inside(step, None if gradient is None else reach_of(gradient, out), size, out)
+
+
+def _moves_along(step: Question, model: Callable, inputs: Tensor, asking: dict[str, Any], seed: int) -> bool:
+    """Whether the answer has places that move with those of the input, declared or inferred."""
+    law = str(asking.get("output", "auto"))
+    if law == "auto":
+        try:
+            law = infer_behaviour(model, inputs, step.group, step.input, select=asking.get("select"), seed=seed).kind
+        except Exception:  # code that nobody knows; the sweep itself says what is wrong
+            return False
+    return law in MAPS
+
+
+def _frame(values: Tensor, like: int | None = None) -> tuple[int, int]:
+    """Rows and columns of images ``(B, C, H, W)``; a series ``(B, C, L)`` is one row.
+
+    Args:
+        like: axes of the inputs, where these are the answers to them, which may lack channels.
+    """
+    rows = 1 if (like or values.ndim) == 3 else int(values.shape[-2])
+    return rows, int(values.shape[-1])
 
 
 def _inside(step: Question, reach: float | None, size: tuple[int, int], out: tuple[int, int]) -> Question:
     """The shifts that leave some places which look at nothing from outside; all of them where no place is left."""
-    least = max(4.0, *(2 * pitch(side, after) for side, after in zip(size, out, strict=True)))
+    least = max(4.0, *(2 * pitch(side, after) for side, after in zip(size, out, strict=True)))  # that have to be left
     longest = step.elements.abs().amax(-1)
-    covered = min(after * pitch(side, after) for side, after in zip(size, out, strict=True))
-    lost = min(side - after * pitch(side, after) for side, after in zip(size, out, strict=True)) / 2  # no padding
+    axes = [(side, after) for side, after in zip(size, out, strict=True) if side > 1]
+    covered = min(after * pitch(side, after) for side, after in axes)
+    lost = min(side - after * pitch(side, after) for side, after in axes) / 2  # without padding
+    unit = "px" if step.input == "image" else "samples"
     if reach is not None and math.isfinite(reach):
         inside = max(0, math.ceil(reach - lost))
         for margin in (inside + KERNEL_PX, inside):
             room = longest <= (covered - least) / 2 - margin
             if bool((longest[room] >= 1).any()):
-                left = "" if bool(room.all()) else f"; shifts by more than {float(longest[room].max()):g} px leave none"
+                left = (
+                    ""
+                    if bool(room.all())
+                    else f"; shifts by more than {float(longest[room].max()):g} {unit} leave none"
+                )
                 off = margin + max(0, round(lost))
                 told = (
-                    f"where nothing that enters at the frame is seen, {off} px inside of it, because the network "
-                    f"looks {math.ceil(reach)} px around each place (measured by gradients){left}"
+                    f"where nothing that enters at the frame is seen, {off} {unit} inside of it, because the network "
+                    f"looks {math.ceil(reach)} {unit} around each place (measured by gradients){left}"
                 )
                 return replace(step, elements=step.elements[room], mask="overlap", margin=float(margin), told=told)
     seen = "cannot be told" if reach is None else "reaches as far as the frame"
@@ -118,6 +150,8 @@ def reach_of(gradient: Tensor, out: tuple[int, int]) -> float:
     farthest = 0.0
     for row, place in zip(seen, places(size, out), strict=True):
         for axis, side in enumerate(size):
+            if side == 1:  # the row of a series
+                continue
             at = torch.nonzero(row.any(1 - axis)).flatten()
             if not len(at):
                 continue
@@ -137,7 +171,7 @@ def places(size: tuple[int, int], out: tuple[int, int]) -> list[tuple[int, int]]
 
 def _looked_at(model: Callable, inputs: Tensor, select: Any, seed: int) -> tuple[Tensor | None, Tensor | None]:
     """An answer, and how it depends on the pixels ``(P, H, W)``; None for what cannot be had."""
-    size = (int(inputs.shape[-2]), int(inputs.shape[-1]))
+    size, axes = _frame(inputs), inputs.ndim
     some = like_model(model, inputs[:_PLACES]).detach()
     some = some[torch.arange(_PLACES) % len(some)]
     draw = torch.Generator().manual_seed(seed)
@@ -151,9 +185,10 @@ def _looked_at(model: Callable, inputs: Tensor, select: Any, seed: int) -> tuple
             return None, None
         if isinstance(answer, GroupSignal):
             answer = answer.values.flatten(1, -3)
-        if not isinstance(answer, Tensor) or answer.ndim not in (3, 4) or len(answer) != _PLACES:
+        if not isinstance(answer, Tensor) or answer.ndim not in (axes - 1, axes) or answer.ndim < 3:
             return None, None
-        maps = answer if answer.ndim == 4 else answer.unsqueeze(1)
+        maps = answer if answer.ndim == axes else answer.unsqueeze(1)
+        maps = maps if axes == 4 else maps.unsqueeze(-2)
         if not maps.is_floating_point() or not maps.requires_grad:
             return answer.detach(), None
         weights = torch.randn(maps.shape[1], generator=draw).to(maps)  # a plain sum of probabilities is always 1
@@ -162,4 +197,5 @@ def _looked_at(model: Callable, inputs: Tensor, select: Any, seed: int) -> tuple
         (gradient,) = torch.autograd.grad(total, some, allow_unused=True)
     if gradient is None or not bool(torch.isfinite(gradient).all()):
         return answer.detach(), None
-    return answer.detach(), gradient[: len(at)].abs().sum(1)
+    seen = gradient[: len(at)].abs().sum(1)
+    return answer.detach(), seen if axes == 4 else seen.unsqueeze(-2)
