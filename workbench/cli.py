@@ -297,7 +297,7 @@ def _add_audit(words: argparse._SubParsersAction) -> None:
         help="what a sample is (default: auto, told from names, network and shape, and said in the answer)",
     )
     audit.add_argument(
-        "--select", metavar="KEY", help="the part to be audited of a dict or tuple: its key, attribute or place (0, 1)"
+        "--select", metavar="KEY", help="the part of a dict or tuple: its key, attribute or place (0, 1), or head.boxes"
     )
     audit.add_argument("--weights", metavar="FILE", help="safetensors or a state dict (.pt) for an imported network")
     audit.add_argument(

@@ -129,6 +129,17 @@ def test_weights_alone_are_no_program_and_the_way_is_shown(tmp_path):
         load_model(path)
 
 
+def test_r1_a_pickled_network_is_called_what_it_is_and_not_read(tmp_path):
+    path = tmp_path / "whole.pt"
+    torch.save({"net": Payload(tmp_path / "ran")}, path)
+    with pytest.raises(ValueError, match=r"holds a pickled object \(.*open\), whose reading could run code"):
+        load_model(path)
+    assert not (tmp_path / "ran").exists()
+    torch.save(net(), path)
+    with pytest.raises(ValueError, match=r"pickled object \(torch\.nn\..*state_dict\(\)"):
+        load_model(path)
+
+
 @pytest.mark.parametrize("cut", [0.2, 0.7])
 def test_a_program_cut_short_gets_a_sentence(exported, tmp_path, cut):
     content = exported.read_bytes()

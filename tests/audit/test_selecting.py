@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from workbench.audit import audit, load_model
 from workbench.audit.selecting import narrowed, place_or_key
+from workbench.measure.result import selected
 
 
 class Both(nn.Module):
@@ -38,6 +39,13 @@ class OfPoints(nn.Module):
 @pytest.fixture(scope="module")
 def images() -> Tensor:
     return torch.rand(6, 1, 16, 16, generator=torch.Generator().manual_seed(1))
+
+
+class Nested(Both):
+    """The same answers as parts of parts."""
+
+    def forward(self, x: Tensor):
+        return {"head": super().forward(x), "more": (x, [x.mean((1, 2, 3))]), "dot.ted": x}
 
 
 def made(**options) -> Both:
@@ -99,3 +107,29 @@ def test_a_missing_or_wrong_part_is_named(images, select, sentence) -> None:
 
 def test_words_of_the_command_line_are_keys_or_places() -> None:
     assert [place_or_key(text) for text in ("scores", "0", "-1", None)] == ["scores", 0, -1, None]
+
+
+@pytest.mark.parametrize("select", ["head.mean", "more.1.0"])
+def test_a_part_of_a_part_is_reached_by_names_joined_with_dots(images, select) -> None:
+    result = audit(Nested(), images, group="C(4)", data_samples=0, select=select)
+    assert [verdict.level for verdict in result.verdicts] == ["exact"]
+
+
+@pytest.mark.parametrize(
+    ("select", "sentence"),
+    [
+        (None, "keys 'head', 'more', 'dot.ted'.*choose one with select='head.scores'"),
+        ("head", "select = 'head' was given, which is a dict .* choose one with select='head.scores'"),
+        ("more", "which is a tuple of 2 parts.* choose one with select='more.0'"),
+        ("head.nose", "select = 'head.nose' was given for a dict .* such as 'head.scores'"),
+        ("more.2", "select = 'more.2' was given for a dict"),
+    ],
+)
+def test_the_advice_for_parts_of_parts_can_be_followed(images, select, sentence) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        audit(Nested(), images, group="C(4)", data_samples=0, select=select)
+
+
+def test_a_key_with_a_dot_in_it_is_found_before_a_path() -> None:
+    parts = {"dot.ted": 1, "dot": {"ted": 2, "led": 3}}
+    assert [selected(parts, name) for name in ("dot.ted", "dot.led")] == [1, 3]

@@ -178,6 +178,7 @@ def from_arrays(
     dim: int = 0,
 ) -> AuditData:
     """Some samples of an array; see :func:`load_data` for the layouts."""
+    _refuse_what_is_no_number(values, name)
     if values.ndim < 2 or len(values) == 0:
         raise ValueError(f"{name} has shape {tuple(values.shape)}; expected at least one sample, (N, C, H, W).")
     taken = asked.taken(name, tuple(values.shape), clue)
@@ -193,6 +194,20 @@ def from_arrays(
     known = None if labels is None else torch.from_numpy(np.asarray(labels)[take.numpy()].astype(np.int64))
     found = AuditData(part.float(), known, name, kind, len(values), notes=tuple(notes), input=taken.kind)
     return _with_dim(found, asked, dim)
+
+
+def _refuse_what_is_no_number(values: Tensor | np.ndarray, name: str) -> None:
+    if isinstance(values, Tensor) and values.is_meta:
+        raise ValueError(
+            f"{name} is on the device 'meta', which holds shapes without numbers; expected numbers; load it on the CPU."
+        )
+    if values.is_complex() if isinstance(values, Tensor) else values.dtype.kind == "c":
+        raise ValueError(
+            f"{name} holds complex numbers ({values.dtype}); expected real ones; give their real part, their absolute "
+            "value, or both parts as channels."
+        )
+    if isinstance(values, np.ndarray) and values.dtype.kind not in "fiub":
+        raise ValueError(f"{name} holds {values.dtype}; expected numbers, such as float32; convert it first.")
 
 
 def _with_dim(found: AuditData, asked: Asked, known: int = 0) -> AuditData:
@@ -228,6 +243,7 @@ def _from_torch(value: Any, name: str, asked: Asked) -> AuditData:
     numbers = [pair[1] for pair in pairs if len(pair) > 1 and _is_number(pair[1])]
     labels = torch.tensor([int(n) for n in numbers]) if len(numbers) == len(pairs) else None
     stacked = torch.stack(inputs)
+    _refuse_what_is_no_number(stacked, name)
     taken = asked.taken(name, tuple(stacked.shape))
     as_given = taken.kind == "image" and stacked.ndim == 4
     laid, notes = (stacked, []) if as_given else laid_out(stacked, taken, name)

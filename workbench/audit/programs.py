@@ -73,11 +73,25 @@ def load_program(path: Path) -> tuple[EndToEnd, str, tuple[int, ...] | None]:
     if any("/models/" in name or name.startswith("models/") for name in names):
         return _exported(content, path)
     if any(name.endswith("data.pkl") for name in names):
+        if code := _objects(path):
+            raise ValueError(
+                f"{path.name} holds a pickled object ({code[0]}), whose reading could run code; save the network as a "
+                "program with torch.export.save (.pt2), or its state_dict() to give with --weights beside the code "
+                "that builds it."
+            )
         raise ValueError(
             f"{path.name} holds weights, not a program; name the code that builds the network, package.module:name, "
             f"and give this file with --weights (weights={path.name!r} in Python)."
         )
     raise ValueError(f"{path.name} is no TorchScript or exported program; save it with torch.export.save (.pt2).")
+
+
+def _objects(path: Path) -> list[str]:
+    """What a pickle in the archive would call, by name; only its text is looked at, nothing is called."""
+    try:
+        return torch.serialization.get_unsafe_globals_in_checkpoint(path)
+    except Exception:  # damaged: the loader of weights says so
+        return []
 
 
 def _members(content: bytes, path: Path) -> list[str]:

@@ -28,7 +28,10 @@ FLAGS = {
 """For each word of the command line: the argument of the Python function behind it, and its flag."""
 ALONE = {"--unsafe-any-origin", "--unsafe-no-authentication", "--resume"}  # take no value
 VALUES = {"--password-file": "FILE", "--moves": "HOW"}  # what a flag takes where the argument takes something else
-_ARGUMENT = re.compile(r"""\b([a-z_]+)=('[^']*'|"[^"]*"|\[[^]]*\]|\.\.\.|-?[\w.]*\w)(?! in Python)""")
+_ARGUMENT = re.compile(
+    r"""\b([a-z_]+)(?:=| = (?=.{1,80}? was given))('[^']*'|"[^"]*"|\[[^]]*\]|\.\.\.|-?[\w.]*\w)"""
+    r"(?! in Python)"
+)
 
 
 def as_flags(sentence: str, word: str) -> str:
