@@ -111,6 +111,8 @@ def test_where_nothing_is_measured_it_says_so():
     assert "Not measured, as no replacement is known: 1.layer (a recurrent layer starts from the same state" in told
     assert mend == ELSE
     inputs, step, sweep = asked(strided())
+    noisy = sweep.assign_attrs(stochastic=0.1)
+    assert "differ from run to run" in why_shifted(strided(), inputs, step, noisy)[0]
     assert why_shifted(lambda x: x, inputs, step, sweep)[0].endswith("the layers of the network cannot be seen.")
 
 

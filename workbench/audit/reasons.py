@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from workbench.audit.framing import is_circular
 from workbench.audit.kinds import PLACES
 from workbench.audit.questions import Question
+from workbench.audit.trial import NOISE
 from workbench.audit.words import percent
 from workbench.groups import Translation
 from workbench.measure import equivariance_error, repair, undisturbed, will_it_be_equivariant
@@ -62,7 +63,7 @@ _BY_HAND = ("recurrence", "coordinates", "upsampling")
 _FRAME = (
     "what enters and leaves at the {edge}",
     "shifting round the {edge} with circular padding, where nothing enters,",
-    "leave more room around what counts (no layer needs mending for it)",
+    "leave more room around what counts, for which no layer has to change",
 )
 ELSE = "If it should not, train on shifted copies, or average its answers over some shifts."
 
@@ -94,6 +95,8 @@ def why_shifted(model: Callable, inputs: Tensor, step: Question, sweep: xr.Datas
         return "", ""
     if not isinstance(model, nn.Module):
         return "No reason was measured: the layers of the network cannot be seen.", ELSE
+    if float(sweep.attrs.get("stochastic", 0.0)) > NOISE:
+        return "No reason was measured: its answers differ from run to run.", ELSE
     count = max(FEWEST, min(SAMPLES, NUMBERS // max(1, inputs[0].numel())))
     trial = _Trial(like_model(model, inputs[:count]), step, step.elements[at : at + 1], sweep, seed)
     try:
