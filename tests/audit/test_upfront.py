@@ -1,6 +1,7 @@
 """What stands beside the verdicts: how the answer was taken to move, chance in it, layers that were not compared."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 from workbench import cli
 from workbench.audit import audit, report_html
 from workbench.audit.upfront import guessed, parted
+from workbench.commands.audit import _tell
 
 
 class Numbers(nn.Module):
@@ -138,6 +140,17 @@ def test_chance_is_named_with_the_runs_and_the_noise_that_is_left(images, chance
     else:
         assert "without that about" in result.verdicts[0].sentence
     assert float(result.to_dataset().noise_floor_mean.sel(layer="output").min()) > 0
+
+
+def test_a_question_that_could_not_be_asked_stands_beside_the_answers(images, capsys):
+    whole = audit(nn.Sequential(nn.Conv2d(1, 3, 3), nn.ReLU()), images, "C(4)")
+    why = "Not measured, shifts: no behaviour is known for an output of shape (B, 3)."
+    result = replace(whole, notes=(*whole.notes, why, "Not measured, attribution: it took too long."))
+    assert result.refused == (why,)
+    assert why in str(result)
+    assert why in answer_of(report_html(result))
+    _tell(result)
+    assert why in capsys.readouterr().out.splitlines()
 
 
 def test_a_network_without_chance_is_not_called_stochastic(images):

@@ -14,6 +14,7 @@ from workbench.audit.beside_data import Pair, side_by_side
 from workbench.audit.data import AuditData
 from workbench.audit.kinds import NOUNS, PLACES
 from workbench.audit.model import AuditedModel
+from workbench.audit.questions import BUILT_IN
 from workbench.audit.upfront import chance, guess, guessed, taken, unseen, unseen_line
 from workbench.audit.words import FAINT, HIDDEN, OWN, percent
 from workbench.measure import labelled, provenance, save
@@ -141,6 +142,12 @@ class AuditResult:
         seen = {str(name) for ds in watched for name in ds.layer.values} - {"output"}
         return unseen_line(self.unseen, len(seen | set(self.unseen)))
 
+    @property
+    def refused(self) -> tuple[str, ...]:
+        """Why questions that were to be asked have no answer, one sentence each."""
+        begin = tuple(f"Not measured, {question}: " for question in BUILT_IN)
+        return tuple(note for note in self.notes if note.startswith(begin))
+
     def _faint(self) -> str:
         if self.spread >= FAINT:
             return ""
@@ -258,7 +265,7 @@ class AuditResult:
         return save(self.to_dataset(), place / DATASET), write_report(self, place / REPORT)
 
     def __str__(self) -> str:
-        told = self.caution, self.taken, self.answer, self.unseen_line
+        told = self.caution, self.taken, self.answer, *self.refused, self.unseen_line
         return "\n".join(part for part in told if part)
 
 

@@ -74,7 +74,7 @@ def _tell(result: AuditResult) -> None:
 
     print(f"{result.short}\n\n{result.taken}")
     print(f"{result.unseen_line} The report names them all.\n" if result.unseen_line else "")
-    for line in result.answer.splitlines():
+    for line in (*result.answer.splitlines(), *result.refused):
         print(f"{line}\n")
     if result.model.end_to_end:
         print("\n".join(result.model.notes), end="\n\n")
