@@ -290,6 +290,22 @@ def test_ctrl_c_stops_with_a_checkpoint_and_gives_the_signal_back(tmp_path: Path
     assert Run(tmp_path / "run").checkpoint()["step"] == 5
 
 
+def test_a_second_ctrl_c_interrupts_at_once_and_says_how_to_go_on(tmp_path: Path) -> None:
+    import lightning.pytorch as pl
+
+    class Press(pl.Callback):
+        def on_train_batch_start(self, trainer: Any, module: Any, batch: Any, batch_idx: int) -> None:
+            if module.step == 4:
+                os.kill(os.getpid(), signal.SIGINT)
+                os.kill(os.getpid(), signal.SIGINT)
+
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt, match="interrupted in the middle of a step; .*resume=True"):
+        fit(tiny(checkpoint_steps=2), tmp_path / "run", progress=False, callbacks=[Press()])
+    assert signal.getsignal(signal.SIGINT) is before
+    assert Run(tmp_path / "run").checkpoint()["step"] == 4
+
+
 def test_a_thread_may_train_and_progress_runs_from_above_0_to_1(tmp_path: Path) -> None:
     told: list[float] = []
     worker = threading.Thread(target=fit, args=(tiny(epochs=1), tmp_path / "run"), kwargs={"progress": told.append})

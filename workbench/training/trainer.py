@@ -143,7 +143,12 @@ def _train(
         benchmark=False,
         use_distributed_sampler=False,
     )
-    trainer.fit(module)
+    try:
+        trainer.fit(module)
+    except SystemExit as error:  # how Lightning answers a second Ctrl-C
+        raise KeyboardInterrupt(
+            f"training interrupted in the middle of a step; go on from the last checkpoint with {resume_call(run.path)}"
+        ) from error
 
 
 def _open(
