@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from tests.tolerances import EXACT
 from workbench.audit import audit
+from workbench.audit.compare import audit_beside
 from workbench.audit.framing import fair, is_circular, reach_of
 from workbench.audit.questions import CIRCULAR, SHIFTS, Samples, questions
 from workbench.measure import equivariance_error
@@ -176,6 +177,13 @@ def test_the_audit_calls_it_exact_and_says_where_it_was_compared():
         SHIFTS
     ] == "exact"
     assert {v.question: v.level for v in audit(Ramp(), images(), data_samples=0).verdicts}[SHIFTS] == "broken"
+
+
+def test_networks_asked_round_the_frame_and_not_are_not_compared_under_shifts():
+    found = audit_beside([maps(), maps("circular")], images(), data_samples=0)
+    assert SHIFTS not in found.questions
+    assert any("not every network was asked alike: shifts" in note for note in found.notes)
+    assert SHIFTS in audit_beside([maps(), maps()], images(), data_samples=0).questions
 
 
 def test_looking_changes_nothing():

@@ -246,7 +246,10 @@ def _check_samples(one: AuditResult, other: AuditResult) -> None:
 
 
 def _same_elements(one: xr.Dataset, other: xr.Dataset) -> bool:
+    """The same elements, and nothing entering at the frame of one that goes round that of the other."""
     names = [n for n in map(str, one.variables) if n.startswith(_PLACED)]
+    if one.attrs.get("padding") != other.attrs.get("padding"):
+        return False
     return one.sizes["transform"] == other.sizes["transform"] and all(
         n in other.variables and np.allclose(one[n].values, other[n].values) for n in names
     )
