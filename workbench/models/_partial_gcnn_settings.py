@@ -97,3 +97,39 @@ def published_experiments() -> tuple[Experiment, ...]:
                 model = {"name": "partial_gcnn", "preset": name, **dropout, **relaxed}
                 found.append(Experiment(name, model, {"name": data}, _recipe(network, data, symmetry)))
     return tuple(found)
+
+
+_RECIPE = {"lr": 5e-3, "schedule": "one-cycle"}
+_TOY_RECIPE = {**_RECIPE, "batch_size": 32, "epochs": 40}
+_MIRROR_RECIPE = {**_TOY_RECIPE, "epochs": 60}
+_DIGITS_RECIPE = {**_RECIPE, "batch_size": 32, "epochs": 30}
+
+
+def _own(preset: str, **options: Any) -> dict[str, Any]:
+    return {"name": "partial_gcnn", "preset": preset, **options}
+
+
+def demo_experiments() -> tuple[Experiment, ...]:
+    """Those that train in minutes on a processor: on digits, and on a six and what it becomes when moved."""
+    plain, augmented = {"name": "plain_cnn"}, {"name": "augmented_cnn"}
+    upright, rotated = {"name": "upright"}, {"name": "rotated"}
+    six, mirrored = {"name": "6-180"}, {"name": "6-mirror"}
+    gate = {**_MIRROR_RECIPE, "lr_probs": 3e-2}  # the gate needs a faster rate than the weights to settle
+    rows: tuple[tuple[str, dict[str, Any], dict[str, Any], dict[str, Any]], ...] = (
+        ("six_180_full", _own("demo_full", classes=2), six, _TOY_RECIPE),
+        ("six_180_partial", _own("demo", classes=2), six, _TOY_RECIPE),
+        ("six_180_augmented", {**augmented, "classes": 2}, six, _TOY_RECIPE),
+        ("six_mirror_full", _own("demo_mirror_full", classes=2), mirrored, gate),
+        ("six_mirror_partial", _own("demo_mirror", classes=2), mirrored, gate),
+        ("six_mirror_slow_gate", _own("demo_mirror", classes=2), mirrored, _MIRROR_RECIPE),
+        ("rotated_plain", plain, rotated, _DIGITS_RECIPE),
+        ("rotated_augmented", augmented, rotated, _DIGITS_RECIPE),
+        ("rotated_strict", _own("demo_strict"), rotated, _DIGITS_RECIPE),
+        ("rotated_full", _own("demo_full"), rotated, _DIGITS_RECIPE),
+        ("rotated_partial", _own("demo"), rotated, _DIGITS_RECIPE),
+        ("upright_plain", plain, upright, _DIGITS_RECIPE),
+        ("upright_augmented", augmented, upright, _DIGITS_RECIPE),
+        ("upright_full", _own("demo_full"), upright, _DIGITS_RECIPE),
+        ("upright_partial", _own("demo"), upright, _DIGITS_RECIPE),
+    )
+    return tuple(Experiment(*row) for row in rows)

@@ -31,8 +31,8 @@ from workbench.layers import (
 )
 from workbench.models._checks import check_integers, check_probabilities, check_stages, check_switches
 from workbench.models._learned_pooling import LearnedPooling
-from workbench.models._partial_gcnn_settings import CONFIGS, published_experiments
-from workbench.models.method import Claim, Experiment, Method
+from workbench.models._partial_gcnn_settings import CONFIGS, demo_experiments, published_experiments
+from workbench.models.method import Claim, Method
 
 if TYPE_CHECKING:
     import numpy as np
@@ -255,41 +255,6 @@ def build(config: Mapping[str, Any]) -> nn.Module:
     return net
 
 
-_RECIPE = {"lr": 5e-3, "schedule": "one-cycle"}
-_TOY_RECIPE = {**_RECIPE, "batch_size": 32, "epochs": 40}
-_MIRROR_RECIPE = {**_TOY_RECIPE, "epochs": 60}
-_DIGITS_RECIPE = {**_RECIPE, "batch_size": 32, "epochs": 30}
-
-
-def _own(preset: str, **options: Any) -> dict[str, Any]:
-    return {"name": "partial_gcnn", "preset": preset, **options}
-
-
-def _experiments() -> tuple[Experiment, ...]:
-    plain, augmented = {"name": "plain_cnn"}, {"name": "augmented_cnn"}
-    upright, rotated = {"name": "upright"}, {"name": "rotated"}
-    six, mirrored = {"name": "6-180"}, {"name": "6-mirror"}
-    gate = {**_MIRROR_RECIPE, "lr_probs": 3e-2}  # the gate needs a faster rate than the weights to settle
-    rows: tuple[tuple[str, dict[str, Any], dict[str, Any], dict[str, Any]], ...] = (
-        ("six_180_full", _own("demo_full", classes=2), six, _TOY_RECIPE),
-        ("six_180_partial", _own("demo", classes=2), six, _TOY_RECIPE),
-        ("six_180_augmented", {**augmented, "classes": 2}, six, _TOY_RECIPE),
-        ("six_mirror_full", _own("demo_mirror_full", classes=2), mirrored, gate),
-        ("six_mirror_partial", _own("demo_mirror", classes=2), mirrored, gate),
-        ("six_mirror_slow_gate", _own("demo_mirror", classes=2), mirrored, _MIRROR_RECIPE),
-        ("rotated_plain", plain, rotated, _DIGITS_RECIPE),
-        ("rotated_augmented", augmented, rotated, _DIGITS_RECIPE),
-        ("rotated_strict", _own("demo_strict"), rotated, _DIGITS_RECIPE),
-        ("rotated_full", _own("demo_full"), rotated, _DIGITS_RECIPE),
-        ("rotated_partial", _own("demo"), rotated, _DIGITS_RECIPE),
-        ("upright_plain", plain, upright, _DIGITS_RECIPE),
-        ("upright_augmented", augmented, upright, _DIGITS_RECIPE),
-        ("upright_full", _own("demo_full"), upright, _DIGITS_RECIPE),
-        ("upright_partial", _own("demo"), upright, _DIGITS_RECIPE),
-    )
-    return tuple(Experiment(*row) for row in rows)
-
-
 def _percent(dataset: xr.Dataset, experiment: str) -> np.ndarray:
     return 100 * dataset["test_accuracy"].sel(experiment=experiment).values
 
@@ -338,7 +303,7 @@ METHOD = Method(
     arxiv="2110.10211",
     summary="Each group convolution learns where its output elements lie, and so how much symmetry it keeps.",
     notebook="01_partial_gcnn.ipynb",
-    experiments=_experiments(),
+    experiments=demo_experiments(),
     published=published_experiments(),
     claims=(
         _accuracy(
