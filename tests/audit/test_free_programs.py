@@ -179,7 +179,7 @@ def crafted(path, target, change):
     return target
 
 
-@pytest.mark.parametrize("place", ["guard", "size", "step", "argument", "spec"])
+@pytest.mark.parametrize("place", ["guard", "size", "step", "argument", "spec", "names", "keys"])
 def test_r1_code_in_a_program_of_free_sizes_is_refused_before_torch_reads_it(place, tmp_path):
     proof = tmp_path / "proof"
     code = f"__import__('pathlib').Path({str(proof)!r}).touch()"
@@ -195,9 +195,14 @@ def test_r1_code_in_a_program_of_free_sizes_is_refused_before_torch_reads_it(pla
             graph["nodes"][0]["target"] = "torch.os.system"
         elif place == "argument":
             graph["nodes"][0]["inputs"][0]["name"] = f"input={code}, x"
-        else:
-            calls = stored["graph_module"]["module_call_graph"]
-            calls[0]["signature"]["in_spec"] = '[1, {"__enum__": true, "fqn": "antigravity:x"}]'
+        signature = stored["graph_module"]["module_call_graph"][0]["signature"]
+        if place == "names":
+            signature["forward_arg_names"] = [f"x={code}"]
+        elif place == "keys":
+            keys = {"type": "builtins.dict", "context": json.dumps([f"x={code}"]), "children_spec": []}
+            signature["in_spec"] = json.dumps([1, keys])
+        elif place == "spec":
+            signature["in_spec"] = '[1, {"__enum__": true, "fqn": "antigravity:x"}]'
 
     good = saved(tmp_path / "good.pt2", Strided(), {0: Dim("b")})
     with pytest.raises(ValueError, match="so reading it could run code"):

@@ -21,15 +21,16 @@ from workbench.audit.formulas import is_guard, is_name, is_operation, is_size
 
 LARGEST_BYTES = 2**31
 """Of a program's archive, and of all that it unpacks to."""
+_NO_NAME = "one of its names is none that torch gives"
 _CHECKED = {
     "expr_str": (is_size, "one of its sizes is no formula of sizes"),
     "target": (is_operation, "one of its steps is no operation of torch"),
     "as_operator": (is_operation, "one of its steps is no operation of torch"),
-    "name": (is_name, "one of its names is none that torch gives"),
-    "as_name": (is_name, "one of its names is none that torch gives"),
-    "parameter_name": (is_name, "one of its names is none that torch gives"),
-    "buffer_name": (is_name, "one of its names is none that torch gives"),
-    "tensor_constant_name": (is_name, "one of its names is none that torch gives"),
+    "name": (is_name, _NO_NAME),
+    "as_name": (is_name, _NO_NAME),
+    "parameter_name": (is_name, _NO_NAME),
+    "buffer_name": (is_name, _NO_NAME),
+    "tensor_constant_name": (is_name, _NO_NAME),
 }
 """Texts by the key under which they stand, what they have to be, and what is said of any other."""
 _IMPORTING = ("__enum__", "default_factory")  # in the description of arguments: torch imports what these name
@@ -176,7 +177,27 @@ def _why_json(content: bytes) -> str | None:
             return "one of its guards does more than compare sizes"
         if key in ("in_spec", "out_spec") and any(word in str(value) for word in _IMPORTING):
             return "the description of its arguments names modules to import"
+        if key in ("in_spec", "out_spec", "forward_arg_names") and not all(map(is_name, _texts(value))):
+            return _NO_NAME
     return None
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """All texts in nested lists and tables, keys and texts that are tables themselves included."""
+    if isinstance(value, dict):
+        yield from _texts([*value.keys(), *value.values()])
+    elif isinstance(value, list):
+        for entry in value:
+            yield from _texts(entry)
+    elif isinstance(value, str):
+        try:
+            inner = json.loads(value)
+        except ValueError:
+            inner = None
+        if isinstance(inner, dict | list):
+            yield from _texts(inner)
+        else:
+            yield value
 
 
 def _entries(value: Any) -> Iterator[tuple[str, Any]]:
