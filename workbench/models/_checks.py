@@ -37,10 +37,12 @@ def check_switches(model: str, **values: Any) -> None:
             raise ValueError(f"{model}: {name} = {value!r} was given; expected True or False.")
 
 
-def check_probabilities(model: str, **values: Any) -> None:
-    """Refuse what is no probability of dropping: a number from 0 to below 1."""
-    for name, value in values.items():
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:
-            raise ValueError(
-                f"{model}: {name} = {value!r} was given; expected a probability of at least 0 and below 1."
-            )
+def check_dropout(model: str, dropout: Any, architecture: str) -> None:
+    """Refuse what is no probability of dropping, and any for the architecture that drops nothing."""
+    if isinstance(dropout, bool) or not isinstance(dropout, int | float) or not 0 <= dropout < 1:
+        raise ValueError(f"{model}: dropout = {dropout!r} was given; expected a probability of at least 0 and below 1.")
+    if dropout and architecture == "demo":
+        raise ValueError(
+            f"{model}: dropout = {dropout} was given with architecture 'demo', which drops nothing; expected 0, or the "
+            "architecture 'ckresnet' or 'gcnn'."
+        )

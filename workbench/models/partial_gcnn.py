@@ -29,7 +29,7 @@ from workbench.layers import (
     LiftingConv,
     set_sums,
 )
-from workbench.models._checks import check_integers, check_probabilities, check_stages, check_switches
+from workbench.models._checks import check_dropout, check_integers, check_stages, check_switches
 from workbench.models._learned_pooling import LearnedPooling
 from workbench.models._partial_gcnn_settings import CONFIGS, demo_experiments, published_experiments
 from workbench.models.method import Claim, Method
@@ -227,12 +227,7 @@ def configuration(config: Mapping[str, Any]) -> Config:
     doubled = chosen.classes == 2 if chosen.double_sums is None else chosen.double_sums
     switches = {k: getattr(chosen, k) for k in ("partial", "plane_last", "learned_pooling")}
     check_switches(name, **switches, double_sums=doubled)
-    check_probabilities(name, dropout=chosen.dropout)
-    if chosen.dropout and chosen.architecture == "demo":
-        raise ValueError(
-            f"partial_gcnn: dropout = {chosen.dropout} was given with architecture 'demo', which drops nothing; "
-            "expected 0, or the architecture 'ckresnet' or 'gcnn'."
-        )
+    check_dropout(name, chosen.dropout, chosen.architecture)
     widths, pools = check_stages(name, chosen.widths, chosen.pools)
     if chosen.learned_pooling and chosen.partial and not chosen.plane_last:
         raise ValueError(
