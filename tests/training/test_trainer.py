@@ -189,17 +189,20 @@ def test_r5_what_is_damaged_in_a_finished_run_is_written_again_from_the_previous
 ) -> None:
     run = fit(tiny(checkpoint_steps=5), tmp_path / "run", progress=False)
     before, clock = run.checkpoint(), run.history().drop_vars("seconds")
-    with (run.path / name).open("ab") as file:
-        file.write(b"damage")
-    read = {HISTORY: Run(run.path).history, WEIGHTS: Run(run.path).weights, CHECKPOINT: Run(run.path).checkpoint}
-    with pytest.raises(ValueError, match=rf'{name} is damaged.* is whole: continue from it with .*resume="previous"'):
-        read[name]()
-    with pytest.raises(ValueError, match=rf"{name} is damaged"):
-        fit(None, run.path, progress=False, resume=True)
-    again = fit(None, run.path, progress=False, resume="previous")
-    again.verify()
-    assert differences(before, again.checkpoint()) == []
-    assert again.history().drop_vars("seconds").identical(clock)
+    weights = run.weights()
+    for time in ("first", "again"):  # the second time the previous checkpoint is of the run's end, too
+        with (run.path / name).open("ab") as file:
+            file.write(b"damage")
+        read = {HISTORY: Run(run.path).history, WEIGHTS: Run(run.path).weights, CHECKPOINT: Run(run.path).checkpoint}
+        with pytest.raises(ValueError, match=rf'{name} is damaged.* is whole: continue from it .*resume="previous"'):
+            read[name]()
+        with pytest.raises(ValueError, match=rf"{name} is damaged"):
+            fit(None, run.path, progress=False, resume=True)
+        mended = fit(None, run.path, progress=False, resume="previous")
+        mended.verify()
+        assert differences(before, mended.checkpoint()) == [], time
+        assert differences(weights, dict(sorted(mended.weights().items()))) == [], time
+        assert mended.history().drop_vars("seconds").identical(clock), time
 
 
 def test_r5_a_damaged_checkpoint_is_named_and_the_previous_one_goes_on_to_the_same_end(tmp_path: Path) -> None:

@@ -111,6 +111,11 @@ class Recorder(Checkpoint):
         if isinstance(exception, FloatingPointError):
             self.run.save_history(self._dataset(DIVERGED))
 
+    def write_again(self, state: dict[str, Any]) -> None:
+        """Write the files of a run that had ended from its last checkpoint, which holds them all."""
+        self.status = state["status"]
+        self._write(state)
+
     def _save_unless_last(self, trainer: pl.Trainer, module: TrainingModule) -> None:
         """Write what an exact resume starts from; `on_train_end` writes the last state, together with the results.
 

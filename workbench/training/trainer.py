@@ -84,6 +84,11 @@ def fit(
     from workbench.datasets import load
 
     data = load(**chosen["data"])
+    if run is not None and state is not None and state["status"] in DONE:  # no step is left to take
+        from workbench.training.recorder import Recorder
+
+        Recorder(run, data, state).write_again(state)
+        return run
     with _quiet_lightning(), _stop_gently(folder, cancel) as stop, own_randomness(chosen["seed"]):
         model, batches = _prepare(chosen, settings, data)
         run = run or Run.create(folder, chosen)
