@@ -42,7 +42,7 @@ BRIGHTNESS = {
 
 @pytest.mark.parametrize(("kind", "count"), [("bell-shaped", 8), ("bell-shaped", 30), ("even", 12), ("skewed", 50)])
 @pytest.mark.parametrize("make", [bootstrap, student, studentized])
-def test_the_interval_covers_the_known_error_in_95_of_100_cases(kind: str, count: int, make) -> None:
+def test_n4_the_interval_covers_the_known_error_in_95_of_100_cases(kind: str, count: int, make) -> None:
     errors = known_errors(BRIGHTNESS[kind](count, torch.Generator().manual_seed(0)))
     low, high = make(errors)
     truth = 0.2 * math.sqrt(2 / 4)
@@ -55,7 +55,7 @@ def covered(values: np.ndarray, truth: float, make) -> float:
 
 
 @pytest.mark.parametrize("count", [10, 20, 30])
-def test_few_skewed_samples_are_covered_as_well_and_would_not_be_by_percentiles(count: int) -> None:
+def test_n4_few_skewed_samples_are_covered_as_well_and_would_not_be_by_percentiles(count: int) -> None:
     errors = known_errors(BRIGHTNESS["skewed"](count, torch.Generator().manual_seed(0)))
     truth = 0.2 * math.sqrt(2 / 4)
     assert abs(covered(errors, truth, interval) - 0.95) <= INTERVAL_COVERAGE
@@ -100,7 +100,7 @@ class Hot(nn.Module):
 
 
 @pytest.mark.parametrize("count", [12, 30])
-def test_intervals_of_rates_and_shares_cover_what_is_known_in_95_of_100_cases(count: int) -> None:
+def test_n4_intervals_of_rates_and_shares_cover_what_is_known_in_95_of_100_cases(count: int) -> None:
     brightness = BRIGHTNESS["skewed"](count, torch.Generator().manual_seed(2))
     rates = known_rates(brightness)
     assert np.allclose(rates, 2.5 * brightness, rtol=SPLIT)
@@ -109,6 +109,25 @@ def test_intervals_of_rates_and_shares_cover_what_is_known_in_95_of_100_cases(co
     assert abs(covered(shares, truth, interval) - 0.95) <= INTERVAL_COVERAGE
     for values, known in ((rates, 2.5 * 0.2), (shares, truth)):  # a standard error instead of two is too narrow
         assert covered(values, known, lambda v: v.mean(-1) + np.outer([-1, 1], v.std(-1) / math.sqrt(count))) < 0.7
+
+
+def test_n4_exact_errors_shares_and_rates_stand_layer_by_layer_with_standard_error_and_count() -> None:
+    model = nn.Sequential(nn.Conv2d(1, 3, 3, padding=1), nn.ReLU(), nn.Conv2d(3, 2, 3, padding=1)).double()
+    x = torch.rand(5, 1, 8, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    error = equivariance_error(model, x, "C(4)", layers="all")
+    share, rate = attribute_error(model, x, "C(4)"), lie_derivative(model, x)
+    layers = ["0", "1", "2"]
+    for ds, name in ((error, "error"), (share, "contribution"), (rate, "lie")):
+        assert ds.layer.values.tolist()[:3] == layers, name
+        assert (ds.attrs["samples"], ds.sizes["sample"]) == (5, 5), name
+        expected = ds[name].std("sample", ddof=1) / math.sqrt(5)
+        assert np.allclose(ds[f"{name}_sem"], expected, atol=EXACT[torch.float64]), name
+        assert bool((ds[f"{name}_sem"].sel(layer=layers).max() > 0).all()), name
+    one = lie_derivative(model, x[:1]), attribute_error(model, x[:1], "C(4)")
+    assert [bool(ds[f"{name}_sem"].isnull().all()) for ds, name in zip(one, ("lie", "contribution"), strict=True)] == [
+        True,
+        True,
+    ]
 
 
 def test_bootstrap_t_is_that_of_the_book() -> None:

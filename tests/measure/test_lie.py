@@ -62,7 +62,7 @@ MODELS = {
 
 
 @pytest.mark.parametrize("kind", MODELS)
-def test_at_a_small_angle_the_exact_error_is_the_rate_times_the_angle(kind: str) -> None:
+def test_n4_at_a_small_angle_the_exact_error_is_the_rate_times_the_angle(kind: str) -> None:
     model, angle = MODELS[kind]().double(), 0.02
     line = torch.arange(32, dtype=torch.float64) - 15.5
     window = torch.exp(

@@ -27,7 +27,7 @@ from workbench.measure.compare import Action, is_spatial, shaped, tensor_of
 from workbench.measure.dataset import labelled
 from workbench.measure.entry import fed
 from workbench.measure.inference import checked_inputs, infer_behaviour, size_of
-from workbench.measure.interval import interval, interval_name
+from workbench.measure.interval import interval, interval_name, standard_error
 from workbench.measure.laws import RESAMPLED, measured
 from workbench.measure.layer_laws import layer_laws
 from workbench.measure.orbit import lattice_elements, orbit, transform_coords
@@ -78,11 +78,11 @@ def attribute_error(
         batch_size: at most so many images per forward pass.
 
     Returns:
-        ``contribution`` over ``layer``, ``transform`` and ``sample``; ``contribution_mean``, ``contribution_low``,
-        ``contribution_high`` (95 %, bootstrap over samples) over ``layer`` and ``transform``; ``whole`` (mean relative
-        error) over ``transform``; ``residual``, the sum of the mean shares minus the whole: rounding. The last layer
-        is what functions after the last module add. Attribute ``passed_over``: modules whose output cannot be moved;
-        theirs counts with the next one.
+        ``contribution`` over ``layer``, ``transform`` and ``sample``; ``contribution_mean``, its standard error
+        ``contribution_sem``, ``contribution_low``, ``contribution_high`` (95 %, bootstrap over samples) over ``layer``
+        and ``transform``; ``whole`` (mean relative error) over ``transform``; ``residual``, the sum of the mean shares
+        minus the whole: rounding. The last layer is what functions after the last module add. Attributes ``samples``
+        and ``passed_over``: modules whose output cannot be moved; theirs counts with the next one.
 
     Raises:
         ValueError: for images, elements or options that cannot be, or a callable that is no module.
@@ -126,6 +126,7 @@ def attribute_error(
         reduction="relative, projected on the whole difference; mean over samples",
         input_kind=input_kind or None,
         group=group.name,
+        samples=len(images),
         interval=f"95 %, {interval_name('bootstrap', len(images))}",
         scope="functions between two modules count with the second of them",
         passed_over="; ".join(f"{layer}: {why}" for layer, why in ledger.passed_over.items()) or None,
@@ -371,6 +372,7 @@ class _Ledger:
             {
                 "contribution": labelled(dims, values, words),
                 "contribution_mean": labelled(dims[:2], values.mean(-1), f"{words}, mean over samples"),
+                "contribution_sem": labelled(dims[:2], standard_error(values), "standard error over samples"),
                 "contribution_low": labelled(dims[:2], low, "lower end of the 95 % interval of the mean"),
                 "contribution_high": labelled(dims[:2], high, "upper end of the 95 % interval of the mean"),
                 "whole": labelled("transform", whole.mean(-1), "relative equivariance error, mean over samples"),

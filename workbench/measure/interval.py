@@ -44,6 +44,16 @@ def interval_name(kind: str, count: int) -> str:
     return f"bootstrap-t over samples, {RESAMPLES} resamples; expanded percentiles where few values differ"
 
 
+def standard_error(values: np.ndarray) -> np.ndarray:
+    """Of the mean over the last axis; NaN for one sample, which does not tell.
+
+    >>> standard_error(np.array([[1.0, 3.0], [2.0, 2.0]])).tolist()
+    [1.0, 0.0]
+    """
+    count = values.shape[-1]
+    return np.full(values.shape[:-1], np.nan) if count == 1 else values.std(-1, ddof=1) / np.sqrt(count)
+
+
 def student(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The interval of Student's t over the last axis."""
     from scipy.special import stdtrit
@@ -51,7 +61,7 @@ def student(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     count, mean = values.shape[-1], values.mean(-1)
     if count == 1:
         return np.full_like(mean, np.nan), np.full_like(mean, np.nan)
-    reach = values.std(-1, ddof=1) / np.sqrt(count) * stdtrit(count - 1, 0.5 + CONFIDENCE / 2)
+    reach = standard_error(values) * stdtrit(count - 1, 0.5 + CONFIDENCE / 2)
     return mean - reach, mean + reach
 
 

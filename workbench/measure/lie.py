@@ -19,7 +19,7 @@ from workbench.measure.behaviour import Behaviour
 from workbench.measure.dataset import labelled
 from workbench.measure.directions import OnPoints, generator_of
 from workbench.measure.generators import Generator
-from workbench.measure.interval import interval, interval_name
+from workbench.measure.interval import interval, interval_name, standard_error
 from workbench.measure.known import Last, scaling_norms
 from workbench.measure.probe import (
     OUTPUT,
@@ -84,10 +84,10 @@ def lie_derivative(
         batch_size: at most so many images per forward pass, two for each sample.
 
     Returns:
-        ``lie`` and ``absolute_lie`` (root mean square) over ``layer`` and ``sample``; ``lie_mean``, ``lie_low``,
-        ``lie_high`` (95 %, bootstrap over samples; NaN for one) and ``comparable`` over ``layer``, the last of which
-        is ``"output"``. Attributes ``step``, ``forward_passes`` and ``passed_over``: layers whose output cannot be
-        compared, with the reason.
+        ``lie`` and ``absolute_lie`` (root mean square) over ``layer`` and ``sample``; ``lie_mean``, its standard
+        error ``lie_sem``, ``lie_low``, ``lie_high`` (95 %, bootstrap over samples; NaN for one) and ``comparable`` over
+        ``layer``, the last of which is ``"output"``. Attributes ``samples``, ``step``, ``forward_passes`` and
+        ``passed_over``: layers whose output cannot be compared, with the reason.
 
     Raises:
         ValueError: for images, groups or options that cannot be, in one sentence.
@@ -132,6 +132,7 @@ def lie_derivative(
         input_kind=input_kind or None,
         group=generator.name,
         interval=f"95 %, {interval_name('bootstrap', len(images))}",
+        samples=len(images),
         step=step,
         forward_passes=2,
         scope=SCOPE,
@@ -231,6 +232,7 @@ class _Probe:
                     dims, absolute, "root mean square of the Lie derivative", f"output units/{unit}"
                 ),
                 "lie_mean": labelled("layer", lie.mean(-1), "relative Lie derivative, mean over samples", per),
+                "lie_sem": labelled("layer", standard_error(lie), "standard error over samples", per),
                 "lie_low": labelled("layer", low, "lower end of the 95 % interval of the mean", per),
                 "lie_high": labelled("layer", high, "upper end of the 95 % interval of the mean", per),
                 "comparable": labelled("layer", np.isfinite(lie).any(-1), "the output could be compared"),

@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from workbench.measure.dataset import labelled
-from workbench.measure.interval import interval, student
+from workbench.measure.interval import interval, standard_error, student
 
 PER_SAMPLE = ("layer", "transform", "sample")
 Reduced = dict[str, np.ndarray]
@@ -104,6 +104,4 @@ def table(
 
 def statistics(error: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Mean, standard error and the ends of Student's 95 % interval over the last axis; NaN spread for one sample."""
-    count, mean = error.shape[-1], error.mean(-1)
-    sem = np.full_like(mean, np.nan) if count == 1 else error.std(-1, ddof=1) / np.sqrt(count)
-    return mean, sem, *student(error)
+    return error.mean(-1), standard_error(error), *student(error)
