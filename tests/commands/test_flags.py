@@ -32,6 +32,8 @@ def test_every_flag_that_is_named_exists(word, capsys):
         ("select = 'a b' was given for a dict", "--select 'a b' was given for a dict"),
         ("samples = 0 was given; expected 1 to 9", "--samples 0 was given; expected 1 to 9"),
         ("margin = 0 was given", "margin = 0 was given"),
+        ("output 'zzz' was given; expected", "--moves zzz was given; expected"),
+        ("group 'C(4)' of the samples", "group 'C(4)' of the samples"),
         ("with --weights (weights='a.pt' in Python).", "with --weights (weights='a.pt' in Python)."),
         ("pad circularly (padding_mode='circular')", "pad circularly (padding_mode='circular')"),
         ("Translation(dim=1) reads series", "Translation(dim=1) reads series"),
@@ -65,6 +67,15 @@ def test_a_weak_password_and_a_foreign_list_of_origins_are_refused_in_flags(tmp_
     monkeypatch.setenv("BOKEH_ALLOW_WS_ORIGIN", "*")
     assert cli.main(["serve", "--no-browser"]) == 2
     assert "--allow-origin HOST:PORT" in capsys.readouterr().err
+
+
+def test_what_follows_two_dashes_stays_behind_the_mended_port(capsys, monkeypatch):
+    monkeypatch.setattr("os.execve", lambda *given: pytest.fail("JupyterLab was started"))
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        assert cli.main(["lab", f"--port={other.getsockname()[1]}", "--", "--ServerApp.x=a b"]) == 2
+    assert re.search(r": workbench lab --port \d+ -- '--ServerApp\.x=a b'\n$", capsys.readouterr().err)
 
 
 @pytest.mark.parametrize("word", ["serve", "lab"])

@@ -123,7 +123,6 @@ def decide_kind(name: str, shape: tuple[int, ...], clues: Iterable[Clue | None])
     if found is None:
         raise ValueError(
             f"{name} has shape {tuple(shape)}, which says nothing of what it is; expected images (N, C, H, W), series "
-            "(N, C, L), points (N, points, d) or sets (N, members, F); say which with kind='series', 'points' or 'set' "
-            "(--kind in the command)."
+            "(N, C, L), points (N, points, d) or sets (N, members, F); say which with kind='series', 'points' or 'set'."
         )
     return found
