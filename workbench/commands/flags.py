@@ -29,8 +29,8 @@ FLAGS = {
 ALONE = {"--unsafe-any-origin", "--unsafe-no-authentication", "--resume"}  # take no value
 VALUES = {"--password-file": "FILE", "--moves": "HOW"}  # what a flag takes where the argument takes something else
 _ARGUMENT = re.compile(
-    r"""\b([a-z_]+)(?:=| = (?=.{1,80}? was given)| (?='[^']*' was given))('[^']*'|"[^"]*"|\[[^]]*\]|\.\.\.|-?[\w.]*\w)"""
-    r"(?! in Python)"
+    r"""\b([a-z_]+)(?:=| = (?=.{1,80}? was given)| (?='[^']*' was given))"""
+    r"""('[^']*'|"[^"]*"|\[[^]]*\]|\.\.\.|-?[\w.]*\w)(?! in Python)"""
 )
 
 
