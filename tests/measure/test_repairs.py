@@ -139,6 +139,30 @@ def test_a_plain_network_is_told_that_its_filters_do_not_turn_and_averaging_mend
     validate(ds, {"share": ("finding",), "share_low": ("finding",), "error_before": ()})
 
 
+class Halved(nn.Module):
+    """A network whose filters all follow, and which halves its maps by a slice that no hook sees."""
+
+    def __init__(self, symmetric: bool = True) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.first, self.last = nn.Conv2d(1, 4, 3, padding=1), nn.Conv2d(4, 2, 3, padding=1)
+        for conv in (self.first, self.last) if symmetric else (self.first,):
+            turned = torch.stack([conv.weight.rot90(k, (-2, -1)) for k in range(4)]).mean(0)
+            conv.weight = nn.Parameter((turned + turned.flip(-1)) / 2)
+
+    def forward(self, x):
+        return self.last(self.first(x).relu()[..., ::2, ::2]).mean((2, 3))
+
+
+@pytest.mark.parametrize("group", ["C(4)", "D(4)", "D(1)"])
+@pytest.mark.parametrize(("symmetric", "rule"), [(True, "functions"), (False, "filters")])
+def test_filters_that_follow_are_not_blamed_for_what_happens_between_the_modules(group, symmetric, rule) -> None:
+    ds = explain(Halved(symmetric).double(), images(16), group)
+    assert ds.rule.values.tolist() == [rule]
+    assert ("between the modules" in str(ds.reason.values[0])) == symmetric
+    assert ("to_group_cnn" in str(ds.fix.values[0])) != symmetric
+
+
 def test_a_sound_network_and_an_exact_one_get_no_finding() -> None:
     for net in (nn.Identity(), nn.Sequential(nn.AvgPool2d(2), nn.ReLU()), LiftingConv(1, 2, 3, n=8).double()):
         ds = explain(net, images(), "C(4)")

@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-import torch
 import xarray as xr
-from torch import Tensor, nn
+from torch import nn
 
 from workbench.audit.questions import FLIPS, PERMUTATIONS, TRANSLATIONS
 from workbench.audit.result import mean_of
-
-ASYMMETRIC = 0.01
-"""Share of a filter's norm, below which it counts as symmetric."""
+from workbench.measure.filters import ASYMMETRIC, asymmetry
 
 
 def first_broken(sweep: xr.Dataset, limit: float) -> tuple[str, float, float] | None:
@@ -45,33 +42,16 @@ def because(model: Callable, layer: str, question: str, findings: xr.Dataset | N
         for at in np.flatnonzero(findings.module.values == layer.split(" (call ")[0]):
             reasons.append(str(findings.reason.values[at]))
             remedies.append(str(findings.fix.values[at]))
-    share = asymmetry(module, question)
+    share = asymmetry(module, turns=question != FLIPS, flips=question == FLIPS)
+    moved = "a flip" if question == FLIPS else "a quarter turn"
     if share is not None and share > ASYMMETRIC:
-        moved = "a flip" if question == FLIPS else "a quarter turn"
         reasons.append(f"its filters are not their own copies after {moved} ({share:.0%} of their norm changes)")
+    elif share is not None and not reasons:
+        reasons.append(
+            "of what is done to its input between the modules (a function such as max_pool2d, a slice, added "
+            f"coordinates), which cannot be seen from outside: its own filters are their own copies after {moved}"
+        )
     return "; and ".join(reasons), "; ".join(remedies)
-
-
-def asymmetry(module: nn.Module | None, question: str) -> float | None:
-    """The share of a convolution's filters that a quarter turn or flip changes; None for any other layer.
-
-    Formula: the norm of w minus its mean over the moved copies, over the norm of w.
-
-    >>> asymmetry(nn.AvgPool2d(2), "flips") is None
-    True
-    """
-    weight = getattr(module, "weight", None)
-    if not isinstance(module, nn.Conv2d | nn.ConvTranspose2d) or not isinstance(weight, Tensor):
-        return None
-    w = weight.detach().double()
-    if question == FLIPS:
-        copies = [w, w.flip(-1)]
-    elif w.shape[-1] == w.shape[-2]:
-        copies = [torch.rot90(w, turns, (-2, -1)) for turns in range(4)]
-    else:
-        copies = [w, w.flip((-2, -1))]
-    mean = torch.stack(copies).mean(0)
-    return float((w - mean).norm() / w.norm().clamp_min(1e-30))
 
 
 def named_causes(question: str, findings: xr.Dataset | None) -> str:

@@ -28,6 +28,7 @@ from workbench.measure import (
     task_cost,
     undisturbed,
 )
+from workbench.measure.explain import BEYOND
 from workbench.measure.probe import like_model, watching
 
 AFFORDED = 3e11
@@ -196,7 +197,7 @@ def _hidden(ds: xr.Dataset, at: int) -> str:
 
 def _fixes(ds: xr.Dataset) -> str:
     """What the fixes of the geometry remove, measured on copies, and what is left to do."""
-    geometry = [at for at in range(ds.sizes["finding"]) if ds.rule.values[at] != "filters"]
+    geometry = [at for at in range(ds.sizes["finding"]) if ds.rule.values[at] not in BEYOND]
     tried = [at for at in geometry if bool(ds.repaired[at])]
     whole = float(ds.share_all)
     if not tried or not np.isfinite(whole):
@@ -211,7 +212,11 @@ def _fixes(ds: xr.Dataset) -> str:
         f"({float(ds.share[best]):.0%})."
     )
     rest = float(ds.error_repaired)
-    return told if rest < 1e-5 else f"{told} The rest, {percent(rest)}, is in the filters. {TIE}"
+    if rest < 1e-5:
+        return told
+    unseen = BEYOND[1] in ds.rule.values
+    where = "in what is done between the modules, because all filters follow" if unseen else "in the filters"
+    return f"{told} The rest, {percent(rest)}, is {where}. {TIE}"
 
 
 def task_rows(ds: xr.Dataset) -> list[tuple[str, ...]]:

@@ -15,12 +15,15 @@ from workbench.measure.attribution import moving_lattice_elements
 from workbench.measure.behaviour import Behaviour
 from workbench.measure.dataset import labelled
 from workbench.measure.error import equivariance_error
+from workbench.measure.filters import filters_follow
 from workbench.measure.interval import interval, interval_name
 from workbench.measure.probe import OUTPUT, like_model, report
 from workbench.measure.provenance import provenance
 from workbench.measure.repairs import averaged, repair
 from workbench.measure.report import will_it_be_equivariant
 
+BEYOND = ("filters", "functions")
+"""Rules of what no layer's geometry accounts for: filters that do not follow, or something between the modules."""
 SILENT = 1e-5
 """A relative error below this needs no explanation: rounding in single precision."""
 
@@ -182,20 +185,26 @@ def _applied(model: nn.Module, finding: xr.Dataset, images: Tensor) -> nn.Module
 
 
 def _with_filters(static: xr.Dataset, model: nn.Module, trial: _Trial) -> tuple[xr.Dataset, _Row]:
-    """The report with one more finding: what is left is in the filters."""
+    """The report with one more finding: what is left is in the filters, or between the modules."""
     everything = torch.cat([trial.group.identity(trial.elements.dtype)[None], trial.elements])
     closed = trial.group.grid(dtype=torch.float64) if trial.group.order is not None else everything
     try:
         row = _Row(trial.error(averaged(model, trial.group, closed, trial.padding)))
     except (ValueError, RuntimeError, TypeError, AttributeError) as error:
         row = _Row(None, str(error).splitlines()[0])
+    average = f"average the answers over the {len(closed)} elements at as many times the cost"
+    unseen = filters_follow(model, trial.group)
     said = {
         "module": "model",
         "kind": type(model).__name__,
-        "rule": "filters",
-        "reason": "an error stays that no layer's geometry accounts for: the filters do not turn with the group",
-        "fix": f"average the answers over the {len(closed)} elements at as many times the cost, train with moved "
-        "copies, or convert it with workbench.layers.to_group_cnn",
+        "rule": BEYOND[1] if unseen else BEYOND[0],
+        "reason": "an error stays that neither the geometry of a layer nor a filter accounts for, because all filters "
+        "follow the group: look at what is done between the modules (a function, a slice, added coordinates)"
+        if unseen
+        else "an error stays that no layer's geometry accounts for: the filters do not turn with the group",
+        "fix": f"write that step so that it follows, or {average}"
+        if unseen
+        else f"{average}, train with moved copies, or convert it with workbench.layers.to_group_cnn",
         "input_size": f"{trial.images.shape[-2]} x {trial.images.shape[-1]}",
     }
     more = {
