@@ -284,7 +284,7 @@ class TurnedMaps:
 
     def _down_rows(self, squares: Tensor) -> Tensor:
         """Sums of ``(H W, B C)`` inside the mask, ``(B C,)``."""
-        return self.weight @ squares
+        return torch.mv(squares.t(), self.weight)
 
 
 def _turns(action: Action) -> Turns:
