@@ -138,8 +138,8 @@ ratio is stricter, ours in everything but the way to convolve.
 ![cost of a sweep against modules, angles and samples](results/audit_cost.png)
 
 How the sweep grows, at 16 channels: with modules, angles and samples as the bare passes do that it needs anyway; the
-numbers are the ratio of both. They depend on where memory happens to lie: in some processes of this machine the bare
-passes take 150 ms at 16 channels instead of 250, the sweep gains less, and the ratio is up to 1.8 at 16 and 32 channels.
+numbers are the ratio of both. They depend on where memory happens to lie: in some processes of this machine the
+bare passes take 150 ms at 16 channels instead of 250, the sweep gains less, and the ratio is up to 1.8 at 16 and 32.
 
 ## Imports
 
