@@ -20,6 +20,7 @@ def layer_laws(
     Args:
         inputs: of which four are moved by the elements of ``action`` (a few, none of them the identity).
 
+    >>> import torch
     >>> from workbench.groups import SO3
     >>> net = nn.Sequential(nn.Tanh(), nn.Linear(3, 3))
     >>> action = Action(SO3().sample(3), SO3(), "bicubic", "border", "none", (5, 3), input_kind="points")

@@ -40,17 +40,18 @@ class Sums(NamedTuple):
     pixels: float
     scale: Scale | None = None
 
-    @classmethod
-    def joined(cls, parts: "list[Sums]") -> "Sums":
-        """The sums of some elements after those of others, for the same f; none of them is left to be scaled."""
-        plain = [part._settled() for part in parts]
-        return plain[0]._replace(rows=torch.cat([part.rows for part in plain], 1))
-
-    def norms(self) -> tuple[Norms, Norms]:
-        """``|f(gx) - g f(x)|, |f(gx)|, |g f(x)|``, and the same of the round trip on f(x); each ``(E, B)``, float64."""
-        rows, still, _, _ = self._settled()
-        difference, first, moved, change, back = rows[:5].sum(-1).sqrt()
-        return (difference, first, moved), (change, back, still[0].sum(-1).sqrt().expand_as(change))
+    def totals(self) -> "Totals":
+        """Over the channels, scaled."""
+        rows, still = self.rows.double(), self.still.double()
+        if self.scale is None:
+            return Totals(rows[:5].sum(-1).cpu(), still[0].sum(-1).cpu())
+        square, mixed, offsets = self.scale.powers(rows)
+        constant = offsets.sum() * self.pixels
+        difference, change = rows[0] @ square, rows[3] @ square
+        unknown = torch.full_like(difference, torch.nan)
+        moved = rows[2] @ square + rows[5] @ mixed + constant
+        whole = torch.stack([difference, unknown, moved, change, unknown])
+        return Totals(whole.cpu(), (still[0] @ square + still[1] @ mixed + constant).cpu())
 
     def scaled(self, scale: Scale) -> "Sums | None":
         """The same for a f + b, where g leaves a constant as it is.
@@ -65,14 +66,24 @@ class Sums(NamedTuple):
                 return None
         return self._replace(scale=scale)
 
-    def _settled(self) -> "Sums":
-        """In float64, scaled."""
-        rows, still = self.rows.double().cpu(), self.still.double().cpu()
-        if self.scale is None:
-            return Sums(rows, still, self.pixels)
-        square, mixed, offsets = self.scale.powers(rows)
-        unknown = torch.full_like(rows[0], torch.nan)
-        moved = rows[2] * square + rows[5] * mixed + offsets * self.pixels
-        rows = torch.stack([rows[0] * square, unknown, moved, rows[3] * square, unknown, unknown])
-        squares = still[0] * square + still[1] * mixed + offsets * self.pixels
-        return Sums(rows, torch.stack([squares, torch.full_like(squares, torch.nan)]), self.pixels)
+
+class Totals(NamedTuple):
+    """Sums over all channels, float64.
+
+    Attributes:
+        rows: ``(5, E, B)``, the squares of :class:`Sums`.
+        still: ``(B,)``, squares of f(x).
+    """
+
+    rows: Tensor
+    still: Tensor
+
+    @classmethod
+    def joined(cls, parts: "list[Totals]") -> "Totals":
+        """Those of some elements after those of others, for the same f."""
+        return cls(torch.cat([part.rows for part in parts], 1), parts[0].still)
+
+    def norms(self) -> tuple[Norms, Norms]:
+        """``|f(gx) - g f(x)|, |f(gx)|, |g f(x)|``, and the same of the round trip on f(x); each ``(E, B)``."""
+        difference, first, moved, change, back = self.rows.sqrt()
+        return (difference, first, moved), (change, back, self.still.sqrt().expand_as(change))

@@ -17,7 +17,7 @@ from workbench.measure.followed import Followed
 from workbench.measure.inference import LARGEST_SAMPLE, TRIAL_SAMPLES, change_between_runs, decide
 from workbench.measure.known import scaling_norms
 from workbench.measure.probe import IMAGE_DIMS, LIST_DIMS, OUTPUT, Output, copied, named_layers, report, run, watching
-from workbench.measure.sums import Norms, Sums
+from workbench.measure.sums import Norms, Totals
 from workbench.measure.tables import table
 from workbench.measure.turning import Scratch, TurnedMaps, companions_first, turned_maps
 
@@ -108,7 +108,7 @@ class Sweep:
             reference = self._reference(batch, images)
             self.turned = {}
             floors: list[Tensor] = []
-            found: dict[str, list] = {name: [] for name in reference}  # of each chunk errors or sums
+            found: dict[str, list] = {name: [] for name in reference}  # of each chunk errors or totals
             step = max(1, self.at_once(images) // len(batch))
             for start in range(0, count, step):
                 part = replace(self.action, elements=self.action.elements[self.order[start : start + step]])
@@ -248,7 +248,7 @@ class Sweep:
                 got = part.cast(tensor_of(value)).unflatten(0, (len(part.elements), -1))
                 sums = turned.sums(part, got)
                 self.followed.keep(tensor_of(value), sums)
-            found[name].append(sums)
+            found[name].append(sums.totals())
             return
         try:
             wanted = part.there(reference)
@@ -268,10 +268,10 @@ class Sweep:
         return errors | {"error": errors[f"{self.form}_error"], "output_floor": floor}
 
     def _together(self, chunks: list, reference: Output) -> dict[str, Tensor]:
-        """Errors at all elements, from those or the sums of each chunk."""
-        if not isinstance(chunks[0], Sums):
+        """Errors at all elements, from those or the totals of each chunk."""
+        if not isinstance(chunks[0], Totals):
             return {key: torch.cat([chunk[key] for chunk in chunks]) for key in self.keys}
-        norms, trip = Sums.joined(chunks).norms()
+        norms, trip = Totals.joined(chunks).norms()
         entries = self.action.entries(reference)
         return self._errors(norms, entries, error_of(self.form, trip, entries, self.eps))
 

@@ -190,7 +190,7 @@ class TurnedMaps:
         for e, turned, squares in self._each(turns):
             result[e] = turned.unflatten(0, self.maps.shape[:2])
             own[:, e] = squares
-        return result, self._sums(torch.full_like(own[:2], torch.nan), own).norms()[1]
+        return result, self._sums(torch.full_like(own[:2], torch.nan), own).totals().norms()[1]
 
     def sums(self, action: Action, got: Tensor) -> Sums:
         """What the norms of a comparison are made from; ``got`` is f(gx), ``(E, B, C, H, W)``."""
