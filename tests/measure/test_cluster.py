@@ -15,6 +15,7 @@ from torch import nn
 from tests.measure.test_stream_chance import Noisy
 from tests.measure.toys import c4_net
 from workbench.measure import Cancelled, cluster, equivariance_error, equivariance_error_streamed
+from workbench.measure.cells import Cell, versions
 from workbench.measure.travel import packed, unpacked
 
 pytestmark = pytest.mark.slow
@@ -84,6 +85,37 @@ def test_two_workers_of_whom_one_is_killed_find_the_same_bits(scheduler: str, tm
     xr.testing.assert_identical(streamed(tmp_path / "here", model, None), wanted)
     there, here = ({path.name for path in (tmp_path / at).iterdir()} for at in ("there", "here"))
     assert there == here
+
+
+class Lost:
+    """A future whose result was lost with its worker before it could be fetched, and that comes a second time."""
+
+    def __init__(self, *statuses: str) -> None:
+        self.statuses = list(statuses)
+
+    @property
+    def status(self) -> str:
+        return self.statuses.pop(0) if len(self.statuses) > 1 else self.statuses[0]
+
+    def done(self) -> bool:
+        return True
+
+    def result(self) -> xr.Dataset:
+        return xr.Dataset(attrs={"found": 1, "versions": versions()})
+
+
+@pytest.mark.parametrize("statuses", [("lost", "finished"), ("finished", "lost", "lost"), ("pending", "finished")])
+def test_a_result_that_is_lost_with_its_worker_is_waited_for(statuses: tuple[str, ...]) -> None:
+    under_way: dict = {Lost(*statuses): (Cell(0, 4, 0, 9), "data")}
+    kept: list[xr.Dataset] = []
+    for _ in range(2):
+        cluster._collect(under_way, lambda cell, piece, data: kept.append(piece), None)
+    assert [piece.attrs["found"] for piece in kept] == [1]
+
+
+def test_a_result_that_was_called_off_is_said() -> None:
+    with pytest.raises(RuntimeError, match="gave up .cancelled."):
+        cluster._collect({Lost("cancelled"): (Cell(0, 4, 0, 9), "data")}, lambda *piece: None, None)
 
 
 def noisy_net() -> nn.Module:

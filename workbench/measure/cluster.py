@@ -70,9 +70,13 @@ def measure_there(
             client.cancel(list(under_way))
 
 
+UNDER_WAY = ("pending", "lost")
+"""A result that is lost with its worker is computed again by another one."""
+
+
 def _collect(under_way: dict[Any, tuple[Cell, str]], keep: Callable, cancel: Any) -> None:
     """Wait for a while; keep what has come."""
-    done = [future for future in under_way if future.done()]
+    done = [future for future in under_way if future.status not in UNDER_WAY]
     for future in done:
         cell, data = under_way.pop(future)
         keep(cell, _piece(future, cell), data)
@@ -89,7 +93,7 @@ def _piece(future: Any, cell: Cell) -> xr.Dataset:
             f"the samples {cell.start} to {cell.stop - 1} were given up, because every worker that had them died; "
             "finished pieces are kept; give the workers more memory, or a smaller chunk, and call again."
         )
-    if future.status not in ("finished", "error"):
+    if future.status not in ("finished", "error", *UNDER_WAY):  # lost just now: its result waits for the next one
         raise RuntimeError(f"the scheduler gave up ({future.status}); finished pieces are kept; call again.")
     piece = future.result()
     if piece.attrs["versions"] != versions():
