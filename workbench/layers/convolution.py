@@ -195,7 +195,8 @@ class GroupLayer(nn.Module):
             bank = prepare(self.kernels, drawn.elements, inputs, uniform and not moving, share, way, window)
             if uniform and moving:
                 still = None if inputs is None else inputs.detach()  # values rounded alike, with that slope
-                alike = prepare(self.kernels, drawn.elements.detach(), still, True, share, way, window)
+                with torch.no_grad():
+                    alike = prepare(self.kernels, drawn.elements.detach(), still, True, share, way, window)
                 bank = tuple(part + (other - part).detach() for part, other in zip(bank, alike, strict=True))
         bias = None if self.bias is None else self.bias[:, None].expand(-1, drawn.elements.shape[0]).flatten()
         if x.dtype == self.sums:

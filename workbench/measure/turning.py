@@ -21,6 +21,7 @@ from workbench.groups import O2, Group, GroupSignal, RotationScale, Scale
 from workbench.measure.compare import Action
 from workbench.measure.probe import Output, PartialSignal
 from workbench.measure.sums import Norms, Sums
+from workbench.measure.workplace import lies_channels_last
 
 _AT_ONCE = 2**16  # numbers that are resampled together: a cache holds them several times
 _WIDE = 16  # members of a group axis that are mixed by one product
@@ -161,7 +162,7 @@ class TurnedMaps:
         self.of = None if signal is None else (signal.group, _rows(signal.elements))
         self.both, self.resampler, self.padding = both, action.resampler, action.padding
         self.batch, self.channels, self.side = len(maps), maps.shape[1], maps.shape[-1]
-        self.channels_last = not maps.is_contiguous() and maps.is_contiguous(memory_format=torch.channels_last)
+        self.channels_last = lies_channels_last(maps)
         self.maps = maps if self.channels_last else maps.contiguous()
         self.weight, self.area = weight.to(maps).flatten(), float(weight.sum(dtype=torch.float64))
         self.weights = self.weight.expand(self.batch, 1, -1).contiguous()
