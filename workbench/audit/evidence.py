@@ -28,7 +28,7 @@ from workbench.measure import (
     task_cost,
     undisturbed,
 )
-from workbench.measure.explain import BEYOND
+from workbench.measure.explain import BEYOND, FUNCTIONS
 from workbench.measure.probe import like_model, watching
 
 AFFORDED = 3e11
@@ -214,7 +214,7 @@ def _fixes(ds: xr.Dataset) -> str:
     rest = float(ds.error_repaired)
     if rest < 1e-5:
         return told
-    unseen = BEYOND[1] in ds.rule.values
+    unseen = FUNCTIONS in ds.rule.values
     where = "in what is done between the modules, because all filters follow" if unseen else "in the filters"
     return f"{told} The rest, {percent(rest)}, is {where}. {TIE}"
 

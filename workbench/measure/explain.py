@@ -22,7 +22,7 @@ from workbench.measure.provenance import provenance
 from workbench.measure.repairs import averaged, repair
 from workbench.measure.report import will_it_be_equivariant
 
-BEYOND = ("filters", "functions")
+FILTERS, FUNCTIONS = BEYOND = ("filters", "functions")
 """Rules of what no layer's geometry accounts for: filters that do not follow, or something between the modules."""
 SILENT = 1e-5
 """A relative error below this needs no explanation: rounding in single precision."""
@@ -197,7 +197,7 @@ def _with_filters(static: xr.Dataset, model: nn.Module, trial: _Trial) -> tuple[
     said = {
         "module": "model",
         "kind": type(model).__name__,
-        "rule": BEYOND[1] if unseen else BEYOND[0],
+        "rule": FUNCTIONS if unseen else FILTERS,
         "reason": "an error stays that neither the geometry of a layer nor a filter accounts for, because all filters "
         "follow the group: look at what is done between the modules (a function, a slice, added coordinates)"
         if unseen
