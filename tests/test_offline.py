@@ -4,6 +4,7 @@ import asyncio
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -37,6 +38,17 @@ def test_r22_a_child_process_is_guarded_too():
     child = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
     assert child.returncode != 0
     assert "NetworkBlocked" in child.stderr
+
+
+def test_the_guard_of_a_child_started_with_it_remembers_in_one_place():
+    """As the workers of parallel tests do, which find it at their start and import it once more."""
+    program = (
+        "import sitecustomize, tests.offline.sitecustomize as again\n"
+        "assert again.attempts is sitecustomize.attempts\n"
+        "assert again.NetworkBlocked is sitecustomize.NetworkBlocked\n"
+    )
+    child = subprocess.run([sys.executable, "-c", program], cwd=Path(__file__).parents[1], capture_output=True, text=True, timeout=60)
+    assert child.returncode == 0, child.stderr
 
 
 def test_loopback_and_unix_sockets_stay_open(tmp_path):

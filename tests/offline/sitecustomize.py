@@ -54,11 +54,14 @@ def _guard(event: str, given: tuple[Any, ...]) -> None:
     )
 
 
-def install() -> None:
-    """Start guarding this process, once."""
-    if not getattr(sys, "_workbench_offline", False):
-        sys._workbench_offline = True  # type: ignore[attr-defined]
-        sys.addaudithook(_guard)
+def _install() -> None:
+    """Guard this process once; imported under a second name, this module shares what the first one remembers."""
+    global attempts, NetworkBlocked
+    if guard := getattr(sys, "_workbench_offline", None):
+        attempts, NetworkBlocked = guard.attempts, guard.NetworkBlocked
+        return
+    sys._workbench_offline = sys.modules[__name__]  # type: ignore[attr-defined]
+    sys.addaudithook(_guard)
 
 
-install()
+_install()
