@@ -47,7 +47,8 @@ def test_the_guard_of_a_child_started_with_it_remembers_in_one_place():
         "assert again.attempts is sitecustomize.attempts\n"
         "assert again.NetworkBlocked is sitecustomize.NetworkBlocked\n"
     )
-    child = subprocess.run([sys.executable, "-c", program], cwd=Path(__file__).parents[1], capture_output=True, text=True, timeout=60)
+    root = Path(__file__).resolve().parents[1]
+    child = subprocess.run([sys.executable, "-c", program], cwd=root, capture_output=True, text=True, timeout=60)
     assert child.returncode == 0, child.stderr
 
 
