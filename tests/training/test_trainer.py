@@ -1,6 +1,5 @@
 """Facts about training: it learns, resumes to the last bit, stops when asked, and says what went wrong."""
 
-import os
 import random
 import signal
 import subprocess
