@@ -172,6 +172,26 @@ def test_a_stochastic_network_is_found_out_and_said(images):
     assert "it is stochastic" in result.short
 
 
+def test_as_many_runs_are_averaged_as_were_asked_for(images):
+    result = audit(Odd(lambda v: v + torch.randn_like(v)), images, "C(4)", data_samples=0, repeats=3)
+    assert [ds.attrs["repeats"] for ds in result.sweeps.values()] == [3]
+    assert "repeats=3" in result.code
+    with pytest.raises(ValueError, match="repeats = 0 was given; expected a positive number of runs"):
+        audit(plain(), images, "C(4)", repeats=0)
+
+
+def test_how_the_answer_to_images_moves_is_decided_once(images, monkeypatch):
+    """A decision in each of the four sweeps cost a fifth of an audit."""
+
+    def again(*given):
+        raise AssertionError("decided again in a sweep")
+
+    monkeypatch.setattr("workbench.measure.sweep.decide", again)
+    result = audit(plain(), images, data_samples=0, samples=4)
+    assert {ds.attrs["output"] for ds in result.sweeps.values()} == {"invariant"}
+    assert "usual behaviour of an output of shape (B, 3)" in next(iter(result.sweeps.values())).attrs["output_why"]
+
+
 def test_n15_one_image_has_no_interval_and_many_are_said_to_be_some(images):
     assert "one sample, so no interval" in audit(plain(), images[:1], "C(4)").answer
     result = audit(plain(), images, "C(4)", samples=3)

@@ -8,7 +8,7 @@ from workbench.audit import audit
 from workbench.audit.framing import fair
 from workbench.audit.questions import CIRCULAR, SHIFTS, Samples, questions
 from workbench.audit.reasons import ELSE, closed, why_shifted
-from workbench.measure import equivariance_error
+from workbench.measure import Cancelled, equivariance_error
 
 AROUND = {"padding_mode": "circular"}
 
@@ -153,3 +153,18 @@ def test_the_audit_tells_it():
     shifts = {v.question: v for v in result.verdicts}[SHIFTS]
     assert "what enters and leaves at the frame" in shifts.because
     assert "leave more room" in shifts.advice
+
+
+def test_measuring_reasons_is_stopped_when_asked() -> None:
+    torch.manual_seed(0)
+    model = strided().eval()
+    given = asked(model)
+    seen = []
+
+    def stop() -> bool:
+        seen.append(1)
+        return len(seen) > 3
+
+    with pytest.raises(Cancelled):
+        why_shifted(model, *given, 0, stop)
+    assert why_shifted(model, *given)[0]

@@ -317,7 +317,7 @@ def _advice(question: str, level: str, fix: str, reason: str) -> str:
     if level == "exact":
         return ""
     if level == "chance":
-        return "Switch its randomness off, or give workbench.measure.equivariance_error more repeats."
+        return "Switch its randomness off, or average over more runs with repeats= (--repeats)."
     if level == "floor":
         return _FINER if question not in ADVICE else ""
     if question in SKIPS and fix:

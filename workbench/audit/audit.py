@@ -59,6 +59,7 @@ def audit(
     n_elements: int | None = None,
     data_samples: int = 128,
     resampler: str = "bicubic",
+    repeats: int | None = None,
     seed: int = 0,
     folder: str | Path | None = None,
     scheduler: str | None = None,
@@ -84,7 +85,7 @@ def audit(
         cancel: an event or function that stops the audit.
         scheduler: address of a Dask scheduler, whose workers measure the sweeps; the network has to be named
             ``package.module:name``, which they import too.
-        resampler, seed, progress: as in :func:`workbench.measure.equivariance_error`.
+        resampler, repeats, seed, progress: as in :func:`workbench.measure.equivariance_error`.
 
     Returns:
         An :class:`AuditResult`: print it for the sentences, ``save(folder)`` writes the Dataset and the report.
@@ -101,7 +102,7 @@ def audit(
     """
     asked = {"group": group, "samples": samples, "size": size, "mean": tuple(mean), "std": tuple(std), "seed": seed}
     asked |= {"kind": None if kind == "auto" else kind, "select": select}
-    asked |= {"output": None if output == "auto" else str(output)}
+    asked |= {"output": None if output == "auto" else str(output), "repeats": repeats}
     code = _code(model, data, weights, labels, asked)
     whole = model if isinstance(model, AuditedModel) else load_model(model, weights)
     pieces = pieces_of(whole, folder, scheduler)
@@ -121,6 +122,7 @@ def audit(
     findings = findings_of(found, data)
     watched = () if found.end_to_end else layers
     options: dict[str, Any] = {"resampler": resampler, "seed": seed, "batch_size": batch, "cancel": cancel}
+    options["repeats"] = repeats
     steps = questions(group, samples_of(data), n_elements)
     limit = exact_below(found.model)
     try:

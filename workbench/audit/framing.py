@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from workbench.audit.questions import Question
 from workbench.groups import GroupSignal, Translation
 from workbench.measure import undisturbed
+from workbench.measure.behaviour import parse_behaviour
 from workbench.measure.inference import infer_behaviour
 from workbench.measure.laws import pitch
 from workbench.measure.probe import like_model
@@ -57,13 +58,13 @@ def fair(step: Question, model: Callable, inputs: Tensor, asking: dict[str, Any]
 
 def _moves_along(step: Question, model: Callable, inputs: Tensor, asking: dict[str, Any], seed: int) -> bool:
     """Whether the answer has places that move with those of the input, declared or inferred."""
-    law = str(asking.get("output", "auto"))
-    if law == "auto":
+    law = asking.get("output", "auto")
+    if str(law) == "auto":
         try:
-            law = infer_behaviour(model, inputs, step.group, step.input, select=asking.get("select"), seed=seed).kind
+            law = infer_behaviour(model, inputs, step.group, step.input, select=asking.get("select"), seed=seed)
         except Exception:  # code that nobody knows; the sweep itself says what is wrong
             return False
-    return law in MAPS
+    return parse_behaviour(law).kind in MAPS
 
 
 def _frame(values: Tensor, like: int | None = None) -> tuple[int, int]:

@@ -78,15 +78,21 @@ class Tried(NamedTuple):
     after: float
 
 
-def why_shifted(model: Callable, inputs: Tensor, step: Question, sweep: xr.Dataset, seed: int = 0) -> tuple[str, str]:
+def why_shifted(
+    model: Callable, inputs: Tensor, step: Question, sweep: xr.Dataset, seed: int = 0, cancel: Any = None
+) -> tuple[str, str]:
     """Reason and advice for the shift that changes the answer most, with the shares that were measured.
 
     Args:
         model: as it was measured; copies of it are changed.
         step, sweep: the question and its answer.
+        cancel: an event or function that stops it.
 
     Returns:
         Two texts; empty ones where the answer does not change or something else was asked.
+
+    Raises:
+        Cancelled: when asked to stop.
     """
     if not isinstance(step.group, Translation) or step.input not in ("image", "series"):
         return "", ""
@@ -98,7 +104,7 @@ def why_shifted(model: Callable, inputs: Tensor, step: Question, sweep: xr.Datas
     if float(sweep.attrs.get("stochastic", 0.0)) > NOISE:
         return "No reason was measured: its answers differ from run to run.", ELSE
     count = max(FEWEST, min(SAMPLES, NUMBERS // max(1, inputs[0].numel())))
-    trial = _Trial(like_model(model, inputs[:count]), step, step.elements[at : at + 1], sweep, seed)
+    trial = _Trial(like_model(model, inputs[:count]), step, step.elements[at : at + 1], sweep, seed, cancel)
     try:
         before = trial.error(model)
         if before <= SILENT:
@@ -114,8 +120,10 @@ def why_shifted(model: Callable, inputs: Tensor, step: Question, sweep: xr.Datas
 class _Trial:
     """The same samples and shift for every copy."""
 
-    def __init__(self, inputs: Tensor, step: Question, element: Tensor, sweep: xr.Dataset, seed: int) -> None:
-        self.inputs, self.step, self.element, self.seed = inputs, step, element, seed
+    def __init__(
+        self, inputs: Tensor, step: Question, element: Tensor, sweep: xr.Dataset, seed: int, cancel: Any
+    ) -> None:
+        self.inputs, self.step, self.element, self.seed, self.cancel = inputs, step, element, seed, cancel
         law = str(sweep.attrs["output"])
         self.output = "auto" if law in ("group signal", "unknown") else law
         self._seen: tuple[nn.Module, xr.Dataset] | None = None
@@ -146,6 +154,7 @@ class _Trial:
             input=step.input,
             output=self.output,
             seed=self.seed,
+            cancel=self.cancel,
         )
         return float(ds["error_mean"].sel(layer="output").mean())
 

@@ -15,7 +15,7 @@ from workbench.audit.pieces import Pieces
 from workbench.audit.questions import PERMUTATIONS, Question
 from workbench.audit.reasons import why_shifted
 from workbench.audit.selecting import narrowed_model
-from workbench.measure import equivariance_error, undisturbed
+from workbench.measure import equivariance_error, infer_behaviour, undisturbed
 from workbench.measure.probe import like_model, named_layers, pieces, watching
 
 SWEEPS = 0.75
@@ -43,6 +43,7 @@ def sweep_all(
     """
     sweeps: dict[str, xr.Dataset] = {}
     notes: list[str] = []
+    asking = _with_law(model, inputs, steps, asking, options)
     steps = [fair(step, model, inputs, asking, options["seed"]) for step in steps]
     total = sum(len(step.elements) for step in steps)
     done = 0
@@ -74,7 +75,7 @@ def sweep_all(
             sweeps[step.name] = ds.assign_attrs(compared=step.told)
         if step.name in SKIPS:
             part_heard = narrowed_model(model, asking.get("select"))
-            why, mend = why_shifted(part_heard, inputs, step, ds, options["seed"])
+            why, mend = why_shifted(part_heard, inputs, step, ds, options["seed"], options["cancel"])
             sweeps[step.name] = sweeps[step.name].assign_attrs(why=why, mend=mend)
         if step.input == "set" and step.watched and (last := members_last(model, inputs, options["seed"])):
             sweeps[step.name] = _without(ds, last)
@@ -85,6 +86,20 @@ def sweep_all(
     if not sweeps:
         raise ValueError(notes[0].partition(": ")[2])
     return sweeps, notes
+
+
+def _with_law(
+    model: Callable, inputs: Tensor, steps: list[Question], asking: dict[str, Any], options: dict[str, Any]
+) -> dict[str, Any]:
+    """What is asked, with the behaviour of the answer to images, which is the same whatever moves them."""
+    if str(asking["output"]) != "auto" or any(step.input != "image" for step in steps):
+        return asking
+    known = {"select": asking["select"], "resampler": options["resampler"], "seed": options["seed"]}
+    try:
+        law = infer_behaviour(model, inputs, steps[0].group, "image", **known)
+    except Exception:  # code that nobody knows; the sweeps themselves say what is wrong
+        return asking
+    return asking if law.kind == "unknown" else asking | {"output": law}
 
 
 def _asked(step: Question, asking: dict[str, Any], steps: list[Question]) -> dict[str, Any]:

@@ -65,7 +65,7 @@ def _run(options: argparse.Namespace, cancel: threading.Event) -> int:
 
 
 _HANDED_ON = (
-    "group", "labels", "samples", "size", "mean", "std", "kind", "data_samples", "seed", "scheduler",
+    "group", "labels", "samples", "size", "mean", "std", "kind", "data_samples", "repeats", "seed", "scheduler",
 )  # fmt: skip
 
 

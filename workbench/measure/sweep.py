@@ -24,6 +24,8 @@ from workbench.measure.turning import Scratch, TurnedMaps, companions_first, tur
 VIEW = "view size is not compatible"  # what torch says of a view that would need a copy
 REPEATS = 8
 """Runs over which a stochastic model is averaged where nothing else is asked."""
+PASS_BYTES = 2**23
+"""Of the largest output of one pass on a processor: what lies in the cache is not fetched again by the next layer."""
 
 
 class NotFinite(ValueError):
@@ -109,12 +111,20 @@ class Sweep:
             self.turned = {}
             floors: list[Tensor] = []
             found: dict[str, list] = {name: [] for name in reference}  # of each chunk errors or totals
-            step = max(1, self.at_once(images) // len(batch))
+            step = self._elements_at_once(batch, images, reference)
             for start in range(0, count, step):
                 part = replace(self.action, elements=self.action.elements[self.order[start : start + step]])
                 floors.append(self._chunk(batch, part, reference, found))
                 report(progress, cancel, (place + min(1.0, (start + step) / count)) / len(batches))
             self._keep(found, reference, floors)
+
+    def _elements_at_once(self, batch: Tensor, images: Tensor, reference: dict[str, Output]) -> int:
+        """Elements in one pass: what their largest output takes stays in the cache until the next layer reads it."""
+        room = self.at_once(images) // len(batch)
+        if batch.device.type == "cpu":
+            largest = max(value.numel() * value.element_size() for value in map(tensor_of, reference.values()))
+            room = min(room, PASS_BYTES // max(1, largest))
+        return max(1, room)
 
     def at_once(self, images: Tensor) -> int:
         """Samples in one forward pass: as many as asked, fewer where they are large."""
