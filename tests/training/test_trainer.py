@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -277,13 +278,21 @@ def test_r24_the_callers_random_generators_and_warnings_are_left_alone(tmp_path:
     assert list(warnings.filters) == filters
 
 
-def test_ctrl_c_stops_with_a_checkpoint_and_gives_the_signal_back(tmp_path: Path) -> None:
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """Ctrl-C interrupts, also where the tests run in the background of a shell, which ignores it there."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_stops_with_a_checkpoint_and_gives_the_signal_back(ctrl_c: None, tmp_path: Path) -> None:
     import lightning.pytorch as pl
 
     class Press(pl.Callback):
         def on_train_batch_start(self, trainer: Any, module: Any, batch: Any, batch_idx: int) -> None:
             if module.step == 4:
-                signal.raise_signal(signal.SIGINT)  # os.kill may merge two of them
+                signal.raise_signal(signal.SIGINT)
 
     before = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt, match="resume=True"):
@@ -292,14 +301,14 @@ def test_ctrl_c_stops_with_a_checkpoint_and_gives_the_signal_back(tmp_path: Path
     assert Run(tmp_path / "run").checkpoint()["step"] == 5
 
 
-def test_a_second_ctrl_c_interrupts_at_once_and_says_how_to_go_on(tmp_path: Path) -> None:
+def test_a_second_ctrl_c_interrupts_at_once_and_says_how_to_go_on(ctrl_c: None, tmp_path: Path) -> None:
     import lightning.pytorch as pl
 
     class Press(pl.Callback):
         def on_train_batch_start(self, trainer: Any, module: Any, batch: Any, batch_idx: int) -> None:
             if module.step == 4:
-                signal.raise_signal(signal.SIGINT)  # os.kill may merge two of them
-                signal.raise_signal(signal.SIGINT)  # os.kill may merge two of them
+                signal.raise_signal(signal.SIGINT)
+                signal.raise_signal(signal.SIGINT)
 
     before = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt, match="interrupted in the middle of a step; .*resume=True"):
