@@ -123,7 +123,7 @@ def test_a_turn_and_a_scaling_commute_and_are_the_product() -> None:
 def test_scalings_are_never_lattice_elements_and_quarter_turns_stay_some() -> None:
     rows = torch.tensor([[0.0, 1.0], [math.pi / 2, 1.0], [math.pi / 2, 2.0], [0.0, 0.5], [0.1, 1.0]])
     assert is_lattice(rows, RotationScale()).tolist() == [True, True, False, False, False]
-    with pytest.raises(ValueError, match="scaling was given to the resampler 'fourier'"):
+    with pytest.raises(ValueError, match="scaling or stretch was given to the resampler 'fourier'"):
         transform_image(torch.rand(1, 8, 8), torch.tensor([1.5]), Scale(), resampler="fourier")
 
 

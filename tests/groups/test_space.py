@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from tests.tolerances import EXACT
-from workbench.groups import E3, O3, SO3, RotationScale, Scale, Symmetric, Translation, parse_group
+from workbench.groups import E3, O3, SL, SO3, GLPlus, RotationScale, Scale, Symmetric, Translation, parse_group
 
 GROUPS = [
-    Scale(), Scale(1), Scale(3), Scale(2, 4.0), RotationScale(), SO3(), O3(), E3(), E3(5.0), Translation(dim=1),
-    Translation(dim=3), Translation(3.0, dim=3), Symmetric(1), Symmetric(2), Symmetric(7),
+    Scale(), Scale(1), Scale(3), Scale(2, 4.0), RotationScale(), RotationScale(3.0), SL(), SL(3.0), GLPlus(),
+    GLPlus(1.5), SO3(), O3(), E3(), E3(5.0), Translation(dim=1), Translation(dim=3), Translation(3.0, dim=3),
+    Symmetric(1), Symmetric(2), Symmetric(7),
 ]  # fmt: skip
 TOL = 10 * EXACT[torch.float64]
 
@@ -76,7 +77,20 @@ def test_names_read_back(group) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["Scale(4)", "Scale(2,1)", "E3(0)", "Symmetric(0)", "Symmetric(999999)", "SO4", "Scale()"]
+    "name",
+    [
+        "Scale(4)",
+        "Scale(2,1)",
+        "E3(0)",
+        "Symmetric(0)",
+        "Symmetric(999999)",
+        "SO4",
+        "Scale()",
+        "SL(3)",
+        "SL(2,1)",
+        "GLPlus",
+        "RotationScale(1)",
+    ],
 )
 def test_names_of_groups_that_cannot_be_are_refused(name: str) -> None:
     with pytest.raises(ValueError, match="expected"):

@@ -66,8 +66,8 @@ def on_lattice(matrix: Tensor, shift: Tensor, tol: float, shape: tuple[int, int]
     turns = angle_and_mirror(matrix)[0] * (2 / math.pi)
     whole = (turns - turns.round()).abs() * (math.pi / 2) <= tol
     whole &= ((shift - shift.round()).abs() <= tol).all(-1)
-    size = matrix[..., 0, 0] * matrix[..., 1, 1] - matrix[..., 0, 1] * matrix[..., 1, 0]
-    whole &= (size.abs() - 1).abs() <= tol  # a scaled image has other pixels
+    lengths = matrix.mT @ matrix - torch.eye(2, dtype=matrix.dtype, device=matrix.device)
+    whole &= lengths.abs().flatten(-2).amax(-1) <= 2 * tol  # a scaled or stretched image has other pixels
     if shape is not None and shape[0] != shape[1]:
         whole &= turns.round().long() % 2 == 0
     return whole
@@ -76,7 +76,8 @@ def on_lattice(matrix: Tensor, shift: Tensor, tol: float, shape: tuple[int, int]
 def is_lattice(g: Tensor, group: Group, tol: float = TOLERANCE, shape: tuple[int, int] | None = None) -> Tensor:
     """Whether elements move pixel centres onto pixel centres, so that they act on images without interpolation.
 
-    True for quarter turns, flips combined with quarter turns, and shifts by whole pixels; never for scalings.
+    True for quarter turns, flips combined with quarter turns, and shifts by whole pixels; never for
+    scalings and stretches.
 
     Args:
         g: ``(element_dim,)`` or ``(E, element_dim)``; angles in radians, shifts in pixels.

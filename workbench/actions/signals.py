@@ -145,6 +145,15 @@ def interpolation(signal: GroupSignal, matrix: Tensor) -> Tensor:
 def _wanted(signal: GroupSignal, matrix: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Angle and mirror of each element h ``(G,)``, and of each g^-1 h ``(E, G)``, in float64."""
     own = signal.group.matrix(signal.elements.detach().double().cpu())
+    lengths = matrix.mT @ matrix
+    if bool(
+        (lengths - lengths[..., :1, :1] * torch.eye(2, dtype=matrix.dtype, device=matrix.device)).abs().max() > 1e-6
+    ):
+        raise ValueError(
+            f"a stretch was given for a signal on {signal.group.name}; expected rotations, mirrors, scalings and "
+            f"shifts, because a stretch does not move the elements of {signal.group.name} onto themselves; compare "
+            "only the end-to-end output."
+        )
     wanted = torch.linalg.inv(matrix.cpu()).unsqueeze(1) @ own
     return *angle_and_mirror(own), *angle_and_mirror(wanted)
 

@@ -13,6 +13,7 @@ from workbench.groups.distributions import (
     RotationGates,
     UniformArc,
 )
+from workbench.groups.linear import SL, GLPlus
 from workbench.groups.planar import O2, SO2, Cyclic, Dihedral
 from workbench.groups.scale import RotationScale, Scale
 from workbench.groups.signal import GroupSignal
@@ -26,6 +27,7 @@ __all__ = [
     "E3",
     "O2",
     "O3",
+    "SL",
     "SO2",
     "SO3",
     "ArcWithMirror",
@@ -34,6 +36,7 @@ __all__ = [
     "D",
     "Dihedral",
     "Draw",
+    "GLPlus",
     "Group",
     "GroupDistribution",
     "GroupSignal",
@@ -58,6 +61,9 @@ _BARE: dict[str, Callable[[], Group]] = {
     "E3": E3,
     "Scale": Scale,
     "RotationScale": RotationScale,
+    "Sim2": lambda: Plane(RotationScale()),
+    "GLPlus(2)": GLPlus,
+    "SL(2)": SL,
     "Translation": Translation,
     "Translation1": lambda: Translation(dim=1),
     "Translation3": lambda: Translation(dim=3),
@@ -70,7 +76,8 @@ def parse_group(name: str | Group) -> Group:
     """The group of that name: ``"SO2"``, ``"C(8)"``, ``"R2xSO2"``, ``"Scale"``, ``"E3"``, ``"Symmetric(10)"``.
 
     Also ``"O2"``, ``"D(4)"``, ``"SO3"``, ``"O3"``, ``"RotationScale"``, ``"Translation"``, and ``"Translation1"``,
-    ``"Scale(1)"`` on a line, ``"Translation3"``, ``"Scale(3)"`` in space.
+    ``"Scale(1)"`` on a line, ``"Translation3"``, ``"Scale(3)"`` in space, ``"SE2"``, ``"E2"``, ``"Sim2"``, and
+    ``"SL(2)"``, ``"GLPlus(2)"``, ``"SL(2,3.0)"`` for stretches by at most 3.
 
     >>> from workbench.groups import parse_group
     >>> parse_group("R2xC(8)").linear.order
@@ -91,8 +98,8 @@ def parse_group(name: str | Group) -> Group:
     if (found := _with_numbers(text)) is not None:
         return found
     raise ValueError(
-        f"group {name!r} was given; expected SO2, O2, C(n), D(n), Translation, R2x<group>, Scale, RotationScale, SO3, "
-        "O3, E3 or Symmetric(n), for example 'C(8)'."
+        f"group {name!r} was given; expected SO2, O2, C(n), D(n), Translation, R2x<group>, Scale, RotationScale, "
+        "SL(2), GLPlus(2), SO3, O3, E3 or Symmetric(n), for example 'C(8)'."
     )
 
 
@@ -103,6 +110,10 @@ def _with_numbers(text: str) -> Group | None:
         return Translation(float(match[2]), int(match[1] or 2))
     if match := re.fullmatch(rf"E3\({_NUMBER}\)", text):
         return E3(float(match[1]))
+    if match := re.fullmatch(rf"RotationScale\({_NUMBER}\)", text):
+        return RotationScale(float(match[1]))
+    if match := re.fullmatch(rf"(SL|GLPlus)\(2,{_NUMBER}\)", text):
+        return {"SL": SL, "GLPlus": GLPlus}[match[1]](float(match[2]))
     if match := re.fullmatch(rf"Scale\((\d)(?:,{_NUMBER})?\)", text):
         return Scale(int(match[1]), float(match[2] or 2.0))
     return None

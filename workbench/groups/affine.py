@@ -81,6 +81,7 @@ class Plane(Group):
         if not isinstance(linear, Group) or isinstance(linear, Plane | Translation) or linear.dim != 2:
             raise ValueError(f"Plane: {linear!r} was given; expected a group that fixes the origin, such as SO2().")
         self.linear = linear
+        self.isometric = linear.isometric
         self.translation = Translation(period)
         self.element_dim = 2 + linear.element_dim
         self.name = f"R2x{linear.name}"

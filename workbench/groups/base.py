@@ -22,12 +22,14 @@ class Group(ABC):
         element_dim: the numbers that name one element.
         dim: d, the dimension of the space it acts on: 2 for images.
         order: the number of elements, ``None`` when there are infinitely many.
+        isometric: it keeps lengths, so that a moved image holds as many details as before.
     """
 
     name: str
     element_dim: int
     dim: int = 2
     order: int | None = None
+    isometric: bool = True
 
     def identity(self, dtype: torch.dtype = torch.float32, device: torch.device | str | None = None) -> Tensor:
         """The neutral element, shape ``(element_dim,)``."""

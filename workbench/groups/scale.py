@@ -9,6 +9,7 @@ from torch import Tensor
 
 from workbench.groups.base import Group, check_count, check_elements, check_number, wrap
 from workbench.groups.planar import SO2
+from workbench.groups.sampling import check_spread, cut_normal
 
 
 class Scale(Group):
@@ -26,6 +27,7 @@ class Scale(Group):
     """
 
     element_dim = 1
+    isometric = False
 
     def __init__(self, d: int = 2, largest: float = 2.0):
         self.dim = _check_dim("Scale", d)
@@ -69,6 +71,28 @@ class Scale(Group):
         step = torch.rand(n, 1, generator=generator, dtype=dtype, device=device) * 2 - 1
         return (step * math.log(self.largest)).exp()
 
+    def draw(
+        self, n: int, spread: float = 0.3, generator: torch.Generator | None = None, dtype: torch.dtype = torch.float32
+    ) -> tuple[Tensor, Tensor]:
+        """``n`` factors near 1, and what each stands for: 1 / p with respect to the Haar measure, dfactor / factor.
+
+        Their logarithms are normal with standard deviation ``spread``, cut off at log ``largest``. With the weights a
+        mean over samples estimates the integral over that part of the group, without them another one.
+
+        Returns:
+            Elements ``(n, 1)`` and weights ``(n,)``.
+
+        Raises:
+            ValueError: for a count or spread that is not positive.
+
+        >>> elements, weights = Scale().draw(8)
+        >>> elements.shape, weights.shape
+        (torch.Size([8, 1]), torch.Size([8]))
+        """
+        n = check_count(n, f"{self.name}.draw")
+        values, density = cut_normal(n, check_spread(self, spread), math.log(self.largest), generator)
+        return values.exp().unsqueeze(-1).to(dtype), (1 / density).to(dtype)
+
     def contains(self, g: Tensor, tol: float = 1e-9) -> Tensor:
         return torch.isfinite(g).all(-1) & (g[..., 0] > 0)
 
@@ -76,17 +100,21 @@ class Scale(Group):
 class RotationScale(Group):
     """Rotations of the plane times scalings, which commute; an element is ``(angle, factor)``.
 
+    Grids and samples have factors between 1 / ``largest`` and ``largest``.
+
     >>> import math, torch
     >>> from workbench.groups import RotationScale
     >>> RotationScale().act(torch.tensor([math.pi / 2, 3.0]), torch.tensor([1.0, 0.0])).tolist()
     [0.0, 3.0]
     """
 
-    name = "RotationScale"
     element_dim = 2
+    isometric = False
 
-    def __init__(self) -> None:
-        self.turns, self.scales = SO2(), Scale()
+    def __init__(self, largest: float = 2.0) -> None:
+        self.largest = check_number(largest, "RotationScale: largest", "a factor above 1, such as 2.0", lowest=1.0)
+        self.turns, self.scales = SO2(), Scale(2, self.largest)
+        self.name = "RotationScale" if largest == 2.0 else f"RotationScale({largest:g})"
 
     def identity(self, dtype=torch.float32, device=None) -> Tensor:
         return torch.tensor([0.0, 1.0], dtype=dtype, device=device)
@@ -120,6 +148,14 @@ class RotationScale(Group):
     def sample(self, n, generator=None, dtype=torch.float32, device=None) -> Tensor:
         angle = self.turns.sample(n, generator, dtype, device)
         return torch.cat([angle, self.scales.sample(n, generator, dtype, device)], -1)
+
+    def draw(
+        self, n: int, spread: float = 0.3, generator: torch.Generator | None = None, dtype: torch.dtype = torch.float32
+    ) -> tuple[Tensor, Tensor]:
+        """``n`` elements, angles even and factors as :meth:`Scale.draw`, and their weights: ``(n, 2)``, ``(n,)``."""
+        factor, weights = self.scales.draw(n, spread, generator, dtype)
+        angle = self.turns.sample(n, generator, dtype)
+        return torch.cat([angle, factor], -1), weights * (2 * math.pi)
 
     def contains(self, g: Tensor, tol: float = 1e-9) -> Tensor:
         return torch.isfinite(g).all(-1) & (g[..., 1] > 0)

@@ -10,7 +10,7 @@ from workbench.actions import named_mask, overlap_mask, transform_signals
 from workbench.actions.images import act
 from workbench.actions.lattice import TOLERANCE, affine, angle_and_mirror, on_lattice
 from workbench.actions.signals import permutations
-from workbench.groups import Group, GroupSignal, RotationScale, Scale
+from workbench.groups import Group, GroupSignal
 from workbench.measure import laws
 from workbench.measure.behaviour import Behaviour, Moved
 from workbench.measure.probe import Output, PartialSignal
@@ -126,7 +126,7 @@ class Action:
             return None
         height, width = tensor.shape[-2:]
         frame = _frame("none" if self.mask == "overlap" else self.mask, height, width)
-        if self.mask == "overlap" or (isinstance(self.group, Scale | RotationScale) and invented):
+        if self.mask == "overlap" or (not self.group.isometric and invented):
             return frame * self._known(*affine(self.in_pixels_of(tensor, self.elements), self.group), height, width)
         return frame
 

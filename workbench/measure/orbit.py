@@ -11,6 +11,7 @@ from workbench.groups import (
     E3,
     O2,
     O3,
+    SL,
     SO3,
     Cyclic,
     Dihedral,
@@ -71,7 +72,13 @@ def _special(group: Group, n_elements: int) -> Tensor | None:
         return _with(factors.flatten(), torch.ones(1).double()).unsqueeze(-1)
     if isinstance(group, RotationScale):
         angles = orbit(group.turns, n_elements)
-        return torch.cat([torch.cat([angles, torch.full_like(angles, 2.0**half)], -1) for half in (-0.5, 0.0, 0.5)])
+        factors = [group.largest**half for half in (-0.5, 0.0, 0.5)]
+        return torch.cat([torch.cat([angles, torch.full_like(angles, factor)], -1) for factor in factors])
+    if isinstance(group, SL):
+        factors = orbit(Scale(2, group.largest), n_elements)
+        along = torch.zeros(len(factors), group.chart_dim, dtype=torch.float64)
+        along[:, 0] = factors.flatten().log()
+        return group.exp(along)
     if isinstance(group, SO3 | O3 | E3):
         grid = group.grid(n_elements + n_elements % 2, dtype=torch.float64)
         return torch.cat([group.identity(torch.float64).unsqueeze(0), grid])[:n_elements]
@@ -97,7 +104,9 @@ def lattice_elements(group: Group, size: tuple[int, int]) -> Tensor:
     if isinstance(group, RotationScale):
         turns = lattice_elements(group.turns, size)
         return torch.cat([turns, torch.ones_like(turns)], -1)
-    if group.order is None:
+    if isinstance(group, SL):
+        candidates = Cyclic(4).matrix(Cyclic(4).grid(dtype=torch.float64)).flatten(-2)
+    elif group.order is None:
         candidates = (Dihedral(4) if isinstance(group, O2) else Cyclic(4)).grid(dtype=torch.float64)
     else:
         candidates = group.grid(dtype=torch.float64)
@@ -118,6 +127,9 @@ def transform_coords(elements: Tensor, group: Group, input_kind: str = "image") 
         "angle_deg": labelled("transform", angle * (180 / math.pi), "input rotation", "degrees"),
         "mirror": labelled("transform", mirror.round().long(), "mirror after the rotation (-1: mirrored)"),
     }
+    if isinstance(linear := group.linear if isinstance(group, Plane) else group, SL):
+        stretch = linear.log(elements.double()[:, -4:])[:, :2].norm(dim=-1).exp()
+        coords["stretch"] = labelled("transform", stretch, "stretch along one direction, shrinkage across it")
     if scale is not None:
         coords["scale"] = labelled("transform", scale, "scale factor")
     if isinstance(group, Symmetric):
@@ -143,6 +155,9 @@ def _linear_part(elements: Tensor, group: Group) -> tuple[Tensor, Tensor, Tensor
         return nothing, ones, elements[:, 0]
     if isinstance(group, RotationScale):
         return elements[:, 0], ones, elements[:, 1]
+    if isinstance(group, SL):
+        polar = group.log(elements)
+        return polar[:, 2], ones, polar[:, 3].exp() if group.chart_dim == 4 else None
     return elements[:, 0], elements[:, 1] if isinstance(group, O2) else ones, None
 
 
@@ -169,6 +184,8 @@ def named(ds: xr.Dataset, transform: int) -> str:
     words = [f"rotation by {float(row.angle_deg):.4g} degrees"]
     if int(row.mirror) < 0:
         words.append("mirrored")
+    if "stretch" in row.coords:
+        words.append(f"stretched by {float(row.stretch):.4g}")
     if "scale" in row.coords:
         words.append(f"scaled by {float(row.scale):.4g}")
     shifts = [name for name in row.coords if str(name).startswith("shift_")]

@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from workbench.actions.lattice import TOLERANCE, affine, angle_and_mirror
 from workbench.actions.signals import interpolation, permutations
-from workbench.groups import O2, Group, GroupSignal, RotationScale, Scale
+from workbench.groups import O2, Group, GroupSignal
 from workbench.measure.compare import Action
 from workbench.measure.probe import Output, PartialSignal
 from workbench.measure.sums import Norms, Sums
@@ -40,7 +40,7 @@ class Turns(NamedTuple):
 @lru_cache(maxsize=16)  # by identity: every layer of a chunk asks for the same
 def turns_of(action: Action) -> Turns | None:
     """The elements of an action that turns and mirrors only; ``None`` for any other."""
-    if isinstance(action.group, Scale | RotationScale) or action.input_kind != "image":
+    if not action.group.isometric or action.input_kind != "image":
         return None
     if action.group.shift(action.elements) is not None:
         return None
