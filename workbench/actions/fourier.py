@@ -33,8 +33,8 @@ def rotate_fourier(x: Tensor, matrix: Tensor, shift: Tensor, padding: str) -> Te
         )
     if bool(((matrix.mT @ matrix - torch.eye(2, dtype=matrix.dtype)).abs() > 1e-6).any()):
         raise ValueError(
-            "a scaling or stretch was given to the resampler 'fourier'; expected rotations, mirrors and shifts, because "
-            "it shears without changing the number of pixels; use the resampler 'bicubic'."
+            "a scaling or stretch was given to the resampler 'fourier'; expected rotations, mirrors and shifts, "
+            "because it shears without changing the number of pixels; use the resampler 'bicubic'."
         )
     angle, mirror = angle_and_mirror(matrix)
     turns = (angle * (2 / math.pi)).round()
