@@ -12,7 +12,7 @@ FEWEST = 8
 """Fewer samples than this cannot be resampled: there are too few different means."""
 MOST = 2048
 """From here on the mean is as good as normal, and resampling would cost time and memory for the same interval."""
-_LEAST = 1e-9  # of the variance: what a resample of one and the same value keeps
+_LEAST = 1e-2  # of the variance: a resample without the one sample that stands out knows nothing of the spread
 _AT_ONCE = 2**22  # resampled means held in memory at a time
 
 
@@ -21,7 +21,8 @@ def interval(values: np.ndarray, kind: str = "bootstrap", seed: int = 0) -> tupl
 
     The bootstrap resamples Student's t itself (bootstrap-t: Efron & Tibshirani 1993, section 12.5), so it reaches
     further on the side of a long tail. Below 8 and above 2048 samples it is Student's t with its printed quantiles,
-    and where fewer than half of the values differ (right or wrong, mostly zero) it takes :func:`bootstrap`.
+    and where fewer than half of the values differ (right or wrong, mostly zero) it takes :func:`bootstrap`. Both ends
+    lie between the smallest and the largest sample.
 
     Measured over 4,000 repeats at n = 10, 20 and 30: bell-shaped and even 0.94 to 0.97, exponential 0.93 to 0.95,
     log-normal with sigma 0.75 0.92 to 0.93, with sigma 1 0.90 to 0.92; Student's t and percentiles have 0.89 to 0.94,
@@ -102,7 +103,7 @@ def _studentized(rows: np.ndarray, shares: np.ndarray) -> np.ndarray:
         low, high = _ends(shift, (1 - CONFIDENCE) / 2)
         sigma = rows[~rough].std(-1)  # sqrt(n - 1) stands in both numerator and denominator
         ends[:, ~rough] = mean[~rough] - np.stack([high, low]) * sigma
-    return ends
+    return np.clip(ends, rows.min(-1), rows.max(-1))
 
 
 def bootstrap(values: np.ndarray, seed: int = 0, resamples: int = RESAMPLES) -> tuple[np.ndarray, np.ndarray]:

@@ -72,8 +72,8 @@ def _special(group: Group, n_elements: int) -> Tensor | None:
         return _with(factors.flatten(), torch.ones(1).double()).unsqueeze(-1)
     if isinstance(group, RotationScale):
         angles = orbit(group.turns, n_elements)
-        factors = [group.largest**half for half in (-0.5, 0.0, 0.5)]
-        return torch.cat([torch.cat([angles, torch.full_like(angles, factor)], -1) for factor in factors])
+        at = [torch.full_like(angles, group.largest**half) for half in (-0.5, 0.0, 0.5)]
+        return torch.cat([torch.cat([angles, factor], -1) for factor in at])
     if isinstance(group, SL):
         factors = orbit(Scale(2, group.largest), n_elements)
         along = torch.zeros(len(factors), group.chart_dim, dtype=torch.float64)
