@@ -7,7 +7,7 @@ from torch import nn
 from tests.measure.toys import c4_net
 from workbench.audit import AuditResult, audit, load_model
 from workbench.datasets import data_folder
-from workbench.measure import open_dataset
+from workbench.measure import dataset_groups, open_dataset
 
 RUN = data_folder() / "runs" / "partial_gcnn" / "rotated_strict"
 
@@ -139,6 +139,11 @@ def test_n1_everything_is_saved_labelled_and_read_back(broken, tmp_path):
     assert set(stored.question.values) == {"quarter turns", "flips", "rotations", "shifts"}
     assert all("units" in stored[name].attrs for name in stored.variables)
     assert stored.attrs["answer"] == broken.answer
+    groups = {"attribution", "fixes", "Lie derivative", "control", "findings", "remedies", "cost", "decisions"}
+    assert groups | set(broken.sweeps) <= set(dataset_groups(dataset))
+    for name in dataset_groups(dataset):
+        assert open_dataset(dataset, group=name).identical(broken.groups()[name])
+    assert "sample" in open_dataset(dataset, group="shifts").error.dims  # errors of each one, not their mean alone
     assert report.stat().st_size > 10**6
     (tmp_path / "file").write_text("")
     with pytest.raises(FileExistsError, match="is a file"):

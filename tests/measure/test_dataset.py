@@ -4,13 +4,14 @@ import os
 import subprocess
 import sys
 
+import h5py
 import numpy as np
 import pytest
 import torch
 import xarray as xr
 
 from tests.measure.toys import c4_net
-from workbench.measure import equivariance_error, labelled, open_dataset, save, validate
+from workbench.measure import dataset_groups, equivariance_error, labelled, open_dataset, save, validate
 from workbench.measure.dataset import checksum
 from workbench.measure.provenance import provenance
 
@@ -38,6 +39,28 @@ def test_saved_and_opened_is_identical(ds: xr.Dataset, tmp_path) -> None:
     assert open_dataset(path).identical(ds)
     assert save(ds, path) == path
     assert sorted(os.listdir(tmp_path)) == ["error.nc"]
+
+
+def test_groups_of_other_sizes_lie_in_the_same_file(ds: xr.Dataset, tmp_path) -> None:
+    groups = {"Lie derivative": ds.isel(layer=slice(1)), "attribution": ds.isel(transform=slice(2))}
+    path = save(ds, tmp_path / "error.nc", groups)
+    assert dataset_groups(path) == ["Lie derivative", "attribution"]
+    assert open_dataset(path).identical(ds)
+    for name, group in groups.items():
+        assert open_dataset(path, group=name).identical(group)
+    with pytest.raises(ValueError, match="group = 'lie' was given; expected one of Lie derivative, attribution"):
+        open_dataset(path, group="lie")
+    with pytest.raises(ValueError, match="expected one of none"):
+        open_dataset(save(ds, path), group="attribution")
+
+
+def test_r5_a_changed_number_in_a_group_is_found(ds: xr.Dataset, tmp_path) -> None:
+    path = save(ds, tmp_path / "error.nc", {"sweep": ds})
+    with h5py.File(path, "r+") as file:
+        file["sweep"]["error"][-1, -1, 0] += 1
+    assert open_dataset(path).identical(ds)
+    with pytest.raises(ValueError, match="does not match its fingerprint"):
+        open_dataset(path, group="sweep")
 
 
 def test_r4_a_failed_write_leaves_the_old_file(ds: xr.Dataset, tmp_path, monkeypatch) -> None:

@@ -255,14 +255,27 @@ class AuditResult:
         return xr.Dataset(variables, coords, attrs)
 
     def save(self, folder: str | os.PathLike) -> tuple[Path, Path]:
-        """Write ``audit.nc`` and ``report.html`` into a folder, which is made if need be; gives both paths."""
+        """Write ``audit.nc`` and ``report.html`` into a folder, which is made if need be; gives both paths.
+
+        ``workbench.measure.open_dataset(path, group=name)`` reads one of :meth:`groups`.
+        """
         from workbench.audit.report import write_report
 
         place = Path(folder)
         if place.exists() and not place.is_dir():
             raise FileExistsError(f"{place} is a file; expected a folder for the report; choose another name.")
         place.mkdir(parents=True, exist_ok=True)
-        return save(self.to_dataset(), place / DATASET), write_report(self, place / REPORT)
+        return save(self.to_dataset(), place / DATASET, self.groups()), write_report(self, place / REPORT)
+
+    def groups(self) -> dict[str, xr.Dataset]:
+        """All that was measured beside :meth:`to_dataset`, by the name of its group in ``audit.nc``.
+
+        Every sweep by its question, with the errors of each sample; "control", "findings", "remedies", "cost",
+        "decisions", and those of ``more``, where they were measured.
+        """
+        parts = {"control": self.control, "findings": self.findings, "remedies": self.remedies, "cost": self.cost,
+                 "decisions": self.decisions}  # fmt: skip
+        return self.sweeps | {name: ds for name, ds in parts.items() if ds is not None} | self.more
 
     def __str__(self) -> str:
         told = self.caution, self.taken, self.answer, *self.refused, self.unseen_line

@@ -7,7 +7,7 @@ from workbench.measure.cost import cost
 from workbench.measure.data_answer import with_model
 from workbench.measure.data_features import layer_features
 from workbench.measure.data_symmetry import data_symmetry
-from workbench.measure.dataset import labelled, open_dataset, save, validate
+from workbench.measure.dataset import dataset_groups, labelled, open_dataset, save, validate
 from workbench.measure.distribution import learned_distribution
 from workbench.measure.error import equivariance_error
 from workbench.measure.explain import explain
@@ -33,6 +33,7 @@ __all__ = [
     "class_probability",
     "cost",
     "data_symmetry",
+    "dataset_groups",
     "equivariance_error",
     "equivariance_error_streamed",
     "explain",

@@ -83,10 +83,13 @@ def _attributes(attrs: Mapping) -> list:
     return sorted([str(k), np.asarray(v).tolist()] for k, v in attrs.items())
 
 
-def save(ds: xr.Dataset, path: str | os.PathLike) -> Path:
+def save(ds: xr.Dataset, path: str | os.PathLike, groups: Mapping[str, xr.Dataset] | None = None) -> Path:
     """Write NetCDF-4 so that the file is the old one or the new one, never half of either.
 
     The content's fingerprint is stored inside; :func:`open_dataset` checks it.
+
+    Args:
+        groups: further Datasets of the same file, each a NetCDF group of that name with dims of its own.
 
     Raises:
         TypeError: for something that is no Dataset, or attributes NetCDF cannot hold.
@@ -97,13 +100,14 @@ def save(ds: xr.Dataset, path: str | os.PathLike) -> Path:
     path = Path(path)
     if not path.parent.is_dir():
         raise FileNotFoundError(f"the folder of {path} does not exist; expected an existing one; create it first.")
-    content = bytes(ds.assign_attrs({_CHECKSUM: checksum(ds)}).to_netcdf(engine="h5netcdf"))
+    content = bytes(_signed(ds).to_netcdf(engine="h5netcdf"))
     _sweep(path)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        with partial.open("wb") as file:
-            file.write(content)
-            file.flush()
+        partial.write_bytes(content)
+        for name, group in (groups or {}).items():
+            _signed(group).to_netcdf(partial, mode="a", group=name, engine="h5netcdf")
+        with partial.open("rb+") as file:
             os.fsync(file.fileno())
         os.replace(partial, path)
     finally:
@@ -117,6 +121,10 @@ def save(ds: xr.Dataset, path: str | os.PathLike) -> Path:
     return path
 
 
+def _signed(ds: xr.Dataset) -> xr.Dataset:
+    return ds.assign_attrs({_CHECKSUM: checksum(ds)})
+
+
 def _sweep(path: Path) -> None:
     """Remove what writers of this file left behind when they were killed."""
     for stray in path.parent.glob(f".{path.name}.*.partial"):
@@ -125,22 +133,25 @@ def _sweep(path: Path) -> None:
             stray.unlink(missing_ok=True)
 
 
-def open_dataset(path: str | os.PathLike, largest_bytes: int = LARGEST_BYTES) -> xr.Dataset:
-    """Read a NetCDF file into memory; nothing in it is ever executed.
+def open_dataset(path: str | os.PathLike, largest_bytes: int = LARGEST_BYTES, group: str | None = None) -> xr.Dataset:
+    """Read a NetCDF file, or one group of it, into memory; nothing in it is ever executed.
 
     Args:
         path: the file.
         largest_bytes: a file that declares more is refused before anything is allocated.
+        group: one of :func:`dataset_groups`; the file's own Dataset where not given.
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: the file is damaged, truncated, of another format, or declares too much.
+        ValueError: the file is damaged, truncated, of another format, declares too much, or has no such group.
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist; expected a NetCDF file written by workbench.measure.save.")
+    if group is not None and group not in (there := dataset_groups(path)):
+        raise ValueError(f"group = {group!r} was given; expected one of {', '.join(there) or 'none'} in {path}.")
     try:
-        with xr.open_dataset(io.BytesIO(path.read_bytes()), engine="h5netcdf") as lazy:
+        with xr.open_dataset(io.BytesIO(path.read_bytes()), engine="h5netcdf", group=group) as lazy:
             if lazy.nbytes > largest_bytes:
                 raise _TooLarge(lazy.nbytes)
             ds = lazy.load()
@@ -162,6 +173,23 @@ def open_dataset(path: str | os.PathLike, largest_bytes: int = LARGEST_BYTES) ->
         )
     ds.encoding = {}
     return ds
+
+
+def dataset_groups(path: str | os.PathLike) -> list[str]:
+    """The names of the groups in a NetCDF file; none where it is no such file.
+
+    Raises:
+        FileNotFoundError: no such file.
+    """
+    import h5netcdf
+
+    try:
+        with h5netcdf.File(io.BytesIO(Path(path).read_bytes()), "r") as file:
+            return sorted(file.groups)
+    except FileNotFoundError:
+        raise
+    except Exception:  # damaged, or of another format: reading it says so
+        return []
 
 
 class _TooLarge(Exception):
