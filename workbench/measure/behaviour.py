@@ -186,15 +186,22 @@ def _of_set(value: Tensor, inputs: Tensor, group: Group) -> list[Behaviour]:
 _BY_INPUT = {"image": _of_image, "series": _of_series, "points": _of_points, "set": _of_set}
 
 
-def choose(laws: list[Behaviour], errors: list[float]) -> Behaviour:
+def choose(laws: list[Behaviour], errors: list[float], still: list[float] | None = None) -> Behaviour:
     """The law that the trial speaks for; the first one is the usual one.
+
+    Args:
+        errors: of each law in the trial.
+        still: what an output that stays where it was would score under each law. An output near 0 lies far outside the
+            frame's middle, where a short way is no large error: only a law that is twice as good as that is believed.
 
     >>> choose([Behaviour("image"), Behaviour("vector field")], [0.8, 1e-7]).kind
     'vector field'
+    >>> choose([Behaviour("invariant"), Behaviour("boxes")], [2.5, 0.45], [0.0, 0.44]).kind
+    'invariant'
     """
     best = min(range(len(laws)), key=lambda place: errors[place])
-    fits = errors[best] < _FITS and errors[best] * _NOT_WORSE <= errors[0]
-    taken = best if fits else 0
+    bar = errors[0] if still is None or laws[best].kind == "invariant" else min(errors[0], still[best])
+    taken = best if errors[best] < _FITS and errors[best] * _NOT_WORSE <= bar else 0
     rival = min((e for e in errors if abs(e - errors[taken]) > 1e-9 * (1 + errors[taken])), default=None)
     confidence = max(0.0, 1 - errors[taken]) * (1.0 if rival is None else max(0.0, 1 - errors[taken] / rival))
     per_kind: dict[str, float] = {}
@@ -202,9 +209,11 @@ def choose(laws: list[Behaviour], errors: list[float]) -> Behaviour:
         per_kind[law.kind] = min(error, per_kind.get(law.kind, error))
     explained = errors[taken] < _FITS
     words = "errors in a trial" if explained else "taken as usual for its shape, nothing fits; errors"
+    stays = f"; an answer that stays where it is scores {bar:.2g} as {laws[best].kind}"
+    rest = stays if taken != best and errors[best] < _FITS and bar < errors[0] else ""
     return replace(
         laws[taken],
         fits=explained,
         confidence=round(float(confidence), 6),
-        why=f"{words}: " + ", ".join(f"{kind} {error:.2g}" for kind, error in per_kind.items()),
+        why=f"{words}: " + ", ".join(f"{kind} {error:.2g}" for kind, error in per_kind.items()) + rest,
     )

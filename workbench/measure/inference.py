@@ -25,6 +25,8 @@ LARGEST_SAMPLE = 2**24
 """Numbers in one sample: more (an image of 4096 x 4096 pixels) are refused, because each one is moved many times."""
 TRIAL_SAMPLES = 4
 _TRIAL_ELEMENTS = 3
+_RUNS = 16  # averaged in a trial where two runs of the same samples differ
+_CHANCE = 1e-3  # relative difference of two runs above which they are averaged; below it decides nothing
 
 
 def infer_behaviour(
@@ -41,8 +43,9 @@ def infer_behaviour(
     """How the model's output moves with its input, from its shape and a trial.
 
     Where the shape leaves several laws, four samples are moved by a few elements, and the law with the smallest error
-    is taken if it fits (error below 0.5) and is twice as good as the usual one for that shape; otherwise the usual
-    one, with a low confidence. Images are tried under quarter turns, whatever group is asked, because the law is the
+    is taken if it fits (error below 0.5) and is twice as good as the usual one for that shape and as an output that
+    does not move at all; otherwise the usual one, with a low confidence. What chance is in a network is averaged over
+    16 runs first. Images are tried under quarter turns, whatever group is asked, because the law is the
     model's and a small shift tells boxes and classes hardly apart; only where nothing fits there, under shifts by a
     quarter of the frame, which a detector that knows no turns may follow.
 
@@ -74,20 +77,36 @@ def decide(model: Callable, value: Output, inputs: Tensor, action: Action, selec
         return Behaviour("unknown", confidence=0.0, why=f"no behaviour is known for an output of shape {shape}")
     if len(laws) == 1:
         return replace(laws[0], why=f"the usual behaviour of an output of shape {shape}")
-    before = one_output(model, inputs[:TRIAL_SAMPLES], select)
-    tried = (
-        choose(laws, _errors(model, inputs[:TRIAL_SAMPLES], before, one, laws, select))
-        for one in _trial_actions(action)
-    )
+    some = inputs[:TRIAL_SAMPLES]
+    before = one_output(model, some, select)
+    runs = _RUNS if _by_chance(tensor_of(value)[: len(some)], tensor_of(before)) else 1
+    before = before if runs == 1 else _average(model, some, select, runs)
+    tried = (_tried(model, some, before, one, laws, select, runs) for one in _trial_actions(action))
     first = next(tried)
     return first if first.fits else next((law for law in tried if law.fits and law.kind != first.kind), first)
 
 
-def _errors(
-    model: Callable, inputs: Tensor, before: Output, action: Action, laws: list[Behaviour], select: Any
-) -> list[float]:
-    moved = action.there(action.source(inputs)).flatten(0, 1).to(inputs.dtype)
-    return errors_of_laws(before, one_output(model, moved, select), laws, action)
+def _tried(
+    model: Callable, some: Tensor, before: Output, action: Action, laws: list[Behaviour], select: Any, runs: int
+) -> Behaviour:
+    moved = action.there(action.source(some)).flatten(0, 1).to(some.dtype)
+    after = one_output(model, moved, select) if runs == 1 else _average(model, moved, select, runs)
+    same = tensor_of(before)
+    same = same.repeat(len(action.elements), *[1] * (same.ndim - 1))
+    return choose(laws, errors_of_laws(before, after, laws, action), errors_of_laws(before, same, laws, action))
+
+
+def _by_chance(first: Tensor, second: Tensor) -> bool:
+    """Whether two runs of the same samples differ by more than the rounding of batches of other sizes."""
+    if first.shape != second.shape:
+        return True
+    return relative_change(first.double(), second.double()) > _CHANCE
+
+
+def _average(model: Callable, inputs: Tensor, select: Any, runs: int) -> Tensor:
+    """The mean of several runs, which chance changes less; of labels the last run."""
+    found = [tensor_of(one_output(model, inputs, select)) for _ in range(runs)]
+    return torch.stack(found).mean(0) if found[0].is_floating_point() else found[-1]
 
 
 def errors_of_laws(before: Output, after: Output, laws: list[Behaviour], action: Action) -> list[float]:
@@ -133,6 +152,11 @@ def change_between_runs(model: Callable, inputs: Tensor, select: Any) -> float:
     first, second = (tensor_of(one_output(model, inputs, select)).double() for _ in range(2))
     if first.shape != second.shape:
         return 1.0
+    return relative_change(first, second)
+
+
+def relative_change(first: Tensor, second: Tensor) -> float:
+    """How far the second lies from the first, relative to that."""
     change = torch.linalg.vector_norm(first - second)
     return float(change / (torch.linalg.vector_norm(first) + 1e-12)) if bool(change > 0) else 0.0
 
