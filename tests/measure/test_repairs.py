@@ -1,6 +1,7 @@
 """Every repair keeps sizes, leaves the model alone and makes its own finding go away."""
 
 import copy
+import sys
 
 import pytest
 import torch
@@ -9,9 +10,11 @@ from torch import nn
 from tests.measure.test_hazards import BAD as COMPUTED
 from tests.measure.test_hazards import Field, OverTheBatch, Table
 from tests.measure.test_report import BAD as GEOMETRIC
-from tests.tolerances import EXACT
+from tests.tolerances import BROKEN, EXACT
+from workbench.groups import C, D
 from workbench.layers import LiftingConv
-from workbench.measure import explain, repair, validate, will_it_be_equivariant
+from workbench.measure import equivariance_error, explain, repair, validate, will_it_be_equivariant
+from workbench.measure.repairs import averaged
 from workbench.measure.replacements import Blur, Gate, widened
 
 REPAIRED = {
@@ -137,6 +140,71 @@ def test_a_plain_network_is_told_that_its_filters_do_not_turn_and_averaging_mend
     assert "filters do not turn" in str(ds.reason.values[1])
     assert "average the answers" in ds.attrs["summary"]
     validate(ds, {"share": ("finding",), "share_low": ("finding",), "error_before": ()})
+
+
+class Answers(nn.Module):
+    """A convolution whose answer is put into the form of a law, as networks put it out."""
+
+    def __init__(self, output: str) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.output, kind = output, output.split(" ")[0]
+        self.conv = nn.Conv2d(1, {"image": 1, "vector": 2, "key": 6, "labels": 3}.get(kind, 4), 3, padding=1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        maps = self.conv(x)
+        if self.output == "image" or self.output.startswith("vector field"):
+            return maps.squeeze(1)
+        if self.output == "labels":
+            return maps.argmax(1)
+        numbers = maps.relu().flatten(2).max(-1).values.sigmoid()
+        return numbers.unflatten(-1, (3, 2)) if self.output.startswith("key points") else numbers
+
+
+LAWS = ["image", "labels", "vector field", "vector field in pixels", "boxes cxcywh in unit", "boxes xyxy in pixels",
+        "key points in pixels", "key points in unit", "invariant"]  # fmt: skip
+
+
+@pytest.mark.parametrize("output", LAWS)
+def test_averaging_moves_each_answer_back_by_its_own_law_and_is_exact(output: str) -> None:
+    law = "image" if output == "labels" else output
+    ds = explain(Answers(output).double(), images(), "D(4)", output=law)
+    assert "average the answers" in str(ds.fix.values[-1])
+    assert float(ds.error_before) > BROKEN / 10
+    assert float(ds.share[-1]) == pytest.approx(1.0, abs=EXACT[torch.float64] ** 0.5)
+
+
+@pytest.mark.parametrize("output", LAWS[2:-1])
+def test_averaging_by_another_law_than_the_answers_own_leaves_an_error(output: str) -> None:
+    eight, other = D(4).grid(dtype=torch.float64), "image" if output.startswith("vector") else "invariant"
+    errors = [
+        equivariance_error(
+            averaged(Answers(output).double(), D(4), eight, output=law), images(), D(4), output=output, mask="none"
+        ).error_mean.values.max()
+        for law in (output, other)
+    ]
+    assert errors[0] < EXACT[torch.float64] < BROKEN / 10 < errors[1]
+
+
+def test_group_signals_are_averaged_too() -> None:
+    layer, eight = LiftingConv(1, 2, 3, n=8).double(), C(8).grid(dtype=torch.float64)
+    signal = averaged(layer, C(8), eight)(images())
+    turned = averaged(layer, C(8), eight)(images().rot90(1, (-2, -1)))
+    assert torch.allclose(turned.values, signal.values.rot90(1, (-2, -1)).roll(2, 2), atol=EXACT[torch.float64])
+
+
+def test_what_cannot_be_moved_back_is_refused_and_not_offered(monkeypatch) -> None:
+    rows = nn.Sequential(nn.Conv2d(1, 15, 3), nn.AdaptiveAvgPool2d(1), nn.Unflatten(1, (3, 5)), nn.Flatten(2)).double()
+    with pytest.raises(ValueError, match="expected output="):
+        averaged(rows, D(4), D(4).grid(dtype=torch.float64))(images())
+    with pytest.raises(ValueError, match="declare another output"):
+        averaged(rows, D(4), D(4).grid(dtype=torch.float64), output="key points in pixels")(images())
+    module = sys.modules["workbench.measure.explain"]  # the function of that name hides it
+    monkeypatch.setattr(module, "averaged", lambda model, *options: averaged(rows, *options))
+    ds = explain(Answers("key points in unit").double(), images(), "D(4)", output="key points in unit")
+    assert not bool(ds.repaired[-1])
+    assert "average" not in str(ds.fix.values[-1])
+    assert "train with moved copies" in str(ds.fix.values[-1])
 
 
 class Halved(nn.Module):

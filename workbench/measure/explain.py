@@ -84,7 +84,7 @@ def explain(
     trial = _Trial(
         like_model(model, images), group, torch.as_tensor(elements), output, padding, mask, margin, input, seed
     )
-    before = trial.error(model)
+    before = trial.settled(model)
     rows: list[_Row] = []
     for place in range(static.sizes["finding"]):
         report(progress, cancel, place / (static.sizes["finding"] + 2))
@@ -138,13 +138,26 @@ class _Trial:
         self.images, self.group, self.elements, self.output = images, group, elements, output
         self.padding, self.mask, self.margin, self.kind, self.seed = padding, mask, margin, kind, seed
 
+    def settled(self, model: nn.Module) -> np.ndarray:
+        """The error of the model as it is; how its answer moves is decided here, once for all copies."""
+        ds = self._measured(model)
+        if str(self.output) == "auto" and ds.attrs["output"] not in ("group signal", "unknown"):
+            self.output = str(ds.attrs["output"])
+        return _per_sample(ds)
+
     def error(self, model: nn.Module) -> np.ndarray:
         """Relative error of every sample, mean over the elements, ``(S,)``."""
-        ds = equivariance_error(
+        return _per_sample(self._measured(model))
+
+    def _measured(self, model: nn.Module) -> xr.Dataset:
+        return equivariance_error(
             model, self.images, self.group, self.elements, output=self.output, padding=self.padding, mask=self.mask,
             margin=self.margin, input="set" if isinstance(self.group, Symmetric) else self.kind, seed=self.seed,
         )  # fmt: skip
-        return ds.error.sel(layer=OUTPUT).mean("transform").values
+
+
+def _per_sample(ds: xr.Dataset) -> np.ndarray:
+    return ds.error.sel(layer=OUTPUT).mean("transform").values
 
 
 def _tried(model: nn.Module, finding: xr.Dataset, trial: _Trial) -> _Row:
@@ -189,10 +202,12 @@ def _with_filters(static: xr.Dataset, model: nn.Module, trial: _Trial) -> tuple[
     everything = torch.cat([trial.group.identity(trial.elements.dtype)[None], trial.elements])
     closed = trial.group.grid(dtype=torch.float64) if trial.group.order is not None else everything
     try:
-        row = _Row(trial.error(averaged(model, trial.group, closed, trial.padding)))
+        row = _Row(trial.error(averaged(model, trial.group, closed, trial.padding, trial.output)))
     except (ValueError, RuntimeError, TypeError, AttributeError) as error:
         row = _Row(None, str(error).splitlines()[0])
-    average = f"average the answers over the {len(closed)} elements at as many times the cost"
+    average = (
+        "" if row.after is None else f"average the answers over the {len(closed)} elements at as many times the cost"
+    )
     unseen = filters_follow(model, trial.group)
     said = {
         "module": "model",
@@ -202,9 +217,9 @@ def _with_filters(static: xr.Dataset, model: nn.Module, trial: _Trial) -> tuple[
         "follow the group: look at what is done between the modules (a function, a slice, added coordinates)"
         if unseen
         else "an error stays that no layer's geometry accounts for: the filters do not turn with the group",
-        "fix": f"write that step so that it follows, or {average}"
+        "fix": "write that step so that it follows" + (average and f", or {average}")
         if unseen
-        else f"{average}, train with moved copies, or convert it with workbench.layers.to_group_cnn",
+        else (average and f"{average}, ") + "train with moved copies, or convert it with workbench.layers.to_group_cnn",
         "input_size": f"{trial.images.shape[-2]} x {trial.images.shape[-1]}",
     }
     more = {

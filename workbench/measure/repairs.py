@@ -13,6 +13,7 @@ import xarray as xr
 from torch import Tensor, nn
 
 from workbench.groups import Group
+from workbench.measure.behaviour import Behaviour
 from workbench.measure.geometry import Size, pair
 from workbench.measure.hazards import position_tables
 from workbench.measure.replacements import Averaged, Blur, Centred, Gate, MeanOverPlaces, exchanged, squared, widened
@@ -52,9 +53,15 @@ def repair(model: nn.Module, finding: xr.Dataset) -> nn.Module:
     return exchanged(repaired, old, REPAIRS[rule](old, (sides[0], sides[1])))
 
 
-def averaged(model: nn.Module, group: Group, elements: Tensor, padding: str = "border") -> nn.Module:
-    """A copy of the model that answers with the mean over the elements: it always helps, and costs as many passes."""
-    return Averaged(copy.deepcopy(model), group, elements, padding)
+def averaged(
+    model: nn.Module, group: Group, elements: Tensor, padding: str = "border", output: str | Behaviour = "auto"
+) -> nn.Module:
+    """A copy of the model that answers with the mean over the elements, each answer moved back: as many passes.
+
+    Args:
+        output: how the answer moves, as in :func:`equivariance_error`; see :class:`Averaged` for ``"auto"``.
+    """
+    return Averaged(copy.deepcopy(model), group, elements, padding, output)
 
 
 def _rests(module: Any, size: Size) -> tuple[int, int]:

@@ -4,8 +4,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from workbench.actions import transform_each, transform_images
-from workbench.groups import Group
+from workbench.actions import transform_images
+from workbench.groups import Group, GroupSignal
+from workbench.measure.behaviour import Behaviour, Moved, candidates, parse_behaviour
+from workbench.measure.compare import Action, shaped
 
 
 class MeanOverPlaces(nn.Module):
@@ -96,20 +98,54 @@ class Gate(nn.Module):
 
 
 class Averaged(nn.Module):
-    """The mean over a finite list of elements g of g^-1 f(g x): equivariant under them, whatever f is."""
+    """The mean over a finite list of elements g of g^-1 f(g x): equivariant under a group of them, whatever f is.
 
-    def __init__(self, model: nn.Module, group: Group, elements: Tensor, padding: str = "border"):
+    Args:
+        output: how the answer moves, and so how it is moved back, as in :func:`equivariance_error`; ``"auto"`` takes
+            maps ``(B, C, H, W)`` and labels ``(B, H, W)`` for images, ``(B, K)`` for invariant, and signals as such.
+
+    Raises:
+        ValueError: where an answer of that shape cannot be moved back without a declared output.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        group: Group,
+        elements: Tensor,
+        padding: str = "border",
+        output: str | Behaviour = "auto",
+    ):
         super().__init__()
         self.model, self.group, self.elements, self.padding = model, group, elements, padding
+        self.law = None if str(output) == "auto" else parse_behaviour(output)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Images ``(B, C, H, W)`` to maps or vectors, at as many times the cost as there are elements."""
+    def forward(self, x: Tensor) -> Tensor | GroupSignal:
+        """Images ``(B, C, H, W)`` to what the model makes of them, at as many times the cost as there are elements.
+
+        Of labels, which have no mean, the one that most elements give; of as many, the first.
+        """
         moved = transform_images(x, self.elements, self.group, padding=self.padding)
-        answers = torch.stack([self.model(part) for part in moved])
-        if answers.ndim == 5:
-            back = self.group.inverse(self.elements)
-            answers = transform_each(answers, back, self.group, padding=self.padding)
-        return answers.mean(0)
+        action = Action(self.elements, self.group, "bicubic", self.padding, "none", (x.shape[-2], x.shape[-1]))
+        answers = [self.model(part) for part in moved]
+        first = answers[0]
+        if isinstance(first, GroupSignal):
+            return first.with_values(action.back(torch.stack([one.values for one in answers]), first).mean(0))
+        stacks, law = torch.stack(answers), self.law or self._usual(first, x)
+        shaped(first, law)  # says what does not fit
+        if first.is_floating_point():
+            return action.back(stacks, Moved(stacks, law)).mean(0)
+        votes = functional.one_hot(stacks.long()).movedim(-1, 2).to(torch.float32)
+        return action.back(votes, Moved(votes, law)).sum(0).argmax(1).to(first.dtype)
+
+    def _usual(self, answer: Tensor, x: Tensor) -> Behaviour:
+        law = next(iter(candidates(answer, x, self.group, "image")), None)
+        if law is None or law.kind not in ("image", "invariant"):
+            raise ValueError(
+                f"an answer of shape {tuple(answer.shape)} was given and not how it moves; expected output=, for "
+                "example 'image' or 'key points in pixels', to move it back before it is averaged."
+            )
+        return law
 
 
 def widened(weight: Tensor, rests: tuple[int, int]) -> Tensor:
