@@ -8,10 +8,11 @@ import torch
 import xarray as xr
 from torch import nn
 
+from workbench.audit import audit
 from workbench.audit.answer import MAPS, VECTORS, verdict
-from workbench.audit.questions import ROTATIONS, TURNS, questions
+from workbench.audit.questions import ROTATIONS, SHIFTS, TURNS, questions
 from workbench.audit.words import CLOSE, percent
-from workbench.groups import SO2
+from workbench.groups import SO2, Translation
 from workbench.measure import equivariance_error
 from workbench.measure.orbit import transform_coords
 
@@ -90,6 +91,65 @@ def test_a_strict_mean_is_exact_and_a_plain_filter_is_not():
     for model, level in ((nn.AvgPool2d(2), "exact"), (nn.Conv2d(1, 2, 3, padding=1), "broken")):
         ds = equivariance_error(model, images, turns.group, turns.elements, layers="all", mask=turns.mask)
         assert verdict(TURNS, ds, model, None, LIMIT, MAPS).level == level
+
+
+SHIFTED = [0.0, 0.5, 1.0, 2.0, 4.0]
+
+
+def shifted(errors: list[float], floors: list[float], exact: list[bool]) -> xr.Dataset:
+    """A sweep over shifts to the right of an answer that is a map, with these mean errors and floors."""
+    elements = torch.tensor([[step, 0.0] for step in SHIFTED], dtype=torch.float64)
+    rows = {name: (("layer", "transform"), np.array([errors])) for name in ("error_mean", "error_low", "error_high")}
+    rows |= {f"{end}_floor_mean": (("layer", "transform"), np.array([floors])) for end in ("input", "output")}
+    rows |= {"exact": (("layer", "transform"), np.array([exact])), "comparable": (("layer",), np.array([True]))}
+    units = {"long_name": "root mean square error", "units": "output units"}
+    rows["absolute_error"] = (("layer", "transform", "sample"), np.array(errors)[None, :, None] * np.ones(4), units)
+    coords = transform_coords(elements, Translation()) | {
+        "layer": ["output"], "sample": np.arange(4), "lattice": ("transform", [step != 0.5 for step in SHIFTED]),
+    }  # fmt: skip
+    return xr.Dataset(rows, coords, {"input": "image", "output": "image"})
+
+
+EVERY_FOURTH = [True, False, False, False, True]
+"""Where an answer with a quarter of the pixels moves onto its own pixels."""
+
+
+def test_a_shift_of_the_answer_between_its_own_pixels_counts_where_its_floor_does_not_explain_it():
+    sweep = shifted([0, 0.06, 0.12, 0.18, 0], [0, 0.04, 0.05, 0.06, 0], EVERY_FOURTH)
+    found = verdict(SHIFTS, sweep, nn.Identity(), None, LIMIT, MAPS)
+    assert (found.level, found.at, found.error) == ("broken", "a shift by 2 px right", 0.18)
+    assert found.lattice_error == 0.18
+    assert "Resampling alone changes the output by 6 % there" in found.sentence
+    assert "Where its answer moves by whole pixels, at a shift by 4 px right, it is exact" in found.sentence
+    assert "One pixel to the right changes it by 12 % (0.12 in its own units), where resampling alone" in found.sentence
+
+
+def test_a_shift_of_the_answer_between_its_own_pixels_may_cost_what_resampling_costs():
+    sweep = shifted([0, 0.04, 0.05, 0.06, 0], [0, 0.04, 0.05, 0.06, 0], EVERY_FOURTH)
+    found = verdict(SHIFTS, sweep, nn.Identity(), None, LIMIT, MAPS)
+    assert found.level == "floor"
+    assert "as equivariant to shifts as pixels allow" in found.sentence
+    assert found.lattice_error == 0, "what resampling explains is no error of the network"
+    assert found.because == ""
+
+
+def test_an_element_far_above_its_floor_is_told_before_a_larger_error_that_resampling_explains():
+    sweep = shifted([0, 0.06, 0.12, 0.18, 0], [0, 0.04, 0.02, 0.17, 0], EVERY_FOURTH)
+    found = verdict(SHIFTS, sweep, nn.Identity(), None, LIMIT, MAPS)
+    assert (found.level, found.at, found.lattice_error) == ("broken", "a shift by 1 px right", 0.12)
+    assert "farthest beyond what resampling does, a shift by 1 px right" in found.sentence
+
+
+@pytest.mark.parametrize(("stride", "level"), [(1, "exact"), (2, "broken"), (4, "broken")])
+def test_strides_of_a_dense_network_break_shifts_by_single_pixels_and_are_the_reason(stride, level):
+    torch.manual_seed(0)
+    images = torch.rand(6, 3, 32, 32)
+    result = audit(nn.Sequential(nn.Conv2d(3, 8, 3, stride, 1)), images, data_samples=0)
+    found = result.verdicts[-1]
+    assert (found.question, found.level) == (SHIFTS, level)
+    assert (found.lattice_error > CLOSE) == (level == "broken")
+    assert ("the steps of 0, which skip pixels" in found.because) == (level == "broken")
+    assert (audit(nn.Conv2d(3, 8, 3, stride, 1), images, "Translation").error > CLOSE) == (level == "broken")
 
 
 def test_percentages_are_as_long_as_they_are_sure():

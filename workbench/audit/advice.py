@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from workbench.audit.questions import CIRCULAR, MOTIONS, PERMUTATIONS, REFLECTIONS, SHIFTS, STRETCHES, TRANSLATIONS
+from workbench.audit.questions import CIRCULAR, MOTIONS, PERMUTATIONS, REFLECTIONS, STRETCHES, TRANSLATIONS
 
-SKIPS = (SHIFTS, CIRCULAR)
-"""Questions that a stride breaks."""
 ADVICE = {
     MOTIONS: (
         "If it should not, there are three ways: give it distances and angles between points instead of their "

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import xarray as xr
 
-from workbench.audit.advice import ADVICE, SKIPS
+from workbench.audit.advice import ADVICE
 from workbench.audit.causes import because, first_broken, named_causes
 from workbench.audit.kinds import PLACES
 from workbench.audit.questions import BUILT_IN, ROTATIONS, SHIFTS
@@ -25,6 +25,8 @@ its interval is asked, because the largest of several errors that chance makes i
 AS_GOOD_AS_PIXELS = 1.7
 """Times the resampling floor: what band-limited group layers reach on smooth images."""
 MAPS, VECTORS = "maps", "numbers"
+_RANK = ("exact", "close", "floor", "broken")
+"""Levels of an element, from the best to the worst."""
 
 TIE = (
     "If it should not, there are three ways: average its answers over the moved copies of the input (exact, at the "
@@ -46,6 +48,8 @@ class Worst:
     absolute: float = float("nan")
     unit: str = OWN
     noise: float = 0.0
+    index: int = -1
+    largest: bool = True
 
     @property
     def both(self) -> str:
@@ -70,37 +74,40 @@ def verdict(
         output: ``"maps"``, which move along, or ``"numbers"``, which should stay.
         spread: by how much the answers to two different images differ, relative; an error counts in parts of it.
     """
-    lattice = sweep["lattice"].values & sweep["exact"].sel(layer="output").values & moves(sweep)
-    between = ~sweep["lattice"].values & moves(sweep)
-    exact = worst(sweep, lattice, output) if lattice.any() else None
-    rest = worst(sweep, between, output) if between.any() else None
-    told = rest if question == ROTATIONS and rest else exact or rest
+    moved, lattice = moves(sweep), sweep["lattice"].values
+    still = lattice & sweep["exact"].sel(layer="output").values  # nothing is resampled
+    half = lattice & ~still  # the samples are not, but the answer is, such as where it moves by half a pixel
+    levels = levels_of_elements(sweep, still, output, limit, spread)
+    exact, between = (worst(sweep, some & moved, output, levels) for some in (still, ~lattice))
+    asked = (~still, still) if question == ROTATIONS else (lattice, ~lattice)
+    told = worst(sweep, asked[0] & moved, output, levels) or worst(sweep, asked[1] & moved, output, levels)
     if told is None:
         raise ValueError(f"{question}: no element besides the identity was measured; give more elements.")
-    level = _level(told, limit, told is exact, spread)
+    level = levels[told.index]
     if level in ("broken", "close") and told.noise > 0 and told.low <= ABOVE_CHANCE * told.noise:
         level = "chance"
     if level == "floor" and exact and exact.error > limit:  # resampling cannot be what breaks it there
-        level = _level(exact, limit, True, spread)
-    broken = first_broken(sweep, limit) if level in ("broken", "close") and told is exact else None
-    reason, fix = _reasons(question, model, broken, findings, sweep) if level not in ("chance", "exact") else ("", "")
+        level = levels[exact.index]
+    broken = first_broken(sweep, limit) if level in ("broken", "close") and lattice[told.index] else None
+    reason, fix = _reasons(question, model, broken, findings, sweep) if level in ("broken", "close") else ("", "")
+    counted = moved & (still | half & (np.array(levels) != "floor"))
+    own = worst(sweep, counted, output)
+    beside = "" if told == between else _between(level, between, output, sweep)
     return Verdict(
         question,
         level,
-        _guarded(
-            _sentence(question, level, told, rest if told is exact else exact, output, sweep, told is exact), sweep
-        )
-        + _single_pixel(question, level, sweep)
+        _guarded(_sentence(question, level, told, exact, output, sweep, limit) + beside, sweep)
+        + _single_pixel(question, level, told, output, sweep)
         + _compared(sweep),
         reason,
-        _advice(question, level, fix, reason),
+        _advice(question, level, fix, reason, "why" in sweep.attrs),
         told.error,
         told.low,
         told.high,
         told.at,
         told.floor,
         broken[0] if broken else "",
-        exact.error if exact else float("nan"),
+        own.error if own else float("nan"),
         told.absolute,
         told.unit,
     )
@@ -116,11 +123,32 @@ def output_of(sweep: xr.Dataset) -> str:
     return VECTORS if stays else MAPS
 
 
-def worst(sweep: xr.Dataset, chosen: np.ndarray, output: str) -> Worst:
-    """The element with the largest mean error end to end, among the chosen ones."""
+def levels_of_elements(sweep: xr.Dataset, still: np.ndarray, output: str, limit: float, spread: float) -> list[str]:
+    """The level of each element by itself; ``still`` are those where nothing is resampled, which have no floor."""
     row = sweep.sel(layer="output")
+    pairs = zip(row["error_mean"].values, np.where(still, 0.0, row[_floor(output)].values), strict=True)
+    return [_level(float(error), float(floor), limit, spread) for error, floor in pairs]
+
+
+def _floor(output: str) -> str:
+    return "output_floor_mean" if output == MAPS else "input_floor_mean"
+
+
+def worst(sweep: xr.Dataset, chosen: np.ndarray, output: str, levels: list[str] | None = None) -> Worst | None:
+    """The element with the largest mean error end to end among the chosen ones, of those of the worst level; or None.
+
+    Args:
+        levels: of :func:`levels_of_elements`; an element far above its floor comes before one with a larger error that
+            resampling explains.
+    """
+    if not chosen.any():
+        return None
+    row = sweep.sel(layer="output")
+    most = row["error_mean"].values[chosen].max()
+    if levels is not None:
+        rank = np.array([_RANK.index(level) for level in levels])
+        chosen = chosen & (rank == rank[chosen].max())
     at = int(np.flatnonzero(chosen)[np.argmax(row["error_mean"].values[chosen])])
-    floor = "output_floor_mean" if output == MAPS else "input_floor_mean"
     absolute = mean_of(row, "absolute_error_mean")
     low, high = (float(np.nan_to_num(row[name].values[at], nan=row["error_mean"].values[at])) for name in
                  ("error_low", "error_high"))  # fmt: skip
@@ -129,10 +157,12 @@ def worst(sweep: xr.Dataset, chosen: np.ndarray, output: str) -> Worst:
         max(0.0, low),
         high,
         words(sweep, at),
-        float(row[floor].values[at]),
+        float(row[_floor(output)].values[at]),
         float("nan" if absolute is None else absolute.values[at]),
         unit_of(sweep),
         noise_left(sweep) if stochastic(sweep) > NOISE else 0.0,
+        at,
+        bool(row["error_mean"].values[at] >= most),
     )
 
 
@@ -202,54 +232,67 @@ def moves(sweep: xr.Dataset) -> np.ndarray:
     return ~still
 
 
-def _level(told: Worst, limit: float, exact: bool, spread: float) -> str:
-    if told.error <= limit:
+def _level(error: float, floor: float, limit: float, spread: float) -> str:
+    if error <= limit:
         return "exact"
-    if not exact and told.floor > 0 and told.error <= AS_GOOD_AS_PIXELS * told.floor:
+    if 0 < error <= AS_GOOD_AS_PIXELS * floor:
         return "floor"
-    return "close" if told.error <= CLOSE * min(1.0, spread) else "broken"
+    return "close" if error <= CLOSE * min(1.0, spread) else "broken"
 
 
 def _sentence(
-    question: str, level: str, told: Worst, other: Worst | None, output: str, sweep: xr.Dataset, exact: bool
+    question: str, level: str, told: Worst, exact: Worst | None, output: str, sweep: xr.Dataset, limit: float
 ) -> str:
-    """``other`` is the worst between pixels where ``told`` is one that moves pixels onto pixels, and the reverse."""
+    """``told`` is the worst element, and ``exact`` the worst of those where nothing is resampled."""
     asked = question if question in BUILT_IN else f"the group {question}"
     samples, places = sweep.sizes["sample"], PLACES[str(sweep.attrs.get("input", "image"))]
     kind = "equivariant" if output == MAPS else "invariant"
     interval = f"{told.both}, 95 % interval {percent(told.low)} to {percent(told.high)}, {samples} samples"
     interval = interval if samples > 1 else f"{told.both}, one sample, so no interval"
     if level == "exact":
-        first = f"Your model is exactly {kind} to {asked}: the largest error is {told.both}, rounding alone."
-    elif level == "floor":
-        first = (
+        return f"Your model is exactly {kind} to {asked}: the largest error is {told.both}, rounding alone."
+    if level == "floor":
+        return (
             f"Your model is as {kind} to {asked} as {places} allow: its error at {told.at}, {interval}, is "
             f"{told.error / told.floor:.1f} times what resampling alone costs ({percent(told.floor)})."
         )
-    elif level == "close":
-        first = f"Your model is nearly {kind} to {asked}: at worst, {told.at}, its answer differs by {interval}."
-    elif level == "chance":
-        first = (
+    if level == "chance":
+        return (
             f"Whether your model breaks {asked} cannot be told: at worst, {told.at}, its answer differs by {interval}, "
             f"and chance alone changes it by {percent(told.noise)}."
         )
-    else:
-        first = f"Your model breaks {asked}: at worst, {told.at}, its answer differs by {interval}."
-    if told.noise and level in ("close", "broken"):
+    breaks = f"is nearly {kind} to" if level == "close" else "breaks"
+    where = "at worst" if told.largest else "farthest beyond what resampling does"
+    first = f"Your model {breaks} {asked}: {where}, {told.at}, its answer differs by {interval}."
+    if told.noise:
         rest = math.sqrt(max(0.0, told.error**2 - told.noise**2))
         first += f" Chance alone changes it by {percent(told.noise)}; without that about {percent(rest)} is left."
-    if not exact and told.floor > 0 and level in ("close", "broken"):
-        floor = f"the {'output' if output == MAPS else 'input'} by {percent(told.floor)}"
-        if told.error > AS_GOOD_AS_PIXELS * told.floor or other is None:
-            first += f" Resampling alone changes {floor} there."
-        else:
-            first += (
-                f" That is no more than resampling does, which changes {floor}; but at {other.at}, where nothing is "
-                f"resampled, it differs by {other.both} as well."
-            )
-    if exact and other is not None and level == "exact":
-        first += f" Between {places} it differs by up to {other.both}, at {other.at}."
-    return first
+    return first + _beside_floor(told, exact, output, places, limit)
+
+
+def _beside_floor(told: Worst, exact: Worst | None, output: str, places: str, limit: float) -> str:
+    """What resampling costs at the worst element, and how the answer is where nothing is resampled."""
+    if (exact is not None and exact.index == told.index) or not told.floor > 0:
+        return ""
+    floor = f"the {'output' if output == MAPS else 'input'} by {percent(told.floor)}"
+    if exact is not None and told.error <= AS_GOOD_AS_PIXELS * told.floor:
+        return (
+            f" That is no more than resampling does, which changes {floor}; but at {exact.at}, where nothing is "
+            f"resampled, it differs by {exact.both} as well."
+        )
+    whole = exact is not None and exact.error <= limit and output == MAPS
+    at = f" Where its answer moves by whole {places}, at {exact.at}, it is exact." if exact and whole else ""
+    return f" Resampling alone changes {floor} there.{at}"
+
+
+def _between(level: str, between: Worst | None, output: str, sweep: xr.Dataset) -> str:
+    """How an answer that holds at whole steps is between them."""
+    if between is None or level not in ("exact", "floor"):
+        return ""
+    places = PLACES[str(sweep.attrs.get("input", "image"))]
+    floor = f"resampling alone changes the {'output' if output == MAPS else 'input'} by {percent(between.floor)}"
+    beside = f", where {floor}" if between.floor > 0 else ""
+    return f" Between {places} it differs by up to {between.both}, at {between.at}{beside}."
 
 
 def _guarded(sentence: str, sweep: xr.Dataset) -> str:
@@ -260,17 +303,16 @@ def _guarded(sentence: str, sweep: xr.Dataset) -> str:
     return f"If its answer should {law}, {sentence[0].lower()}{sentence[1:]}"
 
 
-def _single_pixel(question: str, level: str, sweep: xr.Dataset) -> str:
-    """What the smallest whole shift costs, where the worst one was a longer one."""
+def _single_pixel(question: str, level: str, told: Worst, output: str, sweep: xr.Dataset) -> str:
+    """What the smallest whole shift costs, where the worst one was another."""
     if question != SHIFTS or level in ("exact", "chance") or "shift_x_px" not in sweep.variables:
         return ""
     at = np.flatnonzero(np.abs(sweep["shift_x_px"].values - 1) < 1e-6)
-    row = sweep.sel(layer="output")
-    absolute = mean_of(row, "absolute_error_mean")
-    if not at.size or absolute is None:
+    one = worst(sweep, np.arange(sweep.sizes["transform"]) == at[0], output) if at.size else None
+    if one is None or one.index == told.index or one.absolute != one.absolute:
         return ""
-    changed = both(float(row.error_mean.values[at[0]]), float(absolute.values[at[0]]), unit_of(sweep))
-    return f" One pixel to the right changes it by {changed}."
+    alone = f", where resampling alone changes its output by {percent(one.floor)}" if one.floor else ""
+    return f" One pixel to the right changes it by {one.both}{alone if output == MAPS else ''}."
 
 
 def _compared(sweep: xr.Dataset) -> str:
@@ -299,7 +341,7 @@ def _reasons(
     findings: xr.Dataset | None,
     sweep: xr.Dataset,
 ) -> tuple[str, str]:
-    if question in SKIPS:  # measured beside the sweep
+    if "why" in sweep.attrs:  # measured beside the sweep
         return str(sweep.attrs.get("why", "")), str(sweep.attrs.get("mend", ""))
     if broken is None:
         return "", ""
@@ -313,18 +355,19 @@ def _reasons(
     return f"The first layer that breaks it is {layer} ({size}){tail}.", fix
 
 
-def _advice(question: str, level: str, fix: str, reason: str) -> str:
+def _advice(question: str, level: str, fix: str, reason: str, tried: bool) -> str:
+    """What to do; ``tried`` says that ``fix`` was measured beside the sweep, with its words."""
     if level == "exact":
         return ""
     if level == "chance":
         return "Switch its randomness off, or average over more runs with repeats= (--repeats)."
     if level == "floor":
-        return _FINER if question not in ADVICE else ""
-    if question in SKIPS and fix:
+        return _FINER if question not in ADVICE and not tried else ""
+    if tried and fix:
         return fix
     if question in ADVICE:
         return ADVICE[question]
-    if question in SKIPS:
+    if tried:
         return "If it should not, look at what happens at the border: padding, and what stands there."
     if question == ROTATIONS:
         return ""

@@ -11,6 +11,7 @@ import torch
 import xarray as xr
 from torch import Tensor, nn
 
+from workbench.audit.answer import levels_of_elements, moves, output_of, worst
 from workbench.audit.framing import is_circular
 from workbench.audit.kinds import PLACES
 from workbench.audit.questions import Question
@@ -238,12 +239,17 @@ def _some(names: list[str]) -> str:
 
 
 def _worst(sweep: xr.Dataset) -> int | None:
-    """The element whose error is largest, of those that need no resampling where there are any."""
-    row = sweep.sel(layer="output")
-    error = np.nan_to_num(row["error_mean"].values)
-    exact = sweep["lattice"].values & row["exact"].values & (error > 0)
-    chosen = error * exact if exact.any() else error
-    return int(np.argmax(chosen)) if chosen.max(initial=0.0) > SILENT else None
+    """The element that the answer is about: the worst one, of those that move places onto places where there are any.
+
+    None where it is silent, or no farther from exact than resampling the answer explains.
+    """
+    row, output, lattice = sweep.sel(layer="output"), output_of(sweep), sweep["lattice"].values
+    levels = levels_of_elements(sweep, lattice & row["exact"].values, output, SILENT, 1.0)
+    known = moves(sweep) & np.isfinite(row["error_mean"].values)
+    found = worst(sweep, known & lattice, output, levels) or worst(sweep, known, output, levels)
+    if found is None or (levels[found.index] == "floor" and lattice[found.index]):
+        return None
+    return found.index if found.error > SILENT else None
 
 
 def _rows(model: nn.Module, trial: _Trial, rule: str) -> Iterator[xr.Dataset]:

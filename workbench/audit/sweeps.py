@@ -9,12 +9,12 @@ import numpy as np
 import xarray as xr
 from torch import Tensor, nn
 
-from workbench.audit.advice import SKIPS
 from workbench.audit.framing import fair
 from workbench.audit.pieces import Pieces
 from workbench.audit.questions import PERMUTATIONS, Question
 from workbench.audit.reasons import why_shifted
 from workbench.audit.selecting import narrowed_model
+from workbench.groups import Translation
 from workbench.measure import equivariance_error, infer_behaviour, undisturbed
 from workbench.measure.probe import like_model, named_layers, pieces, watching
 
@@ -73,7 +73,7 @@ def sweep_all(
         sweeps[step.name] = ds
         if step.told:
             sweeps[step.name] = ds.assign_attrs(compared=step.told)
-        if step.name in SKIPS:
+        if isinstance(step.group, Translation) and step.input in ("image", "series"):
             part_heard = narrowed_model(model, asking.get("select"))
             why, mend = why_shifted(part_heard, inputs, step, ds, options["seed"], options["cancel"])
             sweeps[step.name] = sweeps[step.name].assign_attrs(why=why, mend=mend)
