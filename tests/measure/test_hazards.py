@@ -45,6 +45,43 @@ class OverTheBatch(nn.Module):
         return nn.functional.batch_norm(x, None, None, training=True)
 
 
+class Functional(nn.Module):
+    """A network that calls a function between its layers, which no hook sees."""
+
+    def __init__(self, between, width: int = 1) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.between, self.first, self.last = between, nn.Conv2d(1, 4, 3, padding=1), nn.Linear(4, 3 * width)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.last(self.between(self.first(x)).relu().mean((2, 3)))
+
+
+class Remembering(nn.Module):
+    """A network whose answer depends on the samples before, not on those beside."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.last = nn.Conv2d(1, 2, 3), None
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        answer = self.conv(x).mean((2, 3))
+        before, self.last = self.last, answer.mean(0)
+        return answer if before is None else answer + before
+
+
+def of_the_batch(x: torch.Tensor) -> torch.Tensor:
+    return nn.functional.batch_norm(x, None, None, training=True)
+
+
+def of_each(x: torch.Tensor) -> torch.Tensor:
+    return nn.functional.instance_norm(x)
+
+
+def by_chance(x: torch.Tensor) -> torch.Tensor:
+    return nn.functional.dropout(x, 0.3, training=True)
+
+
 class Field(nn.Module):
     """A map whose pairs of channels are vectors of the plane."""
 
@@ -93,6 +130,9 @@ BAD = {
         nn.BatchNorm2d(1, track_running_stats=False), None, "model", "batch statistics",
     ),
     "batch statistics in training mode": (OverTheBatch(), None, "model", "batch statistics"),
+    "batch statistics in a function": (Functional(of_the_batch), None, "model", "batch statistics"),
+    "a mean over the batch": (Functional(lambda x: x - x.mean(0)), None, "model", "batch statistics"),
+    "batch statistics, half precision": (Functional(of_the_batch).bfloat16(), None, "model", "batch statistics"),
     "one norm left in training mode": (left_behind(), None, "1", "training mode"),
     "pointwise on a vector field": (nn.Sequential(Field(), nn.ReLU()), None, "1", "vectors"),
     "pointwise on vectors of e3nn": (nn.Sequential(Irreps("4x0e+2x1o"), nn.Tanh()), None, "1", "irreps"),
@@ -111,6 +151,10 @@ GOOD = {
     "training mode as a whole": (nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2)).train(), None),
     "constant table": (nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), Table(constant=True)), None),
     "running statistics": (nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.ReLU()), None),
+    "a function over each image": (Functional(of_each), None),
+    "a function over each image, half precision": (Functional(of_each).bfloat16(), None),
+    "chance is not the batch": (Functional(by_chance), None),
+    "memory is not the batch": (Remembering(), None),
     "norm over each image": (nn.Sequential(nn.GroupNorm(1, 1), nn.InstanceNorm2d(1)), None),
     "function behind scalars of e3nn": (nn.Sequential(Irreps("4x0e"), nn.ReLU()), None),
     "function behind a regular signal": (nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU()), None),
@@ -136,6 +180,23 @@ def test_n8_known_bad_is_named(name: str) -> None:
 def test_n8_known_good_is_silent(name: str) -> None:
     model, group = GOOD[name]
     assert will_it_be_equivariant(model, 16, group).rule.values.tolist() == []
+
+
+@pytest.mark.parametrize(("between", "rules"), [(of_the_batch, ["batch statistics"]), (of_each, [])])
+def test_dependence_on_the_batch_is_named_of_series_too(between, rules) -> None:
+    class Series(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return between(x).relu().mean(2)
+
+    assert will_it_be_equivariant(Series(), (2, 32), "Translation", "series").rule.values.tolist() == rules
+
+
+def test_a_network_that_takes_one_sample_at_a_time_is_not_blamed() -> None:
+    def single(x: torch.Tensor) -> torch.Tensor:
+        assert len(x) == 1, "one image at a time"
+        return x
+
+    assert will_it_be_equivariant(Functional(single), 16).sizes["finding"] == 0
 
 
 def test_a_norm_that_goes_back_to_training_is_named_while_it_runs() -> None:

@@ -4,13 +4,14 @@ Position encodings, statistics of the batch, pointwise functions on vectors, and
 """
 
 import re
-from collections.abc import Iterable, Iterator
+import warnings
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from workbench.groups import Group, Plane, Translation
+from workbench.groups import Group, GroupSignal, Plane, Translation
 from workbench.measure.geometry import Finding, Size, pair
 
 _ENCODING = re.compile(r"(^|_)(pos|position|positional|coord|coords|coordinates)(_|$)|(^|_)pos_?(emb|enc)")
@@ -139,16 +140,49 @@ def _tried_out(module: nn.Module, like: Tensor) -> Iterator[Finding]:
                 "leave the coordinates out, or use the distance from the centre",
                 "coordinates",
             )
+    yield from over_the_batch(module.forward, like)
+
+
+def over_the_batch(network: Callable, like: Tensor) -> Iterator[Finding]:
+    """A network or layer is tried on one sample of random numbers, alone, beside two others, and alone again."""
     noise = torch.rand(3, *like.shape[1:], generator=torch.Generator().manual_seed(0), dtype=like.dtype)
-    noise = (noise * torch.tensor([1.0, 2.0, 5.0], dtype=like.dtype).view(-1, 1, 1, 1)).to(like.device)
-    alone, together = _answer(module, noise[:1]), _answer(module, noise)
-    if alone is not None and together is not None and alone.shape[1:] == together.shape[1:]:
-        if float((alone - together[:1]).abs().max()) > 1e3 * _DIFFERENT * float(alone.abs().max()):
-            yield Finding(
-                "an image's output depends on the other images of the batch",
-                "use running statistics in evaluation, or a norm over each image",
-                "batch statistics",
-            )
+    noise = (noise * torch.tensor([1.0, 2.0, 5.0], dtype=like.dtype).view(-1, *[1] * (like.ndim - 1))).to(like.device)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            alone, together, again = (_tensors(network(noise[:count].clone())) for count in (1, 3, 1))
+    except Exception:  # code that nobody knows may refuse a batch in any way; then nothing was learned
+        return
+    if not len(alone) == len(together) == len(again):
+        return
+    apart = [
+        (_apart(one, more[:1]), _apart(one, later)) for one, more, later in zip(alone, together, again, strict=True)
+    ]
+    # two runs of the same sample that differ tell of chance or a memory, not of the batch
+    if any(beside for beside, _ in apart) and not any(later for _, later in apart):
+        yield Finding(
+            "a sample's output depends on the others of the batch",
+            "use running statistics in evaluation, or a norm over each sample",
+            "batch statistics",
+        )
+
+
+def _apart(one: Tensor, other: Tensor) -> bool:
+    """Whether two answers differ by more than rounding."""
+    if one.shape != other.shape or not one.numel():
+        return False
+    least = max(1e3 * _DIFFERENT, 32 * torch.finfo(one.dtype).eps)
+    return float((one - other).abs().max()) > least * float(one.abs().max())
+
+
+def _tensors(answer: Any) -> list[Tensor]:
+    """The floating-point tensors of an answer that may hold several."""
+    if isinstance(answer, GroupSignal):
+        return [answer.values]
+    if isinstance(answer, Tensor):
+        return [answer] if answer.is_floating_point() else []
+    parts = answer.values() if isinstance(answer, dict) else answer if isinstance(answer, tuple | list) else ()
+    return [tensor for part in parts for tensor in _tensors(part)]
 
 
 def _answer(module: nn.Module, image: Tensor) -> Tensor | None:

@@ -7,7 +7,6 @@ It commutes with shifts only if it keeps every pixel, or blurs before it drops s
 
 import warnings
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import torch
@@ -17,7 +16,7 @@ from torch import Tensor, nn
 from workbench.groups import Group, parse_group
 from workbench.measure.dataset import labelled
 from workbench.measure.geometry import Finding, Size
-from workbench.measure.hazards import left_in_training, turns
+from workbench.measure.hazards import left_in_training, over_the_batch, turns
 from workbench.measure.inspection import Inspection
 from workbench.measure.lines import KINDS, watched
 from workbench.measure.probe import first_tensor
@@ -32,9 +31,10 @@ def will_it_be_equivariant(
 
     Looks at sizes, strides, windows and padding of torch's convolutions, pooling, up-sampling and of any layer with
     ``check_size``; at flattening, position-wise norms and position encodings; at norms over the batch, or left in
-    train(); and at pointwise functions behind a layer whose ``irreps_out`` or ``representation`` says that it puts out
-    vectors. One pass of zeros finds each layer's input; nothing is trained or changed. Whether the filters themselves
-    respect the group is not seen here: use :func:`check_equivariance` or :func:`explain` for that.
+    train(), and whether a sample's answer changes beside others; and at pointwise functions behind a layer whose
+    ``irreps_out`` or ``representation`` says that it puts out vectors. One pass of zeros finds each layer's input, and
+    three of random numbers what the batch does; nothing is trained or changed. Whether the filters themselves respect
+    the group is not seen here: use :func:`check_equivariance` or :func:`explain` for that.
 
     Args:
         model: a module on images ``(B, C, H, W)``, or on what ``input`` says.
@@ -78,8 +78,13 @@ def will_it_be_equivariant(
         record(name, module, None, found_there)
     sample = torch.rand(shape, generator=torch.Generator().manual_seed(0)) if line else torch.zeros(shape)
     looking = watched(model, sample, input, group, record) if line else Inspection(group, record).of(model)
-    with undisturbed(model), looking:
-        _run(model, sample, record)
+    with undisturbed(model):
+        known = len(rows)
+        with looking:
+            _run(model, sample, record)
+        if not any(finding.rule in _EXPLAINS_BATCHES for *_, finding, _ in rows[known:]):
+            for found_in_all in over_the_batch(model, _fitting(model, sample)):
+                record("", model, None, found_in_all)
     plain = 0 if line else sum(isinstance(m, nn.Conv2d) for m in model.modules())
     broken = _BROKEN.get(input) or ("quarter turns or flips" if turns(group) else "shifts")
     place = f"under {broken}" if line else "at quarter turns and flips" if turns(group) else "under shifts"
@@ -113,6 +118,7 @@ def will_it_be_equivariant(
     )
 
 
+_EXPLAINS_BATCHES = ("batch statistics", "training mode", "size")
 _BROKEN = {"series": "shifts", "points": "translations or permutations", "set": "permutations"}
 
 
@@ -143,13 +149,16 @@ def _input_shape(model: nn.Module, input_size: int | tuple[int, ...]) -> tuple[i
     return 1, channels, sides[0], sides[1]
 
 
-def _run(model: nn.Module, sample: Tensor, record: Callable) -> None:
+def _fitting(model: nn.Module, sample: Tensor) -> Tensor:
     reference = first_tensor(model)
-    options: Any = {} if reference is None else {"dtype": reference.dtype, "device": reference.device}
+    return sample if reference is None else sample.to(dtype=reference.dtype, device=reference.device)
+
+
+def _run(model: nn.Module, sample: Tensor, record: Callable) -> None:
     try:
         with warnings.catch_warnings():  # torch warns about the padding that is named here
             warnings.simplefilter("ignore")
-            model(sample.to(**options))
+            model(_fitting(model, sample))
     except (RuntimeError, ValueError) as error:
         reason = f"the network cannot take this input: {str(error).splitlines()[0]}"
         size = (sample.shape[-2], sample.shape[-1]) if sample.ndim > 1 else None
