@@ -79,7 +79,7 @@ def decide(model: Callable, value: Output, inputs: Tensor, action: Action, selec
         return replace(laws[0], why=f"the usual behaviour of an output of shape {shape}")
     some = inputs[:TRIAL_SAMPLES]
     before = one_output(model, some, select)
-    runs = _RUNS if _by_chance(tensor_of(value)[: len(some)], tensor_of(before)) else 1
+    runs = _RUNS if _by_chance(tensor_of(value), tensor_of(before)) else 1
     before = before if runs == 1 else _average(model, some, select, runs)
     tried = (_tried(model, some, before, one, laws, select, runs) for one in _trial_actions(action))
     first = next(tried)
@@ -97,7 +97,9 @@ def _tried(
 
 
 def _by_chance(first: Tensor, second: Tensor) -> bool:
-    """Whether two runs of the same samples differ by more than the rounding of batches of other sizes."""
+    """Whether two runs, of the same samples first, differ by more than the rounding of batches of other sizes."""
+    count = min(len(first), len(second))
+    first, second = first[:count], second[:count]
     if first.shape != second.shape:
         return True
     return relative_change(first.double(), second.double()) > _CHANCE
