@@ -14,6 +14,7 @@ from workbench.audit.causes import because, first_broken, named_causes
 from workbench.audit.kinds import PLACES
 from workbench.audit.questions import BUILT_IN, ROTATIONS, SHIFTS
 from workbench.audit.result import Verdict, mean_of
+from workbench.audit.rounding import rounded, told_rounding
 from workbench.audit.trial import NOISE
 from workbench.audit.upfront import guessed, moving, noise_left, stochastic
 from workbench.audit.words import CLOSE, OWN, PIXELS, both, percent
@@ -84,10 +85,11 @@ def verdict(
     if told is None:
         raise ValueError(f"{question}: no element besides the identity was measured; give more elements.")
     level = levels[told.index]
-    if level in ("broken", "close") and told.noise > 0 and told.low <= ABOVE_CHANCE * told.noise:
-        level = "chance"
-    if level == "floor" and exact and exact.error > limit:  # resampling cannot be what breaks it there
+    if level == "floor" and exact and exact.error > max(limit, rounded(sweep)):  # resampling cannot break it there
         level = levels[exact.index]
+    noisy = level in ("broken", "close") and told.noise > 0 and told.low <= ABOVE_CHANCE * told.noise
+    if noisy or (level != "floor" and 0 < rounded(sweep) >= told.low):  # in half precision 0 says no more than that
+        level = "chance"
     broken = first_broken(sweep, limit) if level in ("broken", "close") and lattice[told.index] else None
     reason, fix = _reasons(question, model, broken, findings, sweep) if level in ("broken", "close") else ("", "")
     counted = moved & (still | half & (np.array(levels) != "floor"))
@@ -100,7 +102,7 @@ def verdict(
         + _single_pixel(question, level, told, output, sweep)
         + _compared(sweep),
         reason,
-        _advice(question, level, fix, reason, "why" in sweep.attrs),
+        _advice(question, level, fix, reason, "why" in sweep.attrs, rounded(sweep) > 0 and not told.noise),
         told.error,
         told.low,
         told.high,
@@ -257,16 +259,19 @@ def _sentence(
             f"{told.error / told.floor:.1f} times what resampling alone costs ({percent(told.floor)})."
         )
     if level == "chance":
-        return (
-            f"Whether your model breaks {asked} cannot be told: at worst, {told.at}, its answer differs by {interval}, "
-            f"and chance alone changes it by {percent(told.noise)}."
-        )
+        told_from = "" if told.noise else f" from rounding in {sweep.attrs['rounding_dtype']}"
+        hides = f"chance alone changes it by {percent(told.noise)}" if told.noise else told_rounding(sweep)
+        found = f"at worst, {told.at}, its answer differs by {interval}, and"
+        found = found if told.error else f"its answer is the same to the last bit, {samples} samples, but"
+        return f"Whether your model breaks {asked} cannot be told{told_from}: {found} {hides}."
     breaks = f"is nearly {kind} to" if level == "close" else "breaks"
     where = "at worst" if told.largest else "farthest beyond what resampling does"
     first = f"Your model {breaks} {asked}: {where}, {told.at}, its answer differs by {interval}."
     if told.noise:
         rest = math.sqrt(max(0.0, told.error**2 - told.noise**2))
         first += f" Chance alone changes it by {percent(told.noise)}; without that about {percent(rest)} is left."
+    elif rounded(sweep):
+        first += f" {told_rounding(sweep).capitalize()}."
     return first + _beside_floor(told, exact, output, places, limit)
 
 
@@ -355,10 +360,17 @@ def _reasons(
     return f"The first layer that breaks it is {layer} ({size}){tail}.", fix
 
 
-def _advice(question: str, level: str, fix: str, reason: str, tried: bool) -> str:
-    """What to do; ``tried`` says that ``fix`` was measured beside the sweep, with its words."""
+def _advice(question: str, level: str, fix: str, reason: str, tried: bool, half: bool) -> str:
+    """What to do.
+
+    Args:
+        tried: ``fix`` was measured beside the sweep, with its words.
+        half: rounding, not chance, is what hides an error.
+    """
     if level == "exact":
         return ""
+    if level == "chance" and half:
+        return "Audit it in float32 (model.float()): there rounding hides less."
     if level == "chance":
         return "Switch its randomness off, or average over more runs with repeats= (--repeats)."
     if level == "floor":

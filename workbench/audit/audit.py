@@ -18,11 +18,12 @@ from workbench.audit.evidence import DATA_SIDE, data_look, second_look, with_evi
 from workbench.audit.kinds import NOUNS, PLACES, check_kind
 from workbench.audit.model import AuditedModel, load_model
 from workbench.audit.pieces import pieces_of
-from workbench.audit.plan import FEWEST, MOST, affordable, batch_of, exact_below, findings_of, samples_of, spent_on
+from workbench.audit.plan import FEWEST, MOST, affordable, batch_of, findings_of, samples_of, spent_on
 from workbench.audit.questions import FLIPS, HALF_TURNS, ROTATIONS, TURNS, questions
 from workbench.audit.remedies import remedies
 from workbench.audit.result import AuditResult
-from workbench.audit.selecting import MembersFirst, narrowed
+from workbench.audit.rounding import exact_below, rounding_of, with_rounding
+from workbench.audit.selecting import MembersFirst, guarded, narrowed
 from workbench.audit.sweeps import sweep_all
 from workbench.audit.trial import NOISE, Trial, expected_input, in_training, prepare, trial
 from workbench.audit.upfront import stochastic
@@ -113,6 +114,8 @@ def audit(
     pool = _pool(given, data_samples, seed) if group == "auto" and plain else None
     data = prepare(found, data, tuple(mean), tuple(std))
     shown = trial(found.model, data.inputs, seed, data.input)
+    whole = guarded(whole, shown.ways)
+    found = narrowed(whole, select)
     if members_first := _members_last(data, shown.shape):
         found = narrowed(whole, select := MembersFirst(select))
     spent = spent_on(found, data.inputs)
@@ -128,6 +131,8 @@ def audit(
     try:
         asking = {"layers": watched, "select": select, "output": output, "input_kind": data.kind}
         sweeps, refused = sweep_all(whole.model, data.inputs, steps, asking, options, progress, pieces)
+        rounding = rounding_of(found.model, data.inputs, seed)
+        sweeps = {name: with_rounding(ds, rounding) for name, ds in sweeps.items()}
         scores = shown.vectors and all(output_of(ds) == VECTORS for ds in sweeps.values())
         moved = decisions(found.model, data.inputs, seed=seed, batch_size=batch) if scores and plain else None
         spread = _spread(found, data, moved, shown, seed, batch)
@@ -162,6 +167,7 @@ def audit(
         raise Cancelled(stopped(folder)) from None
     if spread != 1.0:
         left_out = [*left_out, _scale(spread, data.input)]
+    limit = limit if rounding is None else max(limit, rounding.limit)
     told = [members_first] if members_first else []
     said = any(stochastic(ds) > NOISE for ds in sweeps.values())
     told += _remarks(shown, data, asked["select"], in_training(found.model), said)

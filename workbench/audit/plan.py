@@ -1,8 +1,7 @@
-"""What an audit can afford: how many samples, how many at a time; and which error is more than rounding."""
+"""What an audit can afford: how many samples, how many at a time."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -16,8 +15,6 @@ from workbench.audit.questions import Samples
 from workbench.groups import Group, Symmetric, Translation
 from workbench.measure import cost, explain, will_it_be_equivariant
 
-EXACT = {torch.float64: 1e-11, torch.float32: 1e-5, torch.float16: 1e-2, torch.bfloat16: 5e-2}
-"""Relative error of a deep network that rounding alone can make, by dtype."""
 MOST, FEWEST = 24, 6
 BUDGET = 6e11
 """Multiply-adds of an audit whose number of samples nobody chose: less than a minute on two cores."""
@@ -25,12 +22,6 @@ PASSES = 110
 """Passes for each sample: about forty elements, three times that where all layers are watched, and the rest."""
 BATCH_BYTES = 2**26
 """Of the largest activation of one batch."""
-
-
-def exact_below(model: Callable) -> float:
-    """The relative error that rounding can make in this network."""
-    parameters: Iterable[Tensor] = model.parameters() if isinstance(model, nn.Module) else ()
-    return EXACT.get(next((p.dtype for p in parameters), torch.float32), 1e-5)
 
 
 def spent_on(found: AuditedModel, inputs: Tensor) -> xr.Dataset | None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from workbench import __version__
@@ -18,6 +19,7 @@ from workbench.audit.evidence import task_rows
 from workbench.audit.figures import ABSOLUTE, MOST_ROWS, Picture, Table, element_tables, pictures
 from workbench.audit.kinds import AXES, NOUNS, PLACES
 from workbench.audit.result import AuditResult, data_sentence
+from workbench.audit.rounding import EXACT, told_rounding
 from workbench.audit.trial import NOISE
 from workbench.audit.upfront import by_reason, noise_left, stochastic
 from workbench.audit.words import HIDDEN, PIXELS, both, percent
@@ -312,6 +314,12 @@ _CONVENTIONS = {
 }
 
 
+def _exact(result: AuditResult, rounding: str) -> str:
+    limit = EXACT[torch.float32] if rounding else result.limit
+    told = f"a relative error up to {limit:.0e}, which rounding alone can make in a deep network"
+    return f"{told}; {rounding}, and less cannot be told from it" if rounding else told
+
+
 def _method(result: AuditResult) -> list[tuple[str, str]]:
     first = next(iter(result.sweeps.values()))
     attrs = first.attrs
@@ -329,7 +337,7 @@ def _method(result: AuditResult) -> list[tuple[str, str]]:
         *([("Chance", _chance(result))] if any(stochastic(ds) > NOISE for ds in result.sweeps.values()) else []),
         ("Interval", f"95 %, of the mean over {nouns}"),
         ("Floors", "the round trip there and back of the input, and of the output: what resampling alone changes"),
-        ("Exact", f"a relative error up to {result.limit:.0e}, which rounding alone can make in a deep network"),
+        ("Exact", _exact(result, told_rounding(first))),
         ("Resampler", str(attrs["resampler"])),
         ("Mask, padding", "; ".join(f"{name}: {mask}, {padding}" for name, (mask, padding) in each.items())),
         ("Conventions", _CONVENTIONS[data.input]),

@@ -8,7 +8,8 @@ CLOSE = 0.01
 
 OWN, PIXELS = "its own units", "pixels"
 """Units in which an absolute error counts: those of the answer, or pixels, for boxes and key points."""
-HIDDEN = "hidden by chance"
+HIDDEN = "cannot be told"
+"""Of an error that chance or rounding hides."""
 FAINT = 1e-3
 """Answers that differ by less from one input to another look hardly at the input."""
 

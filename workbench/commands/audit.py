@@ -94,8 +94,9 @@ def _judged(result: AuditResult, bound: float | None) -> int:
     if bound is None:
         return 0
     failed = not result.error <= bound
-    chance = " Part of it is chance, see above." if any(v.level == "chance" for v in result.verdicts) else ""
-    print(f"The error is {result.error:.3g}, {'above' if failed else 'not above'} {bound:g}.{chance}")
+    hidden = any(v.level == "chance" for v in result.verdicts)
+    told = " Part of it is chance or rounding, see above." if hidden else ""
+    print(f"The error is {result.error:.3g}, {'above' if failed else 'not above'} {bound:g}.{told}")
     return 1 if failed else 0
 
 
