@@ -52,6 +52,22 @@ class KernelBank(nn.Module):
         self._kept: tuple | None = None
         self.gain.fill_(calibrate(self))
 
+    few = False
+
+    @property
+    def cancels(self) -> bool:
+        """Whether neighbouring angles have little in common, so that a mean over more elements is smaller."""
+        return self.spec.network != "siren" or self.kernel_size == 1
+
+    @property
+    def weight(self) -> Tensor:
+        """A parameter, which tells dtype and device."""
+        return self.network.readout.weight
+
+    def lift(self, in_channels: int, out_channels: int, kernel_size: int) -> KernelBank:
+        """Kernels of a lifting layer of the same kind."""
+        return KernelBank(in_channels, out_channels, kernel_size, self.group, self.spec, lifting=True)
+
     @property
     def _channels(self) -> tuple[int, int]:
         return self.out_channels, self.in_channels

@@ -20,6 +20,7 @@ from workbench.groups import O2, Group
 
 if TYPE_CHECKING:
     from workbench.kernels.bank import KernelBank
+    from workbench.kernels.factored import FactoredKernels
 
 COUNTS = (1, 2, 4, 8)  # elements at which the gain is looked at; more change a SIREN's by little
 MANY = 16  # looked at as well where neighbouring angles have little in common, and more elements cancel more
@@ -29,19 +30,20 @@ FEW = 8  # channels that estimate one variance; the others are drawn alike
 
 
 @torch.no_grad()
-def calibrate(bank: KernelBank) -> float:
+def calibrate(bank: KernelBank | FactoredKernels) -> float:
     """The gain of a new bank, measured on lifted white noise; torch's generators are left as they were."""
     counts = element_counts(bank.group)
     point = bank.kernel_size == 1
-    if bank.group.order is None and (bank.spec.network != "siren" or point) and not bank.lifting:
+    if bank.group.order is None and bank.cancels and not bank.lifting:
         counts.append(MANY)
     if bank.lifting:
         kernels = bank(bank.group.grid(counts[-1]), None)
         powers = kernels.square().sum((2, 3, 4)).mean()[None]
     else:
-        lifts = POINT_LIFTS if point else LIFTS
-        powers = torch.stack([p for lift in range(lifts) for p in _powers(bank, counts, lift)])
+        lifts = POINT_LIFTS if point or bank.few else LIFTS
+        powers = torch.stack([torch.stack(_powers(bank, counts, lift)) for lift in range(lifts)])
     logs = powers.clamp_min(1e-24).log()
+    logs = logs.mean(0) if bank.few else logs
     return float((-0.25 * (logs.min() + logs.max())).exp())
 
 
@@ -58,13 +60,13 @@ def element_counts(group: Group) -> list[int]:
     return [n for n in COUNTS if group.order > n and group.order % n == 0 and n % components == 0] + [group.order]
 
 
-def _powers(bank: KernelBank, counts: list[int], seed: int) -> list[Tensor]:
+def _powers(bank: KernelBank | FactoredKernels, counts: list[int], seed: int) -> list[Tensor]:
     """Mean square of the response for each number of elements, for input of mean square 1."""
     k = max(bank.kernel_size, 3)
     channels = min(bank.in_channels, FEW)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)  # torch.manual_seed would reach the accelerator as well
-        lift = type(bank)(3, channels, k, bank.group, bank.spec, lifting=True)
+        lift = bank.lift(3, channels, k)
         noise = torch.randn(1, 3, 2 * k + 2, 2 * k + 2)
     powers = []
     for n in counts:

@@ -11,6 +11,7 @@ from workbench.layers.pointwise import (
     GroupReLU,
 )
 from workbench.layers.pooling import GroupPool, GroupProjection
+from workbench.layers.separable import SeparableConv
 from workbench.layers.settings import group_layers, set_n, set_sampling, set_sums
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "GroupProjection",
     "GroupReLU",
     "LiftingConv",
+    "SeparableConv",
     "group_layers",
     "set_n",
     "set_sampling",

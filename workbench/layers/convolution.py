@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -23,7 +24,7 @@ from workbench.groups.base import check_count, check_floating
 from workbench.groups.distributions import GroupDistribution, learned_distribution
 from workbench.kernels import KernelBank, KernelSpec
 from workbench.layers.apply import Weights, convolve, prepare
-from workbench.layers.choice import choose
+from workbench.layers.choice import Way, choose
 from workbench.layers.lattice import as_size, check_size, check_window
 from workbench.layers.spectral import Window
 
@@ -69,15 +70,17 @@ class GroupLayer(nn.Module):
         self.padding = _symmetric_padding(name, padding, kernel_size)
         if kernel is not None and not isinstance(kernel, KernelSpec):
             raise ValueError(f"{name}: kernel = {kernel!r} was given; expected a KernelSpec, such as KernelSpec().")
-        self.kernels = KernelBank(
-            in_channels, out_channels, kernel_size, self.group, kernel or KernelSpec(), isinstance(self, LiftingConv)
-        )
+        self.kernels = self._kernels(kernel or KernelSpec())
         self.bias = nn.Parameter(torch.zeros(out_channels)) if bias else None
         self.sums: torch.dtype | None = None  # in evaluation mode
         self._requested: Tensor | None = None
         self._forget()
         if input_size is not None:
             self.check_size(as_size(input_size))
+
+    def _kernels(self, spec: KernelSpec) -> Any:
+        lifting = isinstance(self, LiftingConv)
+        return KernelBank(self.in_channels, self.out_channels, self.kernel_size, self.group, spec, lifting)
 
     @property
     def n(self) -> int:
@@ -146,7 +149,7 @@ class GroupLayer(nn.Module):
 
     def draw(self) -> Draw:
         """The output elements of the next forward pass; fixed in evaluation mode."""
-        weight = self.kernels.network.readout.weight
+        weight = self.kernels.weight
         if self._requested is not None:
             return Draw(self._requested.to(weight), None, uniform=False)
         learned = list(self.distribution.parameters()) if self.distribution is not None else []
@@ -192,11 +195,11 @@ class GroupLayer(nn.Module):
         with torch.autocast(drawn.elements.device.type, enabled=False):  # half precision would blur fast kernels
             share = None if weights is None else weights * (len(weights) / weights.sum())
             # a looked-up quarter turn would move with its source's angle: a wrong slope of the arc
-            bank = prepare(self.kernels, drawn.elements, inputs, uniform and not moving, share, way, window)
+            bank = self._prepared(drawn.elements, inputs, uniform and not moving, share, way, window)
             if uniform and moving:
                 still = None if inputs is None else inputs.detach()  # values rounded alike, with that slope
                 with torch.no_grad():
-                    alike = prepare(self.kernels, drawn.elements.detach(), still, True, share, way, window)
+                    alike = self._prepared(drawn.elements.detach(), still, True, share, way, window)
                 bank = tuple(part + (other - part).detach() for part, other in zip(bank, alike, strict=True))
         bias = None if self.bias is None else self.bias[:, None].expand(-1, drawn.elements.shape[0]).flatten()
         if x.dtype == self.sums:
@@ -206,13 +209,21 @@ class GroupLayer(nn.Module):
         self._kept_bank = (key, (bank, bias), (drawn.elements, inputs, weights)) if keep else None
         return bank, bias
 
+    def _prepared(
+        self, outputs: Tensor, inputs: Tensor | None, uniform: bool, share: Tensor | None, way: Way, window: Window
+    ) -> Weights:
+        return prepare(self.kernels, outputs, inputs, uniform, share, way, window)
+
+    def _applied(self, x: Tensor, weights: Weights, bias: Tensor | None, window: Window) -> Tensor:
+        return convolve(x, weights, bias, window)
+
     def _made_from(self) -> list[Tensor]:
         """What the kernels and biases are made from; three times as fast as ``parameters()``, in every forward."""
         found = [p for m in self.kernels.network.modules() for p in m._parameters.values() if p is not None]
         return [*found, self.kernels.gain] if self.bias is None else [*found, self.kernels.gain, self.bias]
 
     def _convolve(self, x: Tensor, signal: GroupSignal | None, at: Draw | None = None) -> GroupSignal:
-        size, dtype = (x.shape[-2], x.shape[-1]), self.kernels.network.readout.weight.dtype
+        size, dtype = (x.shape[-2], x.shape[-1]), self.kernels.weight.dtype
         if x.dtype != dtype and not torch.is_autocast_enabled(x.device.type):
             raise ValueError(f"{self}: {x.dtype} was given; expected {dtype}, that of the weights; use .to({dtype}).")
         self.check_size(size)
@@ -220,7 +231,7 @@ class GroupLayer(nn.Module):
         window = Window(size, self.kernel_size, self.stride, self.padding, self.padding_mode)
         wide = x if self.sums is None or self.training else x.to(self.sums)
         weights, bias = self._bank(drawn, signal, wide, window)
-        out = convolve(wide, weights, bias, window)
+        out = self._applied(wide, weights, bias, window)
         out = out if wide is x else out.to(x.dtype)
         values = out.unflatten(1, (self.out_channels, drawn.elements.shape[0]))
         if drawn.weights is not None:

@@ -19,6 +19,7 @@ from workbench.measure.partial import overlap_loss, partial_layer_error, predict
 from workbench.measure.probability import class_probability
 from workbench.measure.probe import Cancelled
 from workbench.measure.provenance import provenance
+from workbench.measure.redundancy import redundancy
 from workbench.measure.repairs import repair
 from workbench.measure.report import will_it_be_equivariant
 from workbench.measure.state import undisturbed
@@ -51,6 +52,7 @@ __all__ = [
     "partial_layer_error",
     "predicted_loss",
     "provenance",
+    "redundancy",
     "repair",
     "save",
     "spectrum",
