@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from workbench.audit import AuditResult, audit, report_html
-from workbench.audit.plan import EXACT
+from workbench.audit.rounding import EXACT
 from workbench.measure import open_dataset
 
 MOTIONS, MIRRORS, SHIFTED, ORDERS = "rotations of the points", "reflections", "translations", "permutations"

@@ -117,9 +117,10 @@ def test_the_share_of_a_layer_that_cannot_be_compared_is_said_to_be_in_the_next_
     shares = result.more["attribution"]
     assert shares.layer.values.tolist() == ["patch", "head", "functions after the last module"]
     assert shares.hidden.values.tolist() == ["", "inner.0, inner.1", ""]
-    assert (
-        "head (100%, with what inner.0 to inner.1 before it bring in, which could not be compared"
-        in result.verdicts[0].because
+    assert re.search(
+        r"head \(100%, 95 % interval \d+% to \d+%, with what inner.0 to inner.1 before it bring in, which could not be "
+        r"compared\), measured on 8 of 8 images",
+        result.verdicts[0].because,
     )
     page = plain(report_html(result))
     assert "theirs is counted with the next module that was compared" in page

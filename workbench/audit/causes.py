@@ -64,10 +64,18 @@ def named_causes(question: str, findings: xr.Dataset | None) -> str:
     told = []
     for at in np.flatnonzero(np.isin(findings["rule"].values, rules))[:3]:
         share = float(findings["share"].values[at]) if "share" in findings else float("nan")
-        gone = f": taken away, {share:.0%} of the error goes" if np.isfinite(share) else ": not measured"
+        gone = f": taken away, {share:.0%} of the error goes{_sure(findings, at)}" if np.isfinite(share) else ""
         name = str(findings["module"].values[at])
-        told.append(f"in {'the network itself' if name == 'model' else name}, {findings['reason'].values[at]}{gone}")
+        reason = f"{findings['reason'].values[at]}{gone or ': not measured'}"
+        told.append(f"in {'the network itself' if name == 'model' else name}, {reason}")
     return f" Named by its layers: {'; '.join(told)}." if told else ""
+
+
+def _sure(findings: xr.Dataset, at: int) -> str:
+    """The interval of a share, and on how many samples it was measured."""
+    low, high = (float(findings[f"share_{end}"].values[at]) for end in ("low", "high"))
+    ends = f"95 % interval {low:.0%} to {high:.0%}, " if np.isfinite(low) else ""
+    return f" ({ends}{findings.attrs['samples']} of {findings.attrs['samples_of']} samples)"
 
 
 _NAMED = {

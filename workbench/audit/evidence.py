@@ -34,6 +34,8 @@ from workbench.measure.probe import like_model, watching
 AFFORDED = 3e11
 """Multiply-adds that one of these measures may take, some 20 seconds on two cores where maps are small; where it would
 take more it is left out, and a note says so."""
+QUICK, MOST_LOOKED = 2e10, 12
+"""Multiply-adds up to which a measure takes more than a few images, up to so many, because few leave wide intervals."""
 LARGE_SHARE = 0.1
 DATA_SIDE = 24
 """Longer side in pixels to which pictures are shrunk when the data themselves are asked."""
@@ -63,7 +65,6 @@ def second_look(
     Returns:
         The Datasets by name, and a sentence for each that was left out.
     """
-    few = images[: max(2, min(4, len(images) // 3))]
     found: dict[str, xr.Dataset] = {}
     left_out: list[str] = []
 
@@ -80,6 +81,7 @@ def second_look(
         square = images.shape[-1] == images.shape[-2]
         leaves = sum(1 for module in model.modules() if next(module.children(), None) is None)
         if broken and square:
+            few, some = (images[: _count(images, passes * each)] for passes in (leaves, _TRIED))
             moves = torch.tensor([[math.pi / 2, 1.0], [0.0, -1.0]], dtype=torch.float64)
             ask(
                 "attribution",
@@ -88,8 +90,10 @@ def second_look(
             )
             ask(
                 "fixes",
-                7 * len(few) * 20,
-                lambda: explain(model, few, "D(4)", output=output, seed=seed, cancel=cancel),
+                _TRIED * len(some),
+                lambda: explain(model, some, "D(4)", output=output, seed=seed, cancel=cancel).assign_attrs(
+                    samples=len(some)
+                ),
             )
         if usual:
             ask("Lie derivative", 16, lambda: lie_derivative(model, images[:8], "SO2", seed=seed, cancel=cancel))
@@ -103,8 +107,29 @@ def second_look(
             lambda: task_cost(model, images, labels, Plane(O2()), rows, seed=seed, cancel=cancel),
         )
     if "attribution" in found and isinstance(model, nn.Module):
-        found["attribution"] = with_hidden(found["attribution"], model, few, seed)
-    return found, left_out
+        found["attribution"] = with_hidden(found["attribution"], model, images[:1], seed)
+    return {name: ds.assign_attrs(samples_of=len(images)) for name, ds in found.items()}, left_out
+
+
+_TRIED = 140
+"""Passes for each image of all fixes that are tried: about twenty copies at seven elements."""
+
+
+def _count(images: Tensor, each: float) -> int:
+    """Of how many images a measure is made that takes so many multiply-adds for each."""
+    few = max(2, min(4, len(images) // 3))
+    return min(len(images), max(few, min(MOST_LOOKED, int(QUICK / max(each, 1.0)))))
+
+
+def on_samples(ds: xr.Dataset, nouns: str = "images") -> str:
+    """On how many samples something was measured, in words; empty where that is not known.
+
+    >>> on_samples(xr.Dataset(attrs={"samples": 4, "samples_of": 24}))
+    '4 of 24 images'
+    """
+    if "samples" not in ds.attrs:
+        return ""
+    return f"{ds.attrs['samples']} of {ds.attrs.get('samples_of', ds.attrs['samples'])} {nouns}"
 
 
 def with_hidden(ds: xr.Dataset, model: nn.Module, images: Tensor, seed: int) -> xr.Dataset:
@@ -170,20 +195,27 @@ def with_evidence(verdicts: tuple[Verdict, ...], found: dict[str, xr.Dataset]) -
 
 
 def _shares(ds: xr.Dataset, transform: int) -> str:
-    """The modules that bring in most of the error."""
-    share = ds.contribution_mean.values[:, transform]
+    """The modules that bring in most of the error, those alone whose interval leaves nothing out."""
+    share, low, high = (ds[f"contribution_{end}"].values[:, transform] for end in ("mean", "low", "high"))
     whole = float(ds.whole.values[transform])
     if not whole > 0:
         return ""
-    order = np.argsort(share)[::-1][:3]
-    named = [
-        f"{ds.layer.values[at]} ({share[at] / whole:.0%}{_hidden(ds, at)})"
-        for at in order
-        if share[at] > LARGE_SHARE * whole
-    ]
-    return (
-        f"Most of the error at the end comes in at {', '.join(named)}." if named else "No module brings in most of it."
-    )
+    large = [at for at in np.argsort(share)[::-1][:3] if share[at] > LARGE_SHARE * whole]
+    sure = [at for at in large if low[at] > 0]
+    ends = {at: _interval(low[at] / whole, high[at] / whole) for at in large}
+    count = on_samples(ds)
+    if large and not sure:
+        may = ", ".join(f"{ds.layer.values[at]} ({ends[at]})" for at in large)
+        return f"Which module brings it in cannot be told from {count}: by its interval each share may be none: {may}."
+    if not sure:
+        return "No module brings in most of it."
+    named = ", ".join(f"{ds.layer.values[at]} ({share[at] / whole:.0%}, {ends[at]}{_hidden(ds, at)})" for at in sure)
+    much = "Most" if share[sure].sum() > whole / 2 else "Part"
+    return f"{much} of the error at the end comes in at {named}, measured on {count}."
+
+
+def _interval(low: float, high: float) -> str:
+    return f"95 % interval {low:.0%} to {high:.0%}" if np.isfinite(low) else "one image, so no interval"
 
 
 def _hidden(ds: xr.Dataset, at: int) -> str:
@@ -206,10 +238,12 @@ def _fixes(ds: xr.Dataset) -> str:
     if whole < 0.05:
         return f"Mending the geometry of the layers removes next to nothing (measured on a copy). {TIE}"
     several = f"{len(tried)} layer{'s' * (len(tried) > 1)}"
+    share, low, high = (float(ds[name][best]) for name in ("share", "share_low", "share_high"))
+    most = f"{ds.module.values[best]}: {ds.fix.values[best]} ({share:.0%}, {_interval(low, high)})"
     told = (
         f"Mending the geometry of {several} removes {whole:.0%} of the error over turns and flips, measured "
-        f"on a copy of your network; most of it at {ds.module.values[best]}: {ds.fix.values[best]} "
-        f"({float(ds.share[best]):.0%})."
+        f"on a copy of your network with {on_samples(ds)}; "
+        + (f"most of it at {most}." if low > 0 else "at which of them most of it cannot be told from so few.")
     )
     rest = float(ds.error_repaired)
     if rest < 1e-5:

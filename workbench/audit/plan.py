@@ -53,7 +53,9 @@ def findings_of(found: AuditedModel, data: AuditData, seed: int = 0) -> xr.Datas
     if not parts or sum(part.sizes["finding"] for part in parts) != static.sizes["finding"]:
         return static
     number = np.arange(static.sizes["finding"])
-    return xr.concat(parts, "finding").assign_coords(finding=("finding", number)).assign_attrs(static.attrs)
+    counted = {"samples": min(FEWEST, len(data.inputs)), "samples_of": len(data.inputs)}
+    joined = xr.concat(parts, "finding").assign_coords(finding=("finding", number))
+    return joined.assign_attrs(static.attrs | counted)
 
 
 def _moved(data: AuditData) -> list[tuple[Group, Tensor]]:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from workbench.audit.answer import levels_of_elements, moves, output_of, worst
 from workbench.audit.framing import is_circular
-from workbench.audit.kinds import PLACES
+from workbench.audit.kinds import NOUNS, PLACES
 from workbench.audit.questions import Question
 from workbench.audit.trial import NOISE
 from workbench.audit.words import percent
@@ -139,7 +139,8 @@ class _Trial:
     @property
     def named(self) -> str:
         steps = [f"{abs(float(s)):g}" for s in self.element[0] if float(s)]
-        return f"a shift by {' and '.join(steps)} {'px' if self.step.input == 'image' else 'samples'}"
+        shift = f"a shift by {' and '.join(steps)} {'px' if self.step.input == 'image' else 'samples'}"
+        return f"{shift} on {len(self.inputs)} {NOUNS[self.step.input]}"
 
     def error(self, model: nn.Module, around: bool = False) -> float:
         """Mean relative error; ``around`` shifts round the frame, where all of it is compared."""

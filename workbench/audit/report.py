@@ -15,7 +15,7 @@ import torch
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from workbench import __version__
-from workbench.audit.evidence import task_rows
+from workbench.audit.evidence import on_samples, task_rows
 from workbench.audit.figures import ABSOLUTE, MOST_ROWS, Picture, Table, element_tables, pictures
 from workbench.audit.kinds import AXES, NOUNS, PLACES
 from workbench.audit.result import AuditResult, data_sentence
@@ -67,19 +67,23 @@ def report_html(result: AuditResult) -> str:
     """
     if not isinstance(result, AuditResult):
         raise TypeError(f"a {type(result).__name__} was given; expected the result of workbench.audit.audit.")
-    drawn = pictures(result)
+    drawn, nouns = pictures(result), NOUNS[result.data.input]
     return template("report.html").render(
         result=result,
         version=__version__,
         levels=levels_of(result.data.input),
-        nouns=NOUNS[result.data.input],
+        nouns=nouns,
         both=lambda error, absolute: both(error, absolute, result.verdicts[0].unit),
         elements=element_tables(result),
         verdicts=_verdict_table(result),
         more=_more(result),
         remedies=_rows(result.remedies, "remedy"),
         findings=_finding_rows(result),
+        fixes_on=on_samples(result.findings if "fixes" not in result.more else result.more["fixes"], nouns)
+        if result.findings is not None
+        else "",
         decisions=_decisions(result),
+        groups=list(result.groups()),
         method=_method(result),
         data_sentence=data_sentence(result.more["data"]) if "data" in result.more else "",
         **fixtures(drawn),
@@ -206,6 +210,7 @@ def _attribution(ds: Any) -> dict[str, Any]:
     note = f"showing {len(order)} of {ds.sizes['layer']} modules, the largest" if len(order) < ds.sizes["layer"] else ""
     whole = " and ".join(f"{float(ds.whole[t]):.2g} for {move}" for t, move in enumerate(moves))
     told = [
+        f"Measured on {on_samples(ds)}; the intervals are of their mean.",
         f"The shares of all modules add up to the whole error: {whole}. A negative share takes back error of others.",
         "A share holds also what functions since the module before it bring in"
         + (", and modules that could not be compared." if counted else "."),
@@ -228,7 +233,8 @@ def _lie(ds: Any) -> dict[str, Any]:
     told = [
         f"Turning by a small angle t changes the answer by about t times {float(ds.lie_mean[-1]):.2g} (t in radians, "
         f"relative error; {absolute[-1]:.2g} t in its own units): the Lie derivative, measured without any resampling "
-        "in two passes."
+        "in two passes.",
+        f"Measured on {on_samples(ds)}.",
     ]
     head = ("layer", "Lie derivative [1/rad]", "95 % interval", "absolute [units of its output/rad]")
     return _section(
