@@ -174,7 +174,7 @@ def _all_repaired(model: nn.Module, trial: _Trial, static: xr.Dataset) -> nn.Mod
         found = will_it_be_equivariant(current, tuple(trial.images.shape[1:]), trial.group, trial.kind)
         for place in range(found.sizes["finding"]):
             row = found.isel(finding=place)
-            key = str(row["module"].values), str(row["rule"].values)
+            key = str(row["module"].values), str(row["rule"].values), str(row["reason"].values)
             if key in given_up:
                 continue
             given_up.add(key)

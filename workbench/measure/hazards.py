@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from workbench.groups import Group, GroupSignal, Plane, Translation
 from workbench.measure.geometry import Finding, Size, pair
+from workbench.measure.places import placed_tables
 
 _ENCODING = re.compile(r"(^|_)(pos|position|positional|coord|coords|coordinates)(_|$)|(^|_)pos_?(emb|enc)")
 _LARGER, _DIFFERENT = 33, 1e-5  # pixels of the constant test image; relative variation that is no rounding
@@ -118,11 +119,30 @@ def position_finding(module: nn.Module, size: Size | None) -> Iterator[Finding]:
         numbers = table.detach().double()
         spread = numbers.amax(dims) - numbers.amin(dims)
         if bool((spread > _DIFFERENT * numbers.abs().max()).any()):
-            yield Finding(
-                f"{name} of shape {tuple(table.shape)} gives each place its own number: a position encoding",
-                "leave it out, encode the distance from the centre or between places, or use its mean over the places",
-                "position encoding",
-            )
+            yield encoding(name, table)
+
+
+def encoding(name: str, table: Tensor) -> Finding:
+    """The finding on a table of places."""
+    return Finding(
+        f"{name} of shape {tuple(table.shape)} gives each place its own number: a position encoding",
+        "leave it out, encode the distance from the centre or between places, or use its mean over the places",
+        "position encoding",
+    )
+
+
+def told_by_use(
+    model: nn.Module, sample: Tensor, group: Group | None, named: set[tuple[str, str]]
+) -> Iterator[tuple[str, nn.Module, Size, Finding]]:
+    """Tables of places whatever they are called, but those already ``named`` by module and reason.
+
+    Under shifts alone, tables of the differences between places are none.
+    """
+    for module, name, table, places in placed_tables(model, sample):
+        found = encoding(name, table)
+        absolute = {places[0] * places[1], *places} & {side for side in table.shape if side > 1}
+        if (module or "model", found.reason) not in named and (absolute or turns(group)):
+            yield module, model.get_submodule(module), places, found
 
 
 def _tried_out(module: nn.Module, like: Tensor) -> Iterator[Finding]:

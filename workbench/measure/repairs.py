@@ -16,6 +16,7 @@ from workbench.groups import Group
 from workbench.measure.behaviour import Behaviour
 from workbench.measure.geometry import Size, pair
 from workbench.measure.hazards import position_tables
+from workbench.measure.places import place_dims
 from workbench.measure.replacements import Averaged, Blur, Centred, Gate, MeanOverPlaces, exchanged, squared, widened
 
 Change = Callable[[Any, Size], nn.Module]
@@ -49,8 +50,10 @@ def repair(model: nn.Module, finding: xr.Dataset) -> nn.Module:
     if name not in modules:
         raise ValueError(f"the model has no module {name!r}; expected a finding of this model; make the report again.")
     sides = [int(side) for side in re.findall(r"\d+", str(finding["input_size"].values))] or [1, 1]
-    old = modules[name]
-    return exchanged(repaired, old, REPAIRS[rule](old, (sides[0], sides[1])))
+    old, size = modules[name], (sides[0], sides[1])
+    if rule == "position encoding":
+        return exchanged(repaired, old, _position(old, size, str(finding["reason"].values).partition(" of shape")[0]))
+    return exchanged(repaired, old, REPAIRS[rule](old, size))
 
 
 def averaged(
@@ -163,9 +166,15 @@ def _rotations(module: Any, size: Size) -> nn.Module:
     return module
 
 
-def _position(module: Any, size: Size) -> nn.Module:
-    for _, table, dims in position_tables(module, size):
-        table.data = table.data.mean(dims, keepdim=True).expand_as(table).clone()
+def _position(module: Any, size: Size, name: str = "") -> nn.Module:
+    """One number for all places in the table of that name, or in all tables of places."""
+    tables = {found: (table, dims) for found, table, dims in position_tables(module, size)}
+    if name and name not in tables:
+        table = getattr(module, name)
+        tables[name] = table, place_dims(table, size)
+    for found, (table, dims) in tables.items():
+        if name in ("", found):
+            table.data = table.data.mean(dims, keepdim=True).expand_as(table).clone()
     return module
 
 

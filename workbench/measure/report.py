@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from workbench.groups import Group, parse_group
 from workbench.measure.dataset import labelled
 from workbench.measure.geometry import Finding, Size
-from workbench.measure.hazards import left_in_training, over_the_batch, turns
+from workbench.measure.hazards import left_in_training, over_the_batch, told_by_use, turns
 from workbench.measure.inspection import Inspection
 from workbench.measure.lines import KINDS, watched
 from workbench.measure.probe import first_tensor
@@ -77,14 +77,7 @@ def will_it_be_equivariant(
     for name, module, found_there in left_in_training(model):
         record(name, module, None, found_there)
     sample = torch.rand(shape, generator=torch.Generator().manual_seed(0)) if line else torch.zeros(shape)
-    looking = watched(model, sample, input, group, record) if line else Inspection(group, record).of(model)
-    with undisturbed(model):
-        known = len(rows)
-        with looking:
-            _run(model, sample, record)
-        if not any(finding.rule in _EXPLAINS_BATCHES for *_, finding, _ in rows[known:]):
-            for found_in_all in over_the_batch(model, _fitting(model, sample)):
-                record("", model, None, found_in_all)
+    _look(model, sample, input, group, record, rows)
     plain = 0 if line else sum(isinstance(m, nn.Conv2d) for m in model.modules())
     broken = _BROKEN.get(input) or ("quarter turns or flips" if turns(group) else "shifts")
     place = f"under {broken}" if line else "at quarter turns and flips" if turns(group) else "under shifts"
@@ -147,6 +140,25 @@ def _input_shape(model: nn.Module, input_size: int | tuple[int, ...]) -> tuple[i
         return 1, sides[0], sides[1], sides[2]
     channels = next((int(m.in_channels) for m in model.modules() if hasattr(m, "in_channels")), 1)  # type: ignore[arg-type]
     return 1, channels, sides[0], sides[1]
+
+
+def _look(
+    model: nn.Module, sample: Tensor, kind: str, group: Group | None, record: Callable, rows: list[tuple]
+) -> None:
+    """Layer by layer, then by what the network does with its tables and with a batch; ``rows`` is what was recorded."""
+    line, before = kind != "image", len(rows)
+    looking = watched(model, sample, kind, group, record) if line else Inspection(group, record).of(model)
+    with undisturbed(model):
+        with looking:
+            _run(model, sample, record)
+        found = [(name, finding) for name, _, finding, _ in rows[before:]]
+        if not line:
+            named = {(name, finding.reason) for name, finding in found}
+            for found_by_use in told_by_use(model, _fitting(model, sample), group, named):
+                record(*found_by_use)
+        if not any(finding.rule in _EXPLAINS_BATCHES for _, finding in found):
+            for of_all in over_the_batch(model, _fitting(model, sample)):
+                record("", model, None, of_all)
 
 
 def _fitting(model: nn.Module, sample: Tensor) -> Tensor:
