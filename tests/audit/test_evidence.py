@@ -41,8 +41,8 @@ def told(**found: xr.Dataset) -> Verdict:
 def test_a_module_is_named_with_its_interval_and_the_number_of_samples():
     because = told(attribution=shares([0.7, 0.3], [0.5, 0.1])).because
     assert because == (
-        "Most of the error at the end comes in at a (70%, 95 % interval 50% to 90%), b (30%, 95 % interval 10% to 50%), "
-        "measured on 4 of 24 images."
+        "Most of the error at the end comes in at a (70%, 95 % interval 50% to 90%), "
+        "b (30%, 95 % interval 10% to 50%), measured on 4 of 24 images."
     )
 
 

@@ -127,3 +127,25 @@ def test_a_batch_norm_left_in_training_mode_is_named_with_its_fix():
     assert "left in train()" not in report_html(audit(net.eval(), torch.rand(4, 1, 16, 16), data_samples=0))
     whole = audit(net.train(), torch.rand(4, 1, 16, 16), "C(4)")
     assert any("In train() its batch norm uses statistics of the batch" in note for note in whole.notes)
+
+
+class Corner(nn.Module):
+    """A key point that stays in the left half of the frame, so that every turn breaks it."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        weight = x.sum(1).flatten(1).softmax(-1).view(-1, 16, 16) * torch.linspace(1, 0, 16)
+        side = torch.arange(16) + 0.5
+        whole = weight.sum((1, 2))
+        return torch.stack([(weight.sum(1) * side).sum(1) / whole, (weight.sum(2) * side).sum(1) / whole], -1)[:, None]
+
+
+def test_the_floor_of_key_points_between_pixels_is_the_input_alone_and_no_pixels_move_onto_pixels():
+    result = audit(Corner(), torch.rand(6, 1, 16, 16), output="key points in pixels", data_samples=0)
+    page = re.sub(r"<[^>]+>", "|", report_html(result))
+    rows = {v.question: page[page.index(v.at, page.index("What was asked")) :][:200] for v in result.verdicts}
+    angle = float(re.search(r"[\d.]+", next(v.at for v in result.verdicts if v.question == "rotations"))[0])
+    assert angle % 90, "an element between the pixels is the worst one"
+    assert re.match(r"[^|]+\|+\s*none of the output, which moves without resampling; input 0\.\d+", rows["rotations"])
+    assert re.match(r"[^|]+\|+\s*0 \(pixels move onto pixels\)", rows["quarter turns"])
+    told = next(v.sentence for v in result.verdicts if v.question == "rotations")
+    assert re.search(r"Resampling alone changes the input by [\d.]+ % there, and its answer not at all\.", told)

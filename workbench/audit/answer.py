@@ -51,6 +51,7 @@ class Worst:
     noise: float = 0.0
     index: int = -1
     largest: bool = True
+    input_floor: float = 0.0
 
     @property
     def both(self) -> str:
@@ -165,6 +166,7 @@ def worst(sweep: xr.Dataset, chosen: np.ndarray, output: str, levels: list[str] 
         noise_left(sweep) if stochastic(sweep) > NOISE else 0.0,
         at,
         bool(row["error_mean"].values[at] >= most),
+        float(row["input_floor_mean"].values[at]),
     )
 
 
@@ -277,8 +279,10 @@ def _sentence(
 
 def _beside_floor(told: Worst, exact: Worst | None, output: str, places: str, limit: float) -> str:
     """What resampling costs at the worst element, and how the answer is where nothing is resampled."""
-    if (exact is not None and exact.index == told.index) or not told.floor > 0:
+    if (exact is not None and exact.index == told.index) or not (told.floor or told.input_floor):
         return ""
+    if not told.floor:  # boxes and key points
+        return f" Resampling alone changes the input by {percent(told.input_floor)} there, and its answer not at all."
     floor = f"the {'output' if output == MAPS else 'input'} by {percent(told.floor)}"
     if exact is not None and told.error <= AS_GOOD_AS_PIXELS * told.floor:
         return (

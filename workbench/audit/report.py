@@ -15,10 +15,11 @@ import torch
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from workbench import __version__
+from workbench.audit.answer import words
 from workbench.audit.evidence import on_samples, task_rows
 from workbench.audit.figures import ABSOLUTE, MOST_ROWS, Picture, Table, element_tables, pictures
 from workbench.audit.kinds import AXES, NOUNS, PLACES
-from workbench.audit.result import AuditResult, data_sentence
+from workbench.audit.result import AuditResult, Verdict, data_sentence
 from workbench.audit.rounding import EXACT, told_rounding
 from workbench.audit.trial import NOISE
 from workbench.audit.upfront import by_reason, noise_left, stochastic
@@ -243,7 +244,7 @@ def _lie(ds: Any) -> dict[str, Any]:
 
 
 def _verdict_table(result: AuditResult) -> Table:
-    levels, places = levels_of(result.data.input), PLACES[result.data.input]
+    levels = levels_of(result.data.input)
     rows = tuple(
         (
             verdict.question,
@@ -252,17 +253,30 @@ def _verdict_table(result: AuditResult) -> Table:
             f"{verdict.low:.3g} to {verdict.high:.3g}" if len(result.data.inputs) > 1 else "one sample",
             f"{verdict.absolute:.3g}",
             verdict.at,
-            f"{verdict.floor:.3g}" if verdict.floor else f"0 ({places} move onto {places})",
+            _floor_cell(result, verdict),
             f"{verdict.error / verdict.floor:.3g}" if verdict.floor else "no floor",
         )
         for verdict in result.verdicts
     )
     absolute = "absolute error [px]" if result.verdicts[0].unit == PIXELS else ABSOLUTE
     head = (
-        "question", "answer", "largest mean relative error", "95 % interval", absolute, "at", "resampling floor",
+        "question", "answer", "mean relative error", "95 % interval", absolute, "at", "resampling floor",
         "error over floor",
     )  # fmt: skip
-    return Table("What was asked, and the largest error over the elements", head, rows)
+    return Table("What was asked, and the error at the worst element", head, rows)
+
+
+def _floor_cell(result: AuditResult, verdict: Verdict) -> str:
+    """What resampling costs at the element that a verdict tells, or why it costs nothing."""
+    if verdict.floor:
+        return f"{verdict.floor:.3g}"
+    sweep, places = result.sweeps[verdict.question].sel(layer="output"), PLACES[result.data.input]
+    named = [at for at in range(sweep.sizes["transform"]) if words(sweep, at) == verdict.at]
+    at = min(named, key=lambda one: abs(float(sweep.error_mean[one]) - verdict.error))
+    floor = float(sweep.input_floor_mean[at])
+    if not floor:
+        return f"0 ({places} move onto {places})"
+    return f"none of the output, which moves without resampling; input {floor:.3g}"
 
 
 def _rows(ds: Any, dim: str) -> list[dict[str, Any]]:
