@@ -14,8 +14,10 @@ from workbench.audit.model import AuditedModel
 from workbench.groups import GroupSignal
 from workbench.measure import undisturbed
 from workbench.measure.compare import tensor_of
+from workbench.measure.entry import NO_GRADIENT, fed
 from workbench.measure.probe import like_model, why_not
 from workbench.measure.result import measurable, selected
+from workbench.measure.state import ways_of
 
 NOISE = 1e-6
 """Relative difference of two runs on the same images, above which a network counts as stochastic."""
@@ -30,12 +32,15 @@ class Trial:
         vectors: the output is one number or one vector for each sample.
         noise: how much two runs on the same samples differ, relative.
         shape: of the output for one sample.
+        ways: how it has to be run: ``"gradients"`` where it takes some inside and nobody asked for them, ``"writes"``
+            where it changes the tensor that it is given.
     """
 
     output: str
     vectors: bool
     noise: float
     shape: tuple[int, ...] = ()
+    ways: frozenset[str] = frozenset()
 
 
 def trial(model: Callable, inputs: Tensor, seed: int = 0, kind: str = "image") -> Trial:
@@ -51,11 +56,14 @@ def trial(model: Callable, inputs: Tensor, seed: int = 0, kind: str = "image") -
     noun = NOUNS[kind]
     with undisturbed(model, seed):
         try:
-            first, second = model(some), model(some)
+            first, second = fed(model, some), fed(model, some)
+            ways = frozenset(ways_of(model))
         except Exception as error:  # any layer of any network may object in its own way
-            told = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-            if told.startswith("select = "):
+            told = _first_line(error)
+            if told.startswith("select = ") or NO_GRADIENT in told:
                 raise
+            if told.startswith("inputs of shape") and error.__cause__ is not None:
+                told = _first_line(error.__cause__)  # the shape is told here
             change = "give their size or channels" if kind == "image" else "give them another kind or shape"
             raise ValueError(
                 f"the network cannot take {noun} of shape {tuple(inputs.shape)}: {told}; {change}."
@@ -70,7 +78,11 @@ def trial(model: Callable, inputs: Tensor, seed: int = 0, kind: str = "image") -
     words = "a group signal" if isinstance(first, GroupSignal) else "maps" if one.ndim == 4 else "vectors"
     words = "numbers" if one.ndim == 3 else words
     told = f"{words} of shape {tuple(one.shape[1:])} for each {noun[:-1]}"
-    return Trial(told, one.ndim <= 2, noise, tuple(one.shape[1:]))
+    return Trial(told, one.ndim <= 2, noise, tuple(one.shape[1:]), ways)
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
 
 
 def in_training(model: Callable) -> str:

@@ -225,6 +225,10 @@ def answering(layers: dict[str, nn.Module], answer: Answer) -> Iterator[None]:
         yield
 
 
+class _TakesGradients(Exception):
+    """A layer's output carries a graph although none was asked for."""
+
+
 def _refilled(value: Output, values: Tensor) -> Output:
     """The same kind of output with other numbers ``(E, B, ...)``, in the shape in which the model puts it out."""
     if isinstance(value, GroupSignal):
@@ -298,6 +302,8 @@ class _Ledger:
 
         def answer(name: str, module: nn.Module, inputs: tuple, options: dict, forward: Callable) -> Any:
             value = forward(*inputs, **options)
+            if isinstance(value, Tensor) and value.requires_grad:  # switched on inside the model: nobody asked for it
+                raise _TakesGradients
             problem = why_not(value, len(batch), self.dims) or self._unmovable(name, value)
             if problem is None:
                 kept[name] = copied(value)
@@ -305,8 +311,13 @@ class _Ledger:
                 self.passed_over[name] = problem
             return value
 
-        with answering(self.layers, answer):
-            result = fed(self.model, batch)
+        try:
+            result = fed(self.model, batch, around=lambda: answering(self.layers, answer))
+        except _TakesGradients:
+            raise ValueError(
+                "a model that takes gradients inside was given; expected one whose layers can be given other outputs, "
+                "which would cut the way of these gradients; see where it breaks with equivariance_error(layers='all')."
+            ) from None
         problem = why_not(result, len(batch), self.dims)
         if problem and (self.law is None or not measurable(result, len(batch))):
             raise ValueError(f"the model puts out {problem}; wrap it in a module that returns one of these.")
@@ -335,8 +346,7 @@ class _Ledger:
         def answer(name: str, module: nn.Module, inputs: tuple, options: dict, forward: Callable) -> Any:
             return copied(ideal[name]) if name in ideal else forward(*inputs, **options)
 
-        with answering(self.layers, answer):
-            result = self.model(moved.clone())
+        result = fed(self.model, moved, around=lambda: answering(self.layers, answer))
         found = tensor_of(self._shaped(OUTPUT, result, like)).reshape(goal.shape)
         return self._measured(found, goal, like, part)
 

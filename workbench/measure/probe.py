@@ -7,11 +7,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from workbench.groups import GroupSignal
 from workbench.measure.behaviour import Moved
-from workbench.measure.entry import fed
+from workbench.measure.entry import fed, freed
 from workbench.measure.result import measurable, selected
 from workbench.measure.state import module_of
 
@@ -137,6 +138,7 @@ def run(
     skip: Callable[[str, str], object] | None = None,
     select: Any = None,
     dims: tuple[int, ...] = IMAGE_DIMS,
+    spare: bool = False,
 ) -> None:
     """One forward pass; ``receive`` gets every watched output and, last, the result of the model.
 
@@ -147,10 +149,15 @@ def run(
         skip: told the name and the reason of what is passed over.
         select: the part of the model's result that is wanted, see :func:`selected`.
         dims: numbers of dimensions that an output of a layer may have.
+        spare: nobody reads the images afterwards, so that the model needs no copy of them.
     """
 
+    graded = torch.is_grad_enabled()
+
     def sift(name: str, module: nn.Module, inputs: tuple, output: Any) -> None:
-        parts = pieces(name, whole_group(module, inputs, output))
+        with torch.set_grad_enabled(graded):
+            parts = pieces(name, whole_group(module, inputs, output))
+            parts = parts if graded else {part: freed(value) for part, value in parts.items()}
         problems = {part: why_not(value, len(images), dims) for part, value in parts.items()}
         if strict and None not in problems.values():
             first = next(iter(problems.values()), "nothing")
@@ -161,9 +168,9 @@ def run(
             elif skip is not None:
                 skip(part, problem)
 
-    with watching(layers, sift):
-        result = fed(model, images)
+    result = fed(model, images, spare, lambda: watching(layers, sift))
     result = selected(result, select)
+    result = result if graded else freed(result)
     problem = why_not(result, len(images))
     if problem and not measurable(result, len(images)):
         raise ValueError(f"the model puts out {problem}; wrap it in a function that returns one of these.")

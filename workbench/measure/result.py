@@ -1,10 +1,13 @@
 """What a model gives back: one tensor is measured, of several one has to be chosen."""
 
 from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
+
+from workbench.groups import GroupSignal
 
 _MISSING = object()
 
@@ -18,7 +21,8 @@ def selected(result: Any, select: Any) -> Any:
             parts are reached by names joined with dots, ``"head.boxes"`` or ``"0.1"``.
 
     Raises:
-        ValueError: for a dict or tuple that is not narrowed to one part, naming its parts, or a part that is not there.
+        ValueError: for a dict, tuple or object with fields that is not narrowed to one part, naming its parts, or a
+            part that is not there.
 
     >>> selected({"head": {"logits": 1}, "features": 2}, "head.logits")
     1
@@ -27,7 +31,11 @@ def selected(result: Any, select: Any) -> Any:
         return select(result)
     found = result if select is None else _reached(result, select)
     if found is _MISSING:
-        nested = f", such as {_first(result)!r}" if isinstance(_first(result), str) and _several(result) else ""
+        if not _several(result):
+            raise ValueError(
+                f"select = {select!r} was given for {_parts(result)}, which has no such part; leave it out."
+            )
+        nested = f", such as {_first(result)!r}" if isinstance(_first(result), str) else ""
         raise ValueError(f"select = {select!r} was given for {_parts(result)}; expected one of these{nested}.")
     if _several(found):
         what = "the model puts out" if select is None else f"select = {select!r} was given, which is"
@@ -39,7 +47,17 @@ def selected(result: Any, select: Any) -> Any:
 
 
 def _several(result: Any) -> bool:
-    return isinstance(result, Mapping) or (isinstance(result, tuple | list) and len(result) > 0)
+    return isinstance(result, Mapping) or bool(isinstance(result, tuple | list) and result) or bool(_fields(result))
+
+
+def _fields(result: Any) -> list[str]:
+    """What an object holds, by name, where one of them is a tensor; nothing of tensors, dicts and tuples themselves."""
+    if isinstance(result, Tensor | GroupSignal | Mapping | tuple | list | type):
+        return []
+    if is_dataclass(result):
+        return [field.name for field in fields(result) if hasattr(result, field.name)]
+    held = {name: part for name, part in getattr(result, "__dict__", {}).items() if not name.startswith("_")}
+    return list(held) if any(isinstance(part, Tensor) for part in held.values()) else []
 
 
 def _reached(result: Any, select: Any) -> Any:
@@ -60,6 +78,8 @@ def _part(result: Any, name: Any) -> Any:
     if isinstance(name, str) and not isinstance(result, Mapping) and hasattr(result, name):
         return getattr(result, name)
     place = isinstance(name, str) and isinstance(result, Mapping | tuple | list) and name.removeprefix("-").isdigit()
+    if isinstance(result, Tensor) and isinstance(name, str):  # torch warns of a text as an index before it refuses
+        return _MISSING
     for key in (name, int(name)) if place else (name,):
         try:
             return result[key]
@@ -69,11 +89,20 @@ def _part(result: Any, name: Any) -> Any:
 
 
 def _first(result: Any, path: tuple = ()) -> Any:
-    """What selects the first part that has no parts itself."""
-    while _several(result) and len(result):
-        key = next(iter(result)) if isinstance(result, Mapping) else 0
-        path, result = (*path, key), result[key]
+    """What selects the first part that has no parts itself, and is a tensor where there is one."""
+    while held := _held(result):
+        key = next((key for key, part in held if isinstance(part, Tensor) or _held(part)), held[0][0])
+        path, result = (*path, key), dict(held)[key]
     return path[0] if len(path) == 1 else ".".join(map(str, path))
+
+
+def _held(result: Any) -> list[tuple[Any, Any]]:
+    """The parts of a result with what selects each of them."""
+    if isinstance(result, Mapping):
+        return list(result.items())
+    if isinstance(result, tuple | list):
+        return list(enumerate(result))
+    return [(name, getattr(result, name)) for name in _fields(result)]
 
 
 def _parts(result: Any) -> str:
@@ -82,6 +111,8 @@ def _parts(result: Any) -> str:
     if isinstance(result, tuple | list):
         kinds = [str(tuple(part.shape)) if isinstance(part, Tensor) else type(part).__name__ for part in result[:12]]
         return f"a {type(result).__name__} of {len(result)} parts ({', '.join(kinds)}), numbered from 0"
+    if named := _fields(result):
+        return f"a {type(result).__name__} with the fields {', '.join(map(repr, named[:12]))}"
     return f"a {type(result).__name__}"
 
 

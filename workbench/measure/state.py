@@ -46,7 +46,36 @@ def undisturbed(model: Callable, seed: int | None = 0) -> Iterator[None]:
         if module is not None:
             stack.enter_context(_module_state(module))
         stack.enter_context(torch.no_grad())
+        stack.enter_context(_ways_remembered())
         yield
+
+
+class _Ways(threading.local):
+    """What this thread has learned of models since its outermost block began."""
+
+    learned: dict[int, set[str]] | None = None
+
+
+_ways = _Ways()
+
+
+@contextmanager
+def _ways_remembered() -> Iterator[None]:
+    """Not longer than a block lasts: each of them runs a model as the one before did, to the last random number."""
+    before = _ways.learned
+    _ways.learned = {} if before is None else before
+    try:
+        yield
+    finally:
+        _ways.learned = before
+
+
+def ways_of(model: Callable) -> set[str]:
+    """What a block has learned of how a model runs; what is added to it is forgotten at the end of the block.
+
+    ``"gradients"``: it takes some inside, and fails without. ``"writes"``: it changes the tensor that it is given.
+    """
+    return set() if _ways.learned is None else _ways.learned.setdefault(id(model), set())
 
 
 class _Found:

@@ -199,19 +199,22 @@ class Sweep:
             return value
         return shaped(value, candidates(value, self.inputs, self.action.group, self.action.input_kind)[0])
 
-    def _once(self, images: Tensor, receive: Callable[[str, Output], None]) -> None:
-        self.inputs = images
+    def _once(self, images: Tensor, receive: Callable[[str, Output], None], spare: bool = False) -> None:
+        self.inputs, given = images, images
         skip = self.passed_over.setdefault
         if self.channels_last and images.device.type == "cpu" and images.ndim == 4 and images.shape[1] > 1:
-            images = images.contiguous(memory_format=torch.channels_last)
+            given = images.contiguous(memory_format=torch.channels_last)
+            spare = spare or given is not images
         self.followed.forget()
         with watching(self.followed.norms, self.followed.hook):
-            run(self.model, images, self.layers, self.strict, receive, skip, select=self.select, dims=self.dims)
+            run(self.model, given, self.layers, self.strict, receive, skip, self.select, self.dims, spare)
 
-    def _run(self, images: Tensor, like: dict[str, Output], receive: Callable[[str, Output], None]) -> None:
+    def _run(
+        self, images: Tensor, like: dict[str, Output], receive: Callable[[str, Output], None], spare: bool = False
+    ) -> None:
         """Passes over the samples; ``receive`` gets their mean where there are several."""
         if self.repeats == 1:
-            self._once(images, lambda name, value: receive(name, self._shaped(name, value, like.get(name))))
+            self._once(images, lambda name, value: receive(name, self._shaped(name, value, like.get(name))), spare)
             return
         sums: dict[str, Output] = {}
 
@@ -239,10 +242,14 @@ class Sweep:
             if name not in self.refused:
                 self._compare(name, value, part, reference[name], found)
 
-        self._run(moved.flatten(0, 1).to(batch.dtype), reference, receive)
-        if trip is None:
-            return self._floor(part, moved, source)
-        return error_of(self.form, trip, part.entries(source), self.eps)
+        # before the model has them, which may change them
+        floor = (
+            self._floor(part, moved, source)
+            if trip is None
+            else error_of(self.form, trip, part.entries(source), self.eps)
+        )
+        self._run(moved.flatten(0, 1).to(batch.dtype), reference, receive, spare=True)
+        return floor
 
     def _turned(self, name: str, part: Action, value: Output) -> TurnedMaps | None:
         if name not in self.turned:

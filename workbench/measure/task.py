@@ -103,7 +103,7 @@ def task_cost(
                 some = replace(action, elements=elements[start : start + step])
                 part = some.there(some.source(batch))
                 many = wanted.to(batch.device).repeat(len(part), *[1] * (wanted.ndim - 1))
-                moved.append(judge(model(part.flatten(0, 1)), many).unflatten(-1, part.shape[:2]))
+                moved.append(judge(fed(model, part.flatten(0, 1), spare=True), many).unflatten(-1, part.shape[:2]))
             rows.append(torch.cat([still.unsqueeze(1), torch.cat(moved, 1)], 1))
         report(progress, cancel, 1.0)
     correct, losses = torch.cat(rows, -1).cpu().numpy()  # each (1 + E, S), the images as they are first
