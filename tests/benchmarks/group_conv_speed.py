@@ -1,11 +1,12 @@
 """Measure group convolutions and whole networks against the plain convolution, as ratios taken in one process.
 
-Run: python tests/benchmarks/group_conv_speed.py [--rounds 7] [--threads 1] [--only layers,networks,kernels].
+Run: python tests/benchmarks/group_conv_speed.py [--rounds 7] [--threads 1] [--only layers,separable,networks,kernels].
 Results, with every round, lie in tests/benchmarks/results/group_conv_speed_<threads>.json and the cost curves beside
 it as a picture. Times are the process's CPU time; rounds interleave the contestants, so that a busy machine slows
 both.
 
 layers     one step (forward, backward) or a cached evaluation, over Conv2d(n C -> n C, k) with fixed weights.
+separable  the same for group convolutions with a separable kernel.
 networks   a training step with elements redrawn, over the same network with one dense call per layer, written with
            PyTorch's own modules: the kernel network at every tap of every pair of elements, as in the paper's code
            (published_code.py measures both), max_pool2d, Adam as it comes. "dense" is stricter: ours in everything
@@ -35,7 +36,7 @@ from torch import Tensor, nn
 from workbench.groups import SO2, GroupSignal
 from workbench.kernels import KernelBank, disc_mask, tap_offsets
 from workbench.kernels.geometry import disc_taps
-from workbench.layers import GroupConv, GroupPool, LiftingConv
+from workbench.layers import GroupConv, GroupPool, LiftingConv, SeparableConv
 from workbench.models import build_model
 
 RESULTS = Path(__file__).resolve().parent / "results"
@@ -50,6 +51,7 @@ OTHERS = [
     (16, 14, 7, 8),
     (64, 14, 7, 8),
 ]
+SEPARABLE = [(10, 28, 7, 16), (32, 14, 7, 8)]
 NETWORKS = [
     ("demo_full", 16, (2, 8, 64)),
     ("demo", 16, (2, 8, 64)),
@@ -97,7 +99,7 @@ def layer(kind: str, c: int, size: int, k: int, n: int, batch: int, rounds: int)
     torch.manual_seed(0)
     lifting, training = kind.startswith("lifting"), kind.endswith("step")
     plain = nn.Conv2d(c if lifting else n * c, n * c, k, padding=k // 2)
-    ours = (LiftingConv if lifting else GroupConv)(c, c, k, n=n)
+    ours = {"lifting": LiftingConv, "group": GroupConv, "separable": SeparableConv}[kind.split()[0]](c, c, k, n=n)
     x = torch.randn(batch, c if lifting else n * c, size, size, requires_grad=training)
     elements, group = SO2().grid(n), SO2()
     grad = torch.randn(batch, n * c, size, size)
@@ -209,7 +211,9 @@ def kernel_share(c: int, size: int, k: int, n: int, batch: int, rounds: int) -> 
 
 def measure(only: set[str], rounds: int) -> dict[str, list[dict[str, object]]]:
     """Every case asked for; prints each as it is done."""
-    cases: dict[str, list[Callable[[], dict[str, object]]]] = {"layers": [], "networks": [], "kernels": []}
+    cases: dict[str, list[Callable[[], dict[str, object]]]] = {
+        name: [] for name in ("layers", "separable", "networks", "kernels")
+    }
     for kind, (c, size, k, n), batch in product(("group step", "group eval"), MAIN, BATCHES):
         cases["layers"].append(lambda a=(kind, c, size, k, n, batch): layer(*a, rounds))
     for kind, (c, size, k, n) in product(("group step", "group eval"), OTHERS):
@@ -218,6 +222,8 @@ def measure(only: set[str], rounds: int) -> dict[str, list[dict[str, object]]]:
         ("lifting step", "lifting eval"), ((10, 28), (32, 14)), ((3, 4), (7, 8)), (1, 16, 64)
     ):
         cases["layers"].append(lambda a=(kind, c, size, k, n, batch): layer(*a, rounds))
+    for kind, (c, size, k, n), batch in product(("separable step", "separable eval"), SEPARABLE, BATCHES):
+        cases["separable"].append(lambda a=(kind, c, size, k, n, batch): layer(*a, rounds))
     for preset, size, batches in NETWORKS:
         for batch in batches:
             few = max(5, rounds // 2) if batch == 64 and "paper" in preset else rounds
@@ -260,7 +266,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--only", default="layers,networks,kernels")
+    parser.add_argument("--only", default="layers,separable,networks,kernels")
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     found = measure(set(given.only.split(",")), given.rounds)

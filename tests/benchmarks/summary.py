@@ -26,10 +26,10 @@ def table(head: list[str], rows: list[list[str]]) -> str:
     return "\n".join("| " + " | ".join(cells) + " |" for cells in (head, ["---"] * len(head), *rows))
 
 
-def layers(result: dict[str, Any]) -> str:
+def layers(result: dict[str, Any], of: str = "layers") -> str:
     """Rows of layers: one line per shape, one column per kind of call."""
     shapes: dict[tuple, dict[str, str]] = {}
-    for row in result["layers"]:
+    for row in result[of]:
         kind, call = row["kind"].split()
         key = (kind, row["channels"], row["pixels"], row["k"], row["n"], row["batch"])
         shapes.setdefault(key, {})[call] = spread(row)
@@ -106,6 +106,13 @@ Machine: {one["environment"]["machine"]}, torch {one["environment"]["torch"]}, C
 Cost grows as a plain convolution's does, with batch, pixels, and the square of n C; with k it grows as the taps of the
 disc, k^2 times pi / 4, or hardly at all where spectra are multiplied. Making the kernels grows with n and C^2 but not
 with the batch, so it is what one loses at batch 1. As a share of a step at batch 64: {shares(one)}.
+
+## Separable layers, over the same convolution
+
+`--only separable`. The kernels are products of one over the group and one over the plane, so that mixing and filtering
+follow each other; the cost of mixing grows as the square of n C, that of filtering as n C and k^2.
+
+{layers(one, "separable")}
 
 ## Whole networks, a training step with elements drawn anew
 
