@@ -8,6 +8,7 @@ from tests.measure.toys import Nosy
 from workbench.groups import D
 from workbench.layers import GroupConv, GroupPool, GroupReLU, LiftingConv
 from workbench.measure import equivariance_error, open_dataset, save, will_it_be_equivariant
+from workbench.measure.report import reasons_at
 
 BAD = {
     "pooling of odd size": (nn.MaxPool2d(2), 17, "window of 2 with stride 2", "window of 3"),
@@ -70,6 +71,12 @@ def test_n8_known_good_is_silent(name: str) -> None:
     ds = will_it_be_equivariant(model, size)
     assert ds.sizes["finding"] == 0
     assert "nothing" in ds.attrs["summary"]
+
+
+@pytest.mark.parametrize("name", [name for name in (*BAD, *GOOD) if name != "oblong image"])
+def test_one_pass_over_the_geometry_says_what_the_whole_report_says(name: str) -> None:
+    model, size = (BAD | GOOD)[name][:2]
+    assert reasons_at(model, (1, size, size)) == will_it_be_equivariant(model, (1, size, size)).reason.values.tolist()
 
 
 SYMMETRIC = [name for name in BAD if name not in ("too small", "flatten", "oblong image")]

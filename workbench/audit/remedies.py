@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from workbench.groups import O2
-from workbench.measure import equivariance_error, labelled, provenance, will_it_be_equivariant
+from workbench.measure import equivariance_error, labelled, provenance
+from workbench.measure.report import reasons_at
 
 SAMPLES = 4
 REACH_PX = 16
@@ -67,18 +68,18 @@ def remedies(
 def better_size(model: nn.Module, images: Tensor, findings: xr.Dataset) -> int | None:
     """The nearest square size at which the static report finds nothing left over; None where there is none near."""
     side, channels = images.shape[-1], images.shape[1]
-    if not _left_over(findings):
+    if not _left_over(findings.reason.values):
         return None
     for step in range(1, REACH_PX + 1):
         for size in (side + step, side - step):
-            if size >= 8 and not _left_over(will_it_be_equivariant(model, (channels, size, size))):
+            if size >= 8 and not _left_over(reasons_at(model, (channels, size, size))):
                 return size
     return None
 
 
-def _left_over(findings: xr.Dataset) -> bool:
+def _left_over(reasons: Iterable[str]) -> bool:
     words = ("left over", "cannot take")
-    return any(word in str(reason) for reason in findings.reason.values for word in words)
+    return any(word in str(reason) for reason in reasons for word in words)
 
 
 def resized(images: Tensor, size: int) -> Tensor:

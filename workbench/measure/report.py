@@ -161,6 +161,22 @@ def _look(
                 record("", model, None, of_all)
 
 
+def reasons_at(model: nn.Module, shape: tuple[int, int, int]) -> list[str]:
+    """What the geometry of the layers breaks at images ``(C, H, W)``, in one pass: for asking at many sizes.
+
+    >>> reasons_at(nn.MaxPool2d(2), (1, 16, 16)), len(reasons_at(nn.MaxPool2d(2), (1, 17, 17)))
+    ([], 1)
+    """
+    found: list[str] = []
+
+    def record(name: str, module: nn.Module, size: Size | None, finding: Finding) -> None:
+        found.append(finding.reason)
+
+    with undisturbed(model), Inspection(None, record).of(model):
+        _run(model, torch.zeros(1, *shape), record)
+    return found
+
+
 def _fitting(model: nn.Module, sample: Tensor) -> Tensor:
     reference = first_tensor(model)
     return sample if reference is None else sample.to(dtype=reference.dtype, device=reference.device)
