@@ -1,11 +1,13 @@
 """Networks of several answers, audited at one of them: every part says what it says of that answer alone."""
 
+from dataclasses import dataclass
+
 import pytest
 import torch
 from torch import Tensor, nn
 
 from workbench.audit import audit, load_model
-from workbench.audit.selecting import narrowed, place_or_key
+from workbench.audit.selecting import guarded_model, narrowed, place_or_key
 from workbench.measure.result import selected
 
 
@@ -133,3 +135,102 @@ def test_the_advice_for_parts_of_parts_can_be_followed(images, select, sentence)
 def test_a_key_with_a_dot_in_it_is_found_before_a_path() -> None:
     parts = {"dot.ted": 1, "dot": {"ted": 2, "led": 3}}
     assert [selected(parts, name) for name in ("dot.ted", "dot.led")] == [1, 3]
+
+
+class InPlace(nn.Module):
+    """A network that standardises its input where it lies; its twin makes a new tensor."""
+
+    def __init__(self, own: bool) -> None:
+        super().__init__()
+        self.net, self.own = made(several=False), own
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.net((x - 0.4) / 0.2 if self.own else x.sub_(0.4).div_(0.2))
+
+
+class Force(nn.Module):
+    """Minus the gradient of an energy of distances, with its own word for gradients or without it."""
+
+    def __init__(self, own: bool) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.net, self.own = nn.Linear(1, 4), own
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.set_grad_enabled(self.own or torch.is_grad_enabled()):
+            x = x.clone().requires_grad_(True)
+            energy = self.net((x.unsqueeze(1) - x.unsqueeze(2)).square().sum(-1, keepdim=True)).tanh().sum()
+            return -torch.autograd.grad(energy, x)[0]
+
+
+def alike(found, twin) -> bool:
+    """Verdicts and decisions of two audits, up to the names of the networks."""
+    same = [(v.question, v.level, v.error) for v in found.verdicts] == [
+        (v.question, v.level, v.error) for v in twin.verdicts
+    ]
+    changed = [None if one.decisions is None else one.decisions.changed.values.tolist() for one in (found, twin)]
+    return same and changed[0] == changed[1] and set(found.more) == set(twin.more)
+
+
+@pytest.mark.parametrize("wrap", [lambda net: net, lambda net: lambda x: net(x)], ids=["module", "function"])
+def test_a_network_that_changes_its_input_is_audited_as_its_twin(images, wrap) -> None:
+    before, labels = images.clone(), [0, 1, 2, 0, 1, 2]
+    with torch.no_grad():
+        InPlace(own=False)(twice := images.clone())
+    assert not torch.equal(twice, images)  # it does
+    found, twin = (audit(wrap(InPlace(own).eval()), images, labels=labels, data_samples=0) for own in (False, True))
+    assert torch.equal(images, before)
+    assert alike(found, twin)
+    assert [note for note in found.notes if "measured on copies" in note]
+    assert not [note for note in twin.notes if "measured on copies" in note]
+
+
+@pytest.mark.parametrize("wrap", [lambda net: net, lambda net: lambda x: net(x)], ids=["module", "function"])
+def test_a_network_that_takes_gradients_inside_is_audited(wrap) -> None:
+    points = torch.randn(6, 5, 3, generator=torch.Generator().manual_seed(0))
+    nets = Force(False).train(), Force(True)
+    found, twin = (audit(wrap(net), points, group="SO3") for net in nets)
+    assert alike(found, twin)
+    assert found.verdicts[0].level == "exact"
+    assert [note for note in found.notes if "gradients switched on" in note]
+    assert torch.is_grad_enabled()
+    assert nets[0].training
+    assert not nets[0]._forward_hooks
+    assert not nets[0]._forward_pre_hooks
+
+
+def test_gradients_inside_are_off_again_after_an_exception() -> None:
+    def breaks(module: nn.Module, inputs: tuple, output: Tensor) -> None:
+        raise KeyError("stopped on the way")
+
+    net = Force(False)
+    net.net.register_forward_hook(breaks)
+    for model in (net, lambda x: net(x)):
+        guard = guarded_model(model, frozenset({"gradients"}))
+        with torch.no_grad():
+            with pytest.raises(KeyError):
+                guard(torch.rand(2, 5, 3))
+            assert not torch.is_grad_enabled()
+
+
+@dataclass
+class Parts:
+    """What a network may put out instead of a dict."""
+
+    loss: float
+    logits: Tensor
+
+
+class WithFields(Both):
+    def forward(self, x: Tensor):
+        return Parts(0.0, super().forward(x))
+
+
+def test_the_fields_of_an_answer_are_offered(images) -> None:
+    torch.manual_seed(0)
+    net = WithFields(several=False)
+    with pytest.raises(
+        ValueError, match=r"a Parts with the fields 'loss', 'logits'; .* choose one with select='logits'"
+    ):
+        audit(net, images, data_samples=0)
+    assert audit(net, images, data_samples=0, select="logits", group="C(4)").verdicts[0].level == "broken"

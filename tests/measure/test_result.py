@@ -1,6 +1,7 @@
 """What models give back: several parts, nothing finite, chance, absurd sizes; each gets its sentence or its number."""
 
 import math
+from dataclasses import dataclass
 from types import SimpleNamespace
 
 import numpy as np
@@ -16,6 +17,14 @@ from workbench.measure.result import selected
 from workbench.measure.sweep import REPEATS, NotFinite
 
 ERROR = dict(n_elements=5)
+
+
+@dataclass
+class Fields:
+    """An answer whose parts have names."""
+
+    loss: Tensor | None
+    logits: object
 
 
 def images(count: int = 3, dtype: torch.dtype = torch.float64) -> Tensor:
@@ -46,7 +55,16 @@ def test_one_part_of_several_is_chosen(wrap, select) -> None:
         ((torch.zeros(2, 3), None), None, r"a tuple of 2 parts \(\(2, 3\), NoneType\), numbered from 0"),
         ({"logits": 1}, "classes", "select = 'classes' was given for a dict with the keys 'logits'"),
         ([1], 7, "select = 7 was given for a list of 1 parts"),
-        (torch.zeros(2), "logits", "select = 'logits' was given for a Tensor"),
+        (torch.zeros(2), "logits", "select = 'logits' was given for a Tensor, which has no such part; leave it out"),
+        (torch.zeros(2, 3, 4), "logits", "select = 'logits' was given for a Tensor, which has no such part"),
+        (Fields(None, torch.zeros(2)), None, "a Fields with the fields 'loss', 'logits'; .* select='logits'"),
+        (Fields(None, (1, torch.zeros(2))), None, "a Fields .* select='logits.1'"),
+        (
+            Fields(None, torch.zeros(2)),
+            "scores",
+            "given for a Fields with the fields .* one of these, such as 'logits'",
+        ),
+        (SimpleNamespace(a=1, b=torch.zeros(2)), None, "a SimpleNamespace with the fields 'a', 'b'; .* select='b'"),
         ({}, None, "the keys none"),
     ],
 )
