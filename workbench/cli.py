@@ -354,7 +354,8 @@ def _add_audit(words: argparse._SubParsersAction) -> None:
         type=_bound,
         metavar="ERROR",
         help="exit with 1 where the largest mean relative error, end to end, at elements that move pixels onto pixels "
-        "(all elements where the group has none) is above this",
+        "(all elements where the group has none) is above this; errors that resampling a strided answer explains do "
+        "not count",
     )
 
 
