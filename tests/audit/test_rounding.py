@@ -47,7 +47,9 @@ def test_what_is_broken_in_float32_is_broken_in_half_precision_with_the_same_err
     assert f"Rounding in {name} alone can change it by" in half.verdicts[0].sentence
     assert "(twice the difference to a float32 copy of itself, 4 samples)" in half.verdicts[0].sentence
     assert "ounding" not in single.verdicts[0].sentence
-    assert f"ounding in {name} alone can change it by" in report_html(half)
+    page = report_html(half)
+    assert f"ounding in {name} alone can change it by" in page
+    assert f"D(4): first above rounding at {half.verdicts[0].layer}" in page
 
 
 @pytest.mark.parametrize("dtype", HALF)

@@ -219,10 +219,12 @@ CURVES = {
 def _layers(result: AuditResult, ds: xr.Dataset) -> Picture:
     names, questions = ds.layer.values, [str(q) for q in ds.question.values]
     mean = ds["error_mean"].values
+    known = next(one for one in result.sweeps.values() if one.sizes["layer"] > 1).reindex(layer=names)
+    limit = known["rounding"].values if "rounding" in known.variables else np.full(len(names), result.limit)
     broken = [
-        f"{question}: first above rounding at {names[np.flatnonzero(row > result.limit)[0]]}"
+        f"{question}: first above rounding at {names[np.flatnonzero(row > limit)[0]]}"
         for question, row in zip(questions, np.nan_to_num(mean), strict=True)
-        if (row > result.limit).any()
+        if (row > limit).any()
     ]
     told = "; ".join(broken) or "none is above rounding"
     says = f"One row for each of {len(names)} layers, in the order they run; {told}."
