@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from workbench import __version__
@@ -20,7 +19,7 @@ from workbench.audit.evidence import on_samples, task_rows
 from workbench.audit.figures import ABSOLUTE, MOST_ROWS, Picture, Table, element_tables, pictures
 from workbench.audit.kinds import AXES, NOUNS, PLACES
 from workbench.audit.result import AuditResult, Verdict, data_sentence
-from workbench.audit.rounding import EXACT, told_rounding
+from workbench.audit.rounding import told_rounding
 from workbench.audit.trial import NOISE
 from workbench.audit.upfront import by_reason, noise_left, stochastic
 from workbench.audit.words import HIDDEN, PIXELS, both, percent
@@ -335,9 +334,9 @@ _CONVENTIONS = {
 
 
 def _exact(result: AuditResult, rounding: str) -> str:
-    limit = EXACT[torch.float32] if rounding else result.limit
-    told = f"a relative error up to {limit:.0e}, which rounding alone can make in a deep network"
-    return f"{told}; {rounding}, and less cannot be told from it" if rounding else told
+    if rounding:
+        return f"nothing is called so in half precision: {rounding}, and less cannot be told from it"
+    return f"a relative error up to {result.limit:.0e}, which rounding alone can make in a deep network"
 
 
 def _method(result: AuditResult) -> list[tuple[str, str]]:
