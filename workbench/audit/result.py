@@ -40,7 +40,7 @@ class Verdict:
         question: "quarter turns", "flips", "rotations", "shifts", those of series, points and sets
             (:mod:`workbench.audit.questions`), or the name of a group.
         level: "exact" (rounding only), "floor" (as good as resampling allows), "close" (below 1 %), "broken", or
-            "chance", where what chance alone does to a stochastic network hides it.
+            "chance", where what chance alone does to a stochastic network, or rounding in half precision, hides it.
         sentence: the answer in words.
         because: why, where that is known; else empty.
         advice: what to do; else empty.
@@ -48,7 +48,8 @@ class Verdict:
         at: that element in words.
         floor: what resampling alone costs there; 0 where pixels move onto pixels.
         layer: the first layer that breaks the symmetry; empty where none was watched or none does.
-        lattice_error: the worst mean error among the elements that move pixels onto pixels; NaN where there is none.
+        lattice_error: the worst mean error among the elements that move pixels onto pixels, less those whose error
+            resampling of the answer explains; NaN where there is none.
         absolute: mean absolute error at the worst element, a root mean square in ``unit``.
         unit: that of the answer: "its own units", or "pixels" for boxes and key points.
     """
@@ -90,7 +91,8 @@ class AuditResult:
         more: further measures by name: "attribution", "fixes", "Lie derivative", "task", "data", where they apply.
         notes: what the reader has to know, one sentence each.
         code: Python that measures the same again.
-        limit: relative error up to which an element is called exact.
+        limit: relative error up to which an element is called exact; in half precision what rounding can make, below
+            which nothing can be told.
         spread: by how much the answers to two different inputs differ, relative; 1 where it was not measured.
     """
 
@@ -195,8 +197,9 @@ class AuditResult:
     def error(self) -> float:
         """The number that ``--fail-above`` looks at.
 
-        The largest mean relative error, end to end, over all elements that move pixels onto pixels; where a group
-        has none besides the identity, over all elements.
+        The largest mean relative error, end to end, over all elements that move pixels onto pixels, less those whose
+        error resampling of the answer explains; where a group has none besides the identity, at the element that the
+        answer tells.
         """
         exact = [v.lattice_error for v in self.verdicts if np.isfinite(v.lattice_error)]
         return max(exact or [v.error for v in self.verdicts])
