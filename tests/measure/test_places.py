@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tests.tolerances import EXACT
+from tests.tolerances import BROKEN, EXACT
 from workbench.measure import explain, repair, will_it_be_equivariant
 from workbench.measure.places import place_dims, placed_tables
 
@@ -204,6 +204,10 @@ def test_the_finding_is_gone_after_its_repair_and_the_network_is_as_it_was(name:
     before = {key: value.clone() for key, value in model.state_dict().items()}
     fixed = repair(model, will_it_be_equivariant(model, (1, SIZE, SIZE)).isel(finding=0))
     assert rules(fixed) == []
+    if name.startswith("on a map"):
+        table = (fixed.embed.movedim(-1, 1) if name.endswith("last") else fixed.embed).detach()
+        assert torch.allclose(table, table[..., :1, :1])
+        assert float(table.std(1).max()) > BROKEN
     assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())
 
 
@@ -228,6 +232,30 @@ def test_of_two_tables_each_is_repaired_by_itself_and_has_its_share() -> None:
     assert ds.rule.values.tolist() == ["position encoding"] * 2
     assert float(ds.share_all) == pytest.approx(1.0, abs=EXACT[torch.float64] ** 0.5)
     assert float(ds.share.max()) < 0.9
+
+
+def distances(side: int) -> Tensor:
+    line = torch.arange(side) - (side - 1) / 2
+    return (line[:, None].square() + line.square()).sqrt()
+
+
+@pytest.mark.parametrize("name", ["pos", "any"])
+@pytest.mark.parametrize("kind", ["tokens", "with a class token", "map", "own size"])
+def test_n8_a_table_of_distances_breaks_shifts_alone(kind: str, name: str) -> None:
+    each = torch.arange(1.0, WIDTH + 1)
+    rows = distances(4).flatten()[:, None] * each
+    mixed, table = {
+        "tokens": (added, rows[None]),
+        "with a class token": (BAD["with a class token"].mixed, torch.cat([rows[:1] + 9, rows])[None]),
+        "map": (lambda maps, table: flat(maps + table), (distances(4) * each[:, None, None])[None]),
+        "own size": (lambda maps, table: flat(maps) + table.mean(), distances(SIZE)),
+    }[kind]
+    for change, turned in ((0.0, []), (0.5, ["position encoding"])):
+        model = Patches(mixed, *table.shape, name=name)
+        with torch.no_grad():
+            getattr(model, name).copy_(table)[..., -1, -1] += change
+        assert sorted(rules(model, "Translation")) == ["aliasing", "position encoding"]
+        assert rules(model) == turned
 
 
 @pytest.mark.parametrize("kind", ["exported", "traced"])

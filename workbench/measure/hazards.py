@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from workbench.groups import Group, GroupSignal, Plane, Translation
 from workbench.measure.geometry import Finding, Size, pair
-from workbench.measure.places import placed_tables
+from workbench.measure.places import place_dims, placed_tables, turns_alike
 
 _ENCODING = re.compile(r"(^|_)(pos|position|positional|coord|coords|coordinates)(_|$)|(^|_)pos_?(emb|enc)")
 _LARGER, _DIFFERENT = 33, 1e-5  # pixels of the constant test image; relative variation that is no rounding
@@ -43,7 +43,7 @@ def shared(found: Iterable[Finding]) -> Iterator[Finding]:
 def hazards(module: nn.Module, inputs: tuple, size: Size | None, group: Group | None) -> Iterator[Finding]:
     """What in one layer treats places or images differently, whatever its geometry."""
     yield from _batch_statistics(module)
-    yield from position_finding(module, size)
+    yield from position_finding(module, size, turned=not moves(group))
     if _foreign(module) and inputs and isinstance(inputs[0], Tensor) and inputs[0].ndim == 4:
         yield from _tried_out(module, inputs[0])
     if size is not None and moves(group):
@@ -113,12 +113,12 @@ def _on_line(module: nn.Module, table: Tensor, size: Size) -> tuple[int, ...]:
     return (-1,) if table.ndim == 3 and table.shape[-1] == places else ()
 
 
-def position_finding(module: nn.Module, size: Size | None) -> Iterator[Finding]:
-    """A table that is not the same at every place."""
+def position_finding(module: nn.Module, size: Size | None, turned: bool = False) -> Iterator[Finding]:
+    """A table that is not the same at every place; ``turned``: nor alike at places that turns and flips exchange."""
     for name, table, dims in position_tables(module, size):
         numbers = table.detach().double()
         spread = numbers.amax(dims) - numbers.amin(dims)
-        if bool((spread > _DIFFERENT * numbers.abs().max()).any()):
+        if bool((spread > _DIFFERENT * numbers.abs().max()).any()) and not (turned and turns_alike(table, dims)):
             yield encoding(name, table)
 
 
@@ -141,8 +141,15 @@ def told_by_use(
     for module, name, table, places in placed_tables(model, sample):
         found = encoding(name, table)
         absolute = {places[0] * places[1], *places} & {side for side in table.shape if side > 1}
-        if (module or "model", found.reason) not in named and (absolute or turns(group)):
+        alike = not moves(group) and _alike(table, places)
+        if (module or "model", found.reason) not in named and (absolute or turns(group)) and not alike:
             yield module, model.get_submodule(module), places, found
+
+
+def _alike(table: Tensor, places: Size) -> bool:
+    dims = place_dims(table, places)
+    pairs = places[0] == 1 and len(dims) == 2
+    return not pairs and turns_alike(table, dims)
 
 
 def _tried_out(module: nn.Module, like: Tensor) -> Iterator[Finding]:

@@ -6,6 +6,7 @@ between those places, and what comes of it goes on into a layer with weights. So
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
@@ -191,7 +192,7 @@ class _Watch(TorchDispatchMode):
             if tokens and side > 1 and side in counts and axis in use.held:
                 layouts.append((frozenset([axis]), (1, int(side))))
         sure = layouts and all(axes & use.varied for axes, _ in layouts)
-        return layouts[0][1] if sure else None
+        return max(layouts, key=lambda layout: len(layout[0]))[1] if sure else None  # a map rather than a row of it
 
 
 def _varied(table: Tensor) -> list[int]:
@@ -225,7 +226,33 @@ def place_dims(table: Tensor, places: Size) -> tuple[int, ...]:
     pairs = shape[-2:] == (count, count) and not (len(shape) == 3 and shape[0] == 1)
     if pairs:
         return -2, -1
-    usual = (-2, -1) if len(shape) == 4 else (-2,)
+    usual: tuple[int, ...] = (-2, -1) if len(shape) == 4 else (-2,)
+    if places[0] > 1 and len(shape) == 4:
+        return usual  # of rows or columns alone, or of another size than it is used at
     return next(
         ((axis % len(shape) - len(shape),) for axis in (-2, -1, *range(len(shape))) if shape[axis] == count), usual
     )
+
+
+def turns_alike(table: Tensor, dims: tuple[int, ...]) -> bool:
+    """Whether the table over a square of places is its own copy after quarter turns and flips, as distances are.
+
+    A row before those of the places is that of a class token.
+
+    >>> mask = torch.tensor([[0.0, 1, 0], [1, 1, 1], [0, 1, 0]])
+    >>> turns_alike(mask, (-2, -1)), turns_alike(torch.rand(1, 9, 2), (-2,))
+    (True, False)
+    """
+    numbers = table.detach().double()
+    if len(dims) == 1:
+        rows = numbers.movedim(dims[0], -1)
+        side = math.isqrt(rows.shape[-1])
+        if rows.shape[-1] - side**2 not in (0, 1):
+            return False
+        maps = rows[..., rows.shape[-1] - side**2 :].unflatten(-1, (side, side))
+    else:
+        maps = numbers.movedim(dims, (-2, -1))
+    if maps.shape[-1] != maps.shape[-2]:
+        return False
+    least = VARIED * float(numbers.abs().max())
+    return all(float((maps - copy).abs().max()) <= least for copy in (maps.rot90(1, (-2, -1)), maps.flip(-1)))
