@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from workbench.audit import audit, load_model
+from workbench.audit.decisions import decisions, spread_of
 from workbench.audit.selecting import guarded_model, narrowed, place_or_key
 from workbench.measure.result import selected
 
@@ -234,3 +235,14 @@ def test_the_fields_of_an_answer_are_offered(images) -> None:
     ):
         audit(net, images, data_samples=0)
     assert audit(net, images, data_samples=0, select="logits", group="C(4)").verdicts[0].level == "broken"
+
+
+def test_decisions_and_spreads_leave_the_images_alone(images) -> None:
+    before = images.clone()
+    net, twin = (InPlace(own).eval() for own in (False, True))
+    assert spread_of(net, images) == spread_of(twin, images)
+    found, expected = decisions(net, images), decisions(twin, images)
+    assert found is not None
+    assert expected is not None
+    assert found.changed.equals(expected.changed)
+    assert torch.equal(images, before)

@@ -13,6 +13,7 @@ from torch import Tensor
 from workbench.actions import transform_images
 from workbench.groups import O2, Plane
 from workbench.measure import labelled, provenance, undisturbed
+from workbench.measure.entry import fed
 from workbench.measure.probe import like_model
 
 # (name, shift right in pixels, turn in degrees, mirror)
@@ -41,11 +42,11 @@ def decisions(model: Callable, images: Tensor, *, seed: int = 0, batch_size: int
     images = like_model(model, images)
     rows = torch.tensor([[x, 0.0, math.radians(turn), mirror] for _, x, turn, mirror in ASKED], dtype=torch.float64)
     with undisturbed(model, seed):
-        still = torch.cat([model(part) for part in images.split(batch_size)])
+        still = torch.cat([fed(model, part) for part in images.split(batch_size)])
         if not isinstance(still, Tensor) or still.ndim != 2 or still.shape[1] < 2:
             return None
         moved = transform_images(images, rows, Plane(O2()), padding="border").flatten(0, 1)
-        answers = torch.cat([model(part) for part in moved.to(images.dtype).split(batch_size)])
+        answers = torch.cat([fed(model, part, spare=True) for part in moved.to(images.dtype).split(batch_size)])
     changed = answers.argmax(-1).view(len(rows), -1) != still.argmax(-1)
     share = changed.double().mean(1).cpu().numpy()
     low, high = wilson(share, len(images))
@@ -72,7 +73,7 @@ def spread_of(model: Callable, inputs: Tensor, *, seed: int = 0, batch_size: int
     """By how much a network's answers to two different samples differ, relative; 1 for a single sample."""
     inputs = like_model(model, inputs)
     with undisturbed(model, seed):
-        answers = torch.cat([model(part) for part in inputs.split(batch_size)])
+        answers = torch.cat([fed(model, part) for part in inputs.split(batch_size)])
     return _spread(answers.double()) if len(answers) > 1 else 1.0
 
 
