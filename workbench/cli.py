@@ -333,9 +333,7 @@ def _add_audit(words: argparse._SubParsersAction) -> None:
         metavar="COUNT",
         help="pictures that are asked which rotations the data themselves hold (default: 128; 0: do not ask)",
     )
-    audit.add_argument(
-        "--repeats", type=_count, metavar="RUNS", help="averaged, where chance changes the answer (default: 8)"
-    )
+    audit.add_argument("--repeats", type=_count, metavar="RUNS", help="averaged where chance is at work (default: 8)")
     audit.add_argument("--seed", type=_seed, default=0, help="of the choice of samples and of a stochastic network")
     audit.add_argument("--output", default="audit", metavar="FOLDER", help="where report.html and audit.nc go (audit/)")
     audit.add_argument(

@@ -2,6 +2,7 @@
 
 import random
 import threading
+import warnings
 
 import numpy as np
 import pytest
@@ -151,3 +152,17 @@ def test_an_inner_block_puts_back_what_it_found_and_not_what_the_outer_one_did()
         assert net.training
         assert torch.equal(torch.get_rng_state(), before)
     assert not net.training
+
+
+def test_a_scripted_module_with_buffers_is_measured_and_left_as_it_was() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # torch's own, of scripts
+        scripted = torch.jit.script(nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), nn.BatchNorm2d(2)))
+    before = {name: buffer.clone() for name, buffer in scripted.named_buffers()}
+    ds = equivariance_error(scripted, torch.rand(2, 1, 8, 8), "C(4)")
+    assert ds.sizes["layer"] == 1
+    assert scripted.training
+    assert all(torch.equal(buffer, before[name]) for name, buffer in scripted.named_buffers())
+    with undisturbed(scripted), torch.no_grad():
+        scripted[1].running_mean.add_(1)
+    assert torch.equal(scripted[1].running_mean, before["1.running_mean"])

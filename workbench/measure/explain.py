@@ -191,7 +191,7 @@ def _applied(model: nn.Module, finding: xr.Dataset, images: Tensor) -> nn.Module
     try:
         candidate = repair(model, finding)
         with torch.no_grad():
-            copy.deepcopy(candidate).eval()(images[:1])
+            copy.deepcopy(candidate).eval()(images[:1].clone())
     except (ValueError, RuntimeError):
         return None
     return candidate

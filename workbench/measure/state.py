@@ -112,7 +112,7 @@ def _module_state(module: nn.Module) -> Iterator[None]:
         for p in module.parameters():
             stack.enter_context(_kept(p, (p.grad, None if p.grad is None else p.grad.clone()), _put_gradient))
         for m in module.modules():
-            own = dict(m._buffers)
+            own = dict(m._buffers.items())  # of a scripted module no dict, but something with items
             copies = {name: None if b is None else b.detach().clone() for name, b in own.items()}
             stack.enter_context(_kept(m, (m.training, own, copies), _put_module))
             m.training = False  # by itself: train() may be overridden, and must not be called here
@@ -130,7 +130,8 @@ def _kept(owner: Any, own: Any, put_back: Callable[[Any, Any], None]) -> Iterato
 
 def _put_module(module: nn.Module, found: tuple[bool, dict[str, Any], dict[str, Any]]) -> None:
     module.training, own, copies = found
-    if list(module._buffers) != list(own) or any(module._buffers[name] is not own[name] for name in own):
+    now = dict(module._buffers.items())
+    if list(now) != list(own) or any(now[name] is not own[name] for name in own):
         module._buffers.clear()
         module._buffers.update(own)
     for name, buffer in own.items():
