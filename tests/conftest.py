@@ -1,6 +1,7 @@
 """The strict setting of every test: offline, one thread, seeded, the browser at hand."""
 
 import os
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -21,7 +22,9 @@ import torch  # noqa: E402
 from tests.offline import sitecustomize as offline  # noqa: E402
 from workbench.commands.browser import REMEDY, find_browser  # noqa: E402
 from workbench.commands.memory import KEEP_MEMORY  # noqa: E402
+from workbench.explorers._runner import Runner  # noqa: E402
 
+SOON = 10.0  # seconds
 FAILED = pytest.StashKey[bool]()
 MEMORY = {name: os.environ.get(name) for name in KEEP_MEMORY}
 torch.set_num_threads(1)  # tiny tensors: a second thread costs more than it gives, tenfold on a busy machine
@@ -39,6 +42,16 @@ def _same_start_for_every_test() -> Iterator[None]:
     yield
     torch.set_num_threads(threads)
     torch.set_default_dtype(dtype)
+
+
+@pytest.fixture(autouse=True)
+def _no_picture_is_computed_into_the_next_test() -> Iterator[None]:
+    """An explorer refines its picture in a thread, which draws random numbers and holds the models that it measures."""
+    yield
+    for thread in threading.enumerate():
+        runner = getattr(getattr(thread, "_target", None), "__self__", None)
+        if isinstance(runner, Runner):
+            runner.wait(SOON)
 
 
 @pytest.fixture(autouse=True)

@@ -3,9 +3,12 @@
 import os
 import subprocess
 import sys
+import time
 
 import pytest
 import torch
+
+from workbench.explorers._runner import Runner
 
 
 @pytest.mark.parametrize("turn", [1, 2])
@@ -22,3 +25,33 @@ def test_children_of_parallel_test_workers_do_not_crowd_the_cores(worker, thread
         [sys.executable, "-c", program], env=clean | worker, capture_output=True, text=True, timeout=120, check=True
     )
     assert told.stdout.strip() == threads
+
+
+class Slow:
+    """As an explorer: a picture that takes a second."""
+
+    heavy = coarse = refined = False
+    slug = "slow"
+
+    def at(self, **given: object) -> "Slow":
+        return self
+
+    def figure_dict(self) -> dict[str, object]:
+        time.sleep(1)
+        DRAWN.append(self)
+        return {}
+
+    def state(self) -> dict[str, object]:
+        return {}
+
+
+DRAWN: list[Slow] = []
+
+
+def test_a_picture_is_being_computed_when_a_test_ends():
+    Runner(Slow(), show=lambda picture: None, fail=pytest.fail).request()
+    assert DRAWN == []
+
+
+def test_and_is_there_before_the_next_one_begins():
+    assert len(DRAWN) == 1
