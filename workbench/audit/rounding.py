@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from workbench.audit.words import percent
 from workbench.groups import GroupSignal
 from workbench.measure import labelled, undisturbed
-from workbench.measure.probe import like_model, named_layers, pieces, watching
+from workbench.measure.probe import OUTPUT, like_model, named_layers, pieces, watching
 
 EXACT = {torch.float64: 1e-11, torch.float32: 1e-5}
 """Relative error of a deep network that rounding alone can make, by dtype."""
@@ -86,12 +86,9 @@ def rounding_of(model: Callable, inputs: Tensor, seed: int = 0) -> Rounding | No
         return assumed
     found = {name: _apart(got[name], value) for name, value in wanted.items() if name in got}
     found = {name: BOTH_ROUNDED * error for name, error in found.items() if np.isfinite(error)}
-    if _OUTPUT not in found:
+    if OUTPUT not in found:
         return assumed
-    return Rounding(assumed.dtype, found[_OUTPUT], found, len(some))
-
-
-_OUTPUT = "output"
+    return Rounding(assumed.dtype, found[OUTPUT], found, len(some))
 
 
 def _answers(model: Any, inputs: Tensor, seed: int) -> dict[str, Tensor]:
@@ -105,7 +102,7 @@ def _answers(model: Any, inputs: Tensor, seed: int) -> dict[str, Tensor]:
                 found[part] = tensor.detach().double()
 
     with undisturbed(model, seed), watching(named_layers(model, "all"), keep):
-        keep(_OUTPUT, model, (), model(inputs))
+        keep(OUTPUT, model, (), model(inputs))
     return found
 
 
@@ -130,7 +127,7 @@ def with_rounding(sweep: xr.Dataset, found: Rounding | None) -> xr.Dataset:
 
 def rounded(sweep: xr.Dataset) -> float:
     """What rounding in half precision can make of the error of the answer; 0 in float32 and float64."""
-    return float(sweep["rounding"].sel(layer=_OUTPUT)) if "rounding" in sweep.variables else 0.0
+    return float(sweep["rounding"].sel(layer=OUTPUT)) if "rounding" in sweep.variables else 0.0
 
 
 def told_rounding(sweep: xr.Dataset) -> str:
