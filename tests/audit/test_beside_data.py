@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from workbench.audit import AuditResult, audit, report_html
-from workbench.audit.evidence import data_look
+from workbench.audit.data_look import data_look
 
 
 def pictures(symmetric: bool, shape: tuple[int, int] = (16, 16)) -> Tensor:

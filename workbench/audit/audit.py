@@ -13,8 +13,9 @@ from torch import Tensor
 from workbench.audit.answer import VECTORS, output_of, told_once, verdict
 from workbench.audit.control import control
 from workbench.audit.data import AuditData, load_data
+from workbench.audit.data_look import DATA_SIDE, data_look
 from workbench.audit.decisions import decisions, spread_of
-from workbench.audit.evidence import DATA_SIDE, data_look, second_look, with_evidence
+from workbench.audit.evidence import second_look, with_evidence
 from workbench.audit.kinds import NOUNS, PLACES, check_kind
 from workbench.audit.model import AuditedModel, load_model
 from workbench.audit.pieces import pieces_of
@@ -81,7 +82,8 @@ def audit(
         mean, std: to standardise pixels with, one number or one a channel; a run brings its own.
         layers: to watch at exact elements, ``"all"``, names, or ``()``.
         n_elements: of the sweep, where the group is continuous.
-        data_samples: so many pictures are asked which rotations the data themselves hold; 0 leaves that out.
+        data_samples: so many pictures are asked which symmetry the data themselves hold, as a whole and, where labels
+            are known, class by class; 0 leaves that out.
         folder: keeps the pieces of the sweeps, so that the same call goes on after it was stopped.
         cancel: an event or function that stops the audit.
         scheduler: address of a Dask scheduler, whose workers measure the sweeps; the network has to be named
@@ -111,7 +113,7 @@ def audit(
     samples_given, given = samples is not None, data
     data = _loaded(found, data, labels, samples, size, seed, kind, group)
     plain = data.input == "image"
-    pool = _pool(given, data_samples, seed) if group == "auto" and plain else None
+    pool = _pool(given, labels, data_samples, seed) if group == "auto" and plain else None
     data = prepare(found, data, tuple(mean), tuple(std))
     shown = trial(found.model, data.inputs, seed, data.input)
     whole = guarded(whole, shown.ways)
@@ -249,21 +251,21 @@ def _loaded(
     )
 
 
-def _pool(data: Any, count: int, seed: int) -> Tensor | None:
-    """Small pictures of the data, to ask the data themselves."""
+def _pool(data: Any, labels: Any, count: int, seed: int) -> AuditData | None:
+    """Small pictures of the data with their labels, to ask the data themselves."""
     if isinstance(count, bool) or not isinstance(count, int) or count < 0:
         raise ValueError(f"data_samples = {count!r} was given; expected a whole number of at least 0.")
     if count == 0 or isinstance(data, AuditData):
         return None
-    inputs = load_data(data, samples=count, size=DATA_SIDE, channels=1, seed=seed, kind="image").inputs
-    return inputs if inputs.ndim == 4 else None
+    found = load_data(data, samples=count, size=DATA_SIDE, channels=1, labels=labels, seed=seed, kind="image")
+    return found if found.inputs.ndim == 4 else None
 
 
 def _asked_data(
-    pool: Tensor, seed: int, more: dict[str, xr.Dataset], left_out: list[str], cancel: Any
+    pool: AuditData, seed: int, more: dict[str, xr.Dataset], left_out: list[str], cancel: Any
 ) -> tuple[dict[str, xr.Dataset], list[str]]:
     try:
-        return {**more, "data": data_look(pool, seed, cancel)}, left_out
+        return {**more, "data": data_look(pool.inputs, seed, cancel, pool.labels, pool.classes)}, left_out
     except ValueError as error:
         return more, [*left_out, f"Which rotations the data hold was not measured: {error}"]
 

@@ -11,7 +11,6 @@ import numpy as np
 import torch
 import xarray as xr
 from torch import Tensor, nn
-from torch.nn import functional
 
 from workbench.audit.answer import TIE
 from workbench.audit.decisions import ASKED
@@ -21,7 +20,6 @@ from workbench.audit.words import percent
 from workbench.groups import O2, Plane
 from workbench.measure import (
     attribute_error,
-    data_symmetry,
     explain,
     labelled,
     lie_derivative,
@@ -37,8 +35,6 @@ take more it is left out, and a note says so."""
 QUICK, MOST_LOOKED = 2e10, 12
 """Multiply-adds up to which a measure takes more than a few images, up to so many, because few leave wide intervals."""
 LARGE_SHARE = 0.1
-DATA_SIDE = 24
-"""Longer side in pixels to which pictures are shrunk when the data themselves are asked."""
 ATTRIBUTED = {TURNS: 0, FLIPS: 1}
 
 
@@ -159,24 +155,6 @@ def with_hidden(ds: xr.Dataset, model: nn.Module, images: Tensor, seed: int) -> 
     hidden[names[-1]] = ", ".join(waiting)
     words = np.array([hidden[name] for name in names], dtype=str)
     return ds.assign(hidden=labelled("layer", words, "modules that could not be compared, counted here"))
-
-
-def data_look(pictures: Tensor, seed: int, cancel: Any = None) -> xr.Dataset:
-    """Which rotations the data themselves hold, asked of small grey copies of the pictures."""
-    grey = pictures.mean(1, keepdim=True)
-    if (longest := max(grey.shape[-2:])) > DATA_SIDE:
-        small = [max(8, round(side * DATA_SIDE / longest)) for side in grey.shape[-2:]]
-        grey = functional.interpolate(grey, size=small, mode="bilinear", antialias=True)
-    return data_symmetry(
-        grey,
-        n_angles=24,
-        permutations=499,
-        resamples=50,
-        power_repeats=0,
-        seed=seed,
-        input_kind="small grey copies",
-        cancel=cancel,
-    )
 
 
 def with_evidence(verdicts: tuple[Verdict, ...], found: dict[str, xr.Dataset]) -> tuple[Verdict, ...]:

@@ -15,7 +15,7 @@ from workbench.audit.result import AuditResult, mean_of
 from workbench.audit.words import PIXELS, both, percent
 from workbench.measure import labelled
 from workbench.measure.data_answer import with_model
-from workbench.views.data_symmetry import data_picture
+from workbench.views.data_symmetry import data_arcs, data_picture
 from workbench.views.equivariance import orbit_error
 from workbench.views.layers import layer_errors
 
@@ -47,6 +47,11 @@ class Picture:
     table: Table
 
 
+def section(title: str, sentences: list[str], table: Table, opens: str = "Its numbers as a table") -> dict[str, Any]:
+    """A part of the report: sentences, and a table that opens."""
+    return {"title": title, "sentences": sentences, "table": table, "opens": opens}
+
+
 def pictures(result: AuditResult) -> list[Picture]:
     """The curves beside their floors and control, and the layers at exact elements."""
     found = [_orbit(result, question, along) for question, along in drawn(result).items()]
@@ -56,23 +61,39 @@ def pictures(result: AuditResult) -> list[Picture]:
     if "data" in result.more:
         ds = result.more["data"]
         found.append(_data(with_model(ds, result.sweeps[ROTATIONS]) if ROTATIONS in result.sweeps else ds))
+        if ds.sizes["class"] > 1:
+            found.append(_arcs(ds))
     return found
 
 
 def _data(ds: xr.Dataset) -> Picture:
-    rows = tuple(
-        (
-            f"{float(ds.angle_deg[i]):g}°",
-            f"{float(ds.distance.values[0, i]):.3g}",
-            f"{float(ds.null_high.values[0, i]):.3g}",
-            f"{float(ds.p_holm.values[0, i]):.2g}",
-        )
-        for i in range(ds.sizes["transform"])
-    )
-    head = ("turned by", "distance", "95 % of the null", "p, corrected")
-    table = Table("Distance between the data and their turned copies", head, rows)
+    floors = {float(angle): at for at, angle in enumerate(ds.floor_angle_deg.values)}
+    rows = []
+    for i, angle in enumerate(map(float, ds.angle_deg.values)):
+        told = [f"{float(ds[name][0, i]):.3g}" for name in ("distance", "null_high", "p_holm")]
+        floor = [f"{float(ds[name][0, floors[angle]]):.3g}" for name in ("floor", "floor_p")] if angle in floors else []
+        rows.append((f"{angle:g}°", *told, *(floor or ("none: nothing is turned", "none"))))
+    head = ("turned by", "distance", "95 % of the null", "p, corrected", "resampling alone (floor)", "p of the floor")
+    table = Table("Distance between the data and their turned copies", head, tuple(rows))
     says = f"The data turned against themselves: {ds.verdict.values[0]}."
     return Picture("data", "Which rotations your data hold", says, data_picture(ds), table)
+
+
+def _arcs(ds: xr.Dataset) -> Picture:
+    """Every class beside the whole."""
+    rows = tuple(
+        (
+            str(ds["class"].values[i]),
+            *(f"{float(ds[name][i]):.0f}°" for name in ("arc_half_width_deg", "arc_low_deg", "arc_high_deg")),
+            str(ds.verdict.values[i]),
+        )
+        for i in range(ds.sizes["class"])
+    )
+    head = ("class", "half width of the arc", "95 % interval from", "to", "in words")
+    known = int(ds.resolvable.values[1:].sum())
+    says = f"The arc of rotations of each class, with its interval: known for {known} of {len(rows) - 1} classes."
+    table = Table("Arcs by class", head, rows)
+    return Picture("classes", "Which rotations each class holds", says, data_arcs(ds), table)
 
 
 def drawn(result: AuditResult) -> dict[str, str]:

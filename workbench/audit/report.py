@@ -15,10 +15,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 
 from workbench import __version__
 from workbench.audit.answer import words
+from workbench.audit.data_look import data_line, data_sentence
+from workbench.audit.data_report import data_sections
 from workbench.audit.evidence import on_samples, task_rows
-from workbench.audit.figures import ABSOLUTE, MOST_ROWS, Picture, Table, element_tables, pictures
+from workbench.audit.figures import ABSOLUTE, MOST_ROWS, Picture, Table, element_tables, pictures, section
 from workbench.audit.kinds import AXES, NOUNS, PLACES
-from workbench.audit.result import AuditResult, Verdict, data_sentence
+from workbench.audit.result import AuditResult, Verdict
 from workbench.audit.rounding import told_rounding
 from workbench.audit.trial import NOISE
 from workbench.audit.upfront import by_reason, noise_left, stochastic
@@ -85,7 +87,7 @@ def report_html(result: AuditResult) -> str:
         decisions=_decisions(result),
         groups=list(result.groups()),
         method=_method(result),
-        data_sentence=data_sentence(result.more["data"]) if "data" in result.more else "",
+        data_told=[] if (asked := result.more.get("data")) is None else [data_sentence(asked), data_line(asked)],
         **fixtures(drawn),
     )
 
@@ -165,7 +167,7 @@ def _more(result: AuditResult) -> list[dict[str, Any]]:
         if result.data.classes:
             told.append("Labels are numbered in the order of the folder's names; the network must number them alike.")
         found.append(
-            _section(
+            section(
                 "What it costs the task", told, Table("Accuracy and loss under each move", head, tuple(task_rows(ds)))
             )
         )
@@ -175,11 +177,9 @@ def _more(result: AuditResult) -> list[dict[str, Any]]:
         found.append(_attribution(result.more["attribution"]))
     if "Lie derivative" in result.more:
         found.append(_lie(result.more["Lie derivative"]))
+    if "data" in result.more:
+        found += data_sections(result.more["data"])
     return found
-
-
-def _section(title: str, sentences: list[str], table: Table, opens: str = "Its numbers as a table") -> dict[str, Any]:
-    return {"title": title, "sentences": sentences, "table": table, "opens": opens}
 
 
 def _unseen(result: AuditResult) -> dict[str, Any]:
@@ -189,7 +189,7 @@ def _unseen(result: AuditResult) -> dict[str, Any]:
     if "attribution" in result.more:
         told.append("Among the shares of modules below, theirs is counted with the next module that was compared.")
     table = Table("Layers that could not be compared, by reason", ("layers", "why"), rows)
-    return _section("Layers that could not be compared", told, table, "Their names and the reasons as a table")
+    return section("Layers that could not be compared", told, table, "Their names and the reasons as a table")
 
 
 def _attribution(ds: Any) -> dict[str, Any]:
@@ -215,7 +215,7 @@ def _attribution(ds: Any) -> dict[str, Any]:
         "A share holds also what functions since the module before it bring in"
         + (", and modules that could not be compared." if counted else "."),
     ]
-    return _section("Which module brings the error in", told, Table("Share in the error at the end", head, rows, note))
+    return section("Which module brings the error in", told, Table("Share in the error at the end", head, rows, note))
 
 
 def _ends(ds: Any, name: str, *at: int) -> str:
@@ -237,7 +237,7 @@ def _lie(ds: Any) -> dict[str, Any]:
         f"Measured on {on_samples(ds)}.",
     ]
     head = ("layer", "Lie derivative [1/rad]", "95 % interval", "absolute [units of its output/rad]")
-    return _section(
+    return section(
         "An infinitely small rotation", told, Table("Lie derivative behind every layer", head, rows[-MOST_ROWS:], note)
     )
 

@@ -12,6 +12,7 @@ import xarray as xr
 
 from workbench.audit.beside_data import Pair, side_by_side
 from workbench.audit.data import AuditData
+from workbench.audit.data_look import data_line, data_sentence
 from workbench.audit.kinds import NOUNS, PLACES
 from workbench.audit.model import AuditedModel
 from workbench.audit.questions import BUILT_IN
@@ -181,8 +182,9 @@ class AuditResult:
         """The answer in plain sentences, one line for each question."""
         told = [verdict.whole for verdict in self.verdicts]
         if "data" in self.more:
-            told += [data_sentence(self.more["data"]), *(f"Beside each other, {p.sentence}" for p in self.beside_data)]
-        return "\n".join(told)
+            told += [data_sentence(self.more["data"]), data_line(self.more["data"])]
+            told += [*(f"Beside each other, {p.sentence}" for p in self.beside_data)]
+        return "\n".join(filter(None, told))
 
     @property
     def beside_data(self) -> list[Pair]:
@@ -283,11 +285,6 @@ class AuditResult:
     def __str__(self) -> str:
         told = self.caution, self.taken, self.answer, *self.refused, self.unseen_line
         return "\n".join(part for part in told if part)
-
-
-def data_sentence(ds: xr.Dataset) -> str:
-    """What the data have, in a sentence."""
-    return f"Your data, {int(ds.pictures[0])} pictures compared by their pixels: {ds.verdict.values[0]}."
 
 
 def over_floor(sweep: xr.Dataset, floor: str) -> np.ndarray:
