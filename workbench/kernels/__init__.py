@@ -4,6 +4,8 @@ from workbench.kernels.bank import KernelBank
 from workbench.kernels.factored import FACTORISATIONS, FactoredKernels
 from workbench.kernels.geometry import disc_mask, plan, tap_offsets, turn_permutation
 from workbench.kernels.networks import NETWORKS, KernelSpec, MultiplicativeNetwork, Siren, make_network
+from workbench.kernels.relaxed import RelaxedKernels
+from workbench.kernels.turning import TurningKernels
 
 __all__ = [
     "FACTORISATIONS",
@@ -12,7 +14,9 @@ __all__ = [
     "KernelBank",
     "KernelSpec",
     "MultiplicativeNetwork",
+    "RelaxedKernels",
     "Siren",
+    "TurningKernels",
     "disc_mask",
     "make_network",
     "plan",

@@ -11,6 +11,7 @@ from workbench.layers.pointwise import (
     GroupReLU,
 )
 from workbench.layers.pooling import GroupPool, GroupProjection
+from workbench.layers.relaxed import RelaxedConv2d, RelaxedGroupConv, dials, set_dials
 from workbench.layers.separable import SeparableConv
 from workbench.layers.settings import group_layers, set_n, set_sampling, set_sums
 
@@ -25,8 +26,12 @@ __all__ = [
     "GroupProjection",
     "GroupReLU",
     "LiftingConv",
+    "RelaxedConv2d",
+    "RelaxedGroupConv",
     "SeparableConv",
+    "dials",
     "group_layers",
+    "set_dials",
     "set_n",
     "set_sampling",
     "set_sums",

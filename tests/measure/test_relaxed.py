@@ -1,0 +1,96 @@
+"""The whole matrix of a linear layer: what commutes with shifts, what ignores them, what does neither."""
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+
+from tests.tolerances import BROKEN, DIAL_SATURATED, EXACT
+from workbench.kernels import RelaxedKernels
+from workbench.measure import validate
+from workbench.measure.relaxed import corner, filter_atlas, operator_matrix, operator_symmetry
+
+SIZE = (4, 5)
+PLACES = 20
+DOUBLE = torch.zeros(1, dtype=torch.float64)
+
+
+def circular(x: torch.Tensor) -> torch.Tensor:
+    weight = torch.arange(9, dtype=x.dtype).view(1, 1, 3, 3)
+    return functional.conv2d(functional.pad(x, (1, 1, 1, 1), mode="circular"), weight)
+
+
+def test_the_matrix_is_the_layer():
+    x = torch.randn(3, 1, *SIZE).double()
+    matrix = operator_matrix(lambda z: circular(z) + 7, SIZE, DOUBLE)
+    assert torch.allclose((matrix @ x.flatten(1).T).T.view_as(x), circular(x), atol=EXACT[torch.float64] * 100)
+
+
+def test_a_convolution_commutes_a_sum_ignores_and_a_random_matrix_does_neither():
+    convolution = operator_symmetry(operator_matrix(circular, SIZE, DOUBLE), SIZE)
+    assert convolution["equivariance_error"] <= EXACT[torch.float64] < BROKEN < convolution["invariance_error"]
+    total = operator_symmetry(operator_matrix(lambda x: x.sum((2, 3), True).expand_as(x), SIZE, DOUBLE), SIZE)
+    assert total == {"equivariance_error": 0.0, "invariance_error": 0.0, "rank": 1.0}
+    torch.manual_seed(1)
+    free = [operator_symmetry(torch.randn(PLACES, PLACES).double(), SIZE) for _ in range(8)]
+    assert {one["rank"] for one in free} == {PLACES}
+    for name in ("equivariance_error", "invariance_error"):
+        assert abs(np.mean([one[name] for one in free]) - 2**0.5) < DIAL_SATURATED
+
+
+def test_the_error_is_the_root_mean_square_over_white_noise():
+    torch.manual_seed(0)
+    matrix = torch.randn(PLACES, PLACES).double()
+    x = torch.randn(20_000, 1, *SIZE).double()
+
+    def layer(z: torch.Tensor) -> torch.Tensor:
+        return (z.flatten(1) @ matrix.T).view_as(z)
+
+    moved, y = layer(x.roll((1, 2), (2, 3))), layer(x)
+    found = operator_symmetry(matrix, SIZE)
+    for name, wanted in (("equivariance_error", y.roll((1, 2), (2, 3))), ("invariance_error", y)):
+        assert abs(float((moved - wanted).norm() / y.norm()) - found[name]) < 0.01 * found[name]
+
+
+def test_zero_padding_is_seen_to_break_shifts():
+    found = operator_symmetry(operator_matrix(lambda x: functional.conv2d(x, DOUBLE.new_ones(1, 1, 3, 3), padding=1),
+                                              SIZE, DOUBLE), SIZE)  # fmt: skip
+    assert found["equivariance_error"] > BROKEN
+
+
+def test_the_three_corners_and_their_middle():
+    words = ("equivariance_error", "invariance_error")
+    for errors, shares in (((2**0.5, 2**0.5), (1, 0, 0)), ((0.0, 2.0), (0, 1, 0)), ((0.0, 0.0), (0, 0, 1))):
+        assert corner(dict(zip(words, errors, strict=True))).tolist() == pytest.approx(shares)
+    assert corner(dict.fromkeys(words, 0.5)).sum() == pytest.approx(1)
+
+
+def test_an_atlas_is_flat_at_zero_and_drifts_beyond_and_is_the_filter_of_its_place():
+    torch.manual_seed(0)
+    kernels = RelaxedKernels(1, 1, 5, absolute=0.0)
+    still = filter_atlas(kernels, (9, 9))
+    assert float(abs(still["difference"]).max()) <= EXACT[torch.float32]
+    with torch.no_grad():
+        kernels.absolute.fill_(0.5)
+        every = kernels.everywhere((9, 9)).view(9, 9, 5, 5).numpy()
+    ds = validate(filter_atlas(kernels, (9, 9)), {"filter": ("row", "column", "y", "x")})
+    assert float(abs(ds["difference"]).max()) > BROKEN
+    wanted = every[ds["place_y"].values][:, ds["place_x"].values]
+    assert np.allclose(ds["filter"], wanted / abs(wanted).max(), atol=1e-6)
+    assert float(abs(ds["filter"]).max()) == 1
+
+
+@pytest.mark.parametrize(
+    ("call", "sentence"),
+    [
+        (lambda: operator_matrix(circular, (40, 4), DOUBLE), "40 x 4 pixels were given; expected sides of 1 to 32"),
+        (lambda: operator_matrix(lambda x: x[..., 1:], SIZE, DOUBLE), r"expected a layer with one channel"),
+        (lambda: operator_symmetry(torch.ones(3, 3), SIZE), r"expected a matrix \(20, 20\)"),
+        (lambda: operator_symmetry(torch.ones(20, 20), SIZE, (4, 5)), "a shift that moves something"),
+        (lambda: operator_symmetry(torch.zeros(20, 20), SIZE), "a matrix of zeros was given"),
+        (lambda: filter_atlas(RelaxedKernels(1, 1, 3), (3, 9)), "count = 5 was given; expected 1 to 3"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused_with_a_sentence(call, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        call()

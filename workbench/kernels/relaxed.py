@@ -1,0 +1,213 @@
+r"""Kernels of the relative and the absolute place, with a dial for how fast they vary along each.
+
+After van der Ouderaa, Romero & van der Wilk 2022 (arXiv 2204.07178). The paper's body and code could not be read: that
+a stationary kernel k(p) becomes k(p, u) and that a dial leads from linear over equivariant to invariant maps is theirs,
+this parameterisation is a reconstruction. With taps p and output places u,
+
+    K(u, p) = sum_f A_f cos(2 pi (w_rel a_f p + w_abs b_f u) + c_f), scaled to one amplitude for every (w_rel, w_abs)
+
+A cosine of a sum is a sum of two products, so K(u, p) = sum_r basis_r(u) filter_r(p), with two terms for each distinct
+frequency b_f: what is exact at every place is also cheap where few frequencies are shared (derived here).
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+from workbench.kernels.geometry import tap_offsets
+
+DIALS = ("absolute", "relative")
+WIDEST = 4096  # features; more than any kernel needs: a larger number is a slip of the hand
+LEAST = 1e-24  # mean square of a filter that is nothing
+FASTEST = 100.0  # of a dial; beyond it neighbouring pixels have long had nothing in common
+
+
+class RelaxedKernels(nn.Module):
+    """Filters that may change with the place of the output.
+
+    Args:
+        in_channels, out_channels, kernel_size: C_in, C_out and k; the support is the whole square of P = k * k taps.
+        absolute: w_abs, 0 for filters that are the same everywhere; at 1 the cosines of a new layer have about one
+            cycle across the image. Its sign means nothing.
+        relative: w_rel, 0 for filters that are flat.
+        features: F cosines. Frequencies and phases are learned with the rest; no phase is special, so that no corner
+            of the two dials is a dead one.
+        rank: R, an even number of filters that are mixed place by place; ``None`` gives each feature a frequency of
+            its own, R = 2 F.
+        learned: which of the dials are trained.
+
+    Coordinates are (x, y), y up: relative in half kernel widths, absolute in image widths, so that one layer takes any
+    image size.
+
+    Raises:
+        ValueError: for a dial, a rank or a number of features that cannot be.
+
+    >>> kernels = RelaxedKernels(2, 3, 5, absolute=0.3, rank=4)
+    >>> tuple(kernels.everywhere((8, 8)).shape), tuple(kernels.filters().shape), tuple(kernels.basis((8, 8)).shape)
+    ((64, 3, 2, 25), (4, 3, 2, 25), (4, 64))
+    """
+
+    taps: Tensor
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        *,
+        absolute: float = 0.1,
+        relative: float = 1.0,
+        features: int = 32,
+        rank: int | None = None,
+        learned: tuple[str, ...] = ("absolute",),
+    ):
+        super().__init__()
+        _check(features, rank, learned)
+        self.in_channels, self.out_channels, self.kernel_size = in_channels, out_channels, kernel_size
+        self.features, self.rank = features, rank or 2 * features
+        places = self.rank // 2
+        half = max((kernel_size - 1) / 2, 1.0)
+        self.register_buffer("taps", (tap_offsets(kernel_size) / half).float(), persistent=False)
+        self.cycles_relative = nn.Parameter(torch.randn(features, 2))
+        self.cycles_absolute = nn.Parameter(torch.randn(places, 2))
+        self.phase = nn.Parameter(2 * math.pi * torch.rand(features))
+        self.readout = nn.Parameter(torch.randn(out_channels * in_channels, features))
+        self.gain = nn.Parameter(torch.ones(()))
+        self.absolute = nn.Parameter(torch.tensor(checked_dial(absolute)), requires_grad="absolute" in learned)
+        self.relative = nn.Parameter(torch.tensor(checked_dial(relative)), requires_grad="relative" in learned)
+
+    @property
+    def stationary(self) -> bool:
+        """Whether the filters are the same everywhere and no gradient has to say how they would change."""
+        moving = torch.is_grad_enabled() and self.absolute.requires_grad
+        return not moving and not bool(self.absolute.detach())
+
+    def phases(self) -> Tensor:
+        """Relative part of what the cosines see, in radians: ``(P, F)``."""
+        taps = self.taps.to(self.phase)
+        return 2 * math.pi * self.relative * (taps @ self.cycles_relative.T) + self.phase
+
+    def basis(self, size: tuple[int, int]) -> Tensor:
+        """How much of each filter there is at each place of ``(H, W)`` pixels, row by row: ``(R, U)``, U = H W."""
+        places = pixel_places(size).to(self.phase)
+        turned = 2 * math.pi * self.absolute * (self.cycles_absolute @ places.T)
+        return torch.stack([turned.cos(), turned.sin()], 1).flatten(0, 1)
+
+    def filters(self) -> Tensor:
+        """The filters that are mixed, not yet scaled: ``(R, C_out, C_in, P)``."""
+        apart = self.phases().T.unflatten(0, (self.rank // 2, -1))
+        readout = self.readout.unflatten(1, (self.rank // 2, -1)).transpose(0, 1)
+        both = torch.cat([readout @ apart.cos(), -readout @ apart.sin()], 1)
+        return both.view(self.rank, self.out_channels, self.in_channels, -1)
+
+    def scale(self, mean_square: Tensor) -> Tensor:
+        """The factor to the amplitude that every corner of the dials has, so that white noise keeps its size."""
+        return self.gain * (mean_square.clamp_min(LEAST) * (self.in_channels * len(self.taps))).rsqrt()
+
+    def same(self) -> Tensor:
+        """The one filter of ``w_abs = 0``: ``(C_out, C_in, P)``."""
+        given = self.cycles_relative, self.relative, self.phase, self.readout, self.gain
+        found = _Same.apply(self.taps.to(self.phase), *given, self.in_channels * len(self.taps))
+        return found.view(self.out_channels, self.in_channels, -1)
+
+    def everywhere(self, size: tuple[int, int]) -> Tensor:
+        """A filter for each place: ``(U, C_out, C_in, P)``."""
+        filters = self.filters()
+        found = self.basis(size).T @ filters.flatten(1)
+        return (found * self.scale(found.square().mean())).view(-1, *filters.shape[1:])
+
+    def mixed(self, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+        """The same without a filter for each place: scaled :meth:`filters` and :meth:`basis`."""
+        filters, basis = self.filters(), self.basis(size)
+        flat = filters.flatten(1)
+        mean_square = ((basis @ basis.T) * (flat @ flat.T)).sum() / (basis.shape[1] * flat.shape[1])
+        return filters * self.scale(mean_square), basis
+
+    def feature_matrix(self, size: tuple[int, int]) -> Tensor:
+        """What the read-out sees at each pair of place and tap: ``(U P, F)``; its rank tells the corners apart.
+
+        P with w_abs = 0, U with w_rel = 0, 1 with both, and U P with neither, if F is as large (derived here).
+        """
+        each = self.features // (self.rank // 2)
+        basis = self.basis(size).unflatten(0, (-1, 2)).repeat_interleave(each, 0)  # (F, 2, U)
+        alone = self.phases()
+        return (basis[:, 0].T[:, None] * alone.cos() - basis[:, 1].T[:, None] * alone.sin()).flatten(0, 1)
+
+    def extra_repr(self) -> str:
+        """Channels, size, dials and rank."""
+        absolute, relative = (float(dial.detach()) for dial in (self.absolute, self.relative))
+        sizes = f"{self.in_channels}->{self.out_channels}, k={self.kernel_size}"
+        return f"{sizes}, absolute={absolute:.3g}, relative={relative:.3g}, rank={self.rank}"
+
+
+class _Same(torch.autograd.Function):
+    """gain K / sqrt(n mean K^2) with K = readout cos(2 pi w cycles taps' + phase), in one step: a small layer's
+    convolution takes no longer than a dozen small operations with a gradient each."""
+
+    @staticmethod
+    def forward(
+        ctx, taps: Tensor, cycles: Tensor, dial: Tensor, phase: Tensor, readout: Tensor, gain: Tensor, n: int
+    ) -> Tensor:
+        along = 2 * math.pi * (cycles @ taps.T)
+        angle = torch.addcmul(phase[:, None], along, dial)
+        cosine = angle.cos()
+        found = readout @ cosine
+        size = (found.square().mean().clamp_min(LEAST) * n).rsqrt()
+        unit = found * size
+        ctx.save_for_backward(taps, along, dial, angle, cosine, readout, gain, unit, size)
+        return unit * gain
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad: Tensor) -> tuple[Tensor | None, ...]:
+        taps, along, dial, angle, cosine, readout, gain, unit, size = ctx.saved_tensors
+        of_gain = (grad * unit).sum()
+        straight = unit * (of_gain / unit.square().sum().clamp_min(LEAST))
+        of_found = (grad - straight) * (gain * size)
+        of_angle = (readout.T @ of_found) * angle.sin().neg_()
+        of_dial = (of_angle * along).sum() if ctx.needs_input_grad[2] else None
+        of_cycles = (of_angle @ taps) * (2 * math.pi * dial)
+        return None, of_cycles, of_dial, of_angle.sum(1), of_found @ cosine.T, of_gain, None
+
+
+def pixel_places(size: tuple[int, int]) -> Tensor:
+    """Pixel centres (x, y), y up, in image widths and heights from the centre, row by row: float64 ``(H W, 2)``.
+
+    >>> pixel_places((1, 4))[:, 0].tolist()
+    [-0.375, -0.125, 0.125, 0.375]
+    """
+    height, width = (((torch.arange(n, dtype=torch.float64) + 0.5) / n - 0.5) for n in size)
+    y, x = torch.meshgrid(-height, width, indexing="ij")
+    return torch.stack([x.flatten(), y.flatten()], -1)
+
+
+def checked_dial(value: float) -> float:
+    """A dial's value.
+
+    Raises:
+        ValueError: no number from 0 to 100.
+    """
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not 0 <= value <= FASTEST:  # NaN is neither
+        raise ValueError(f"a dial = {value!r} was given; expected a number from 0 to {FASTEST:g}; 0.1 is usual.")
+    return float(value)
+
+
+def _check(features: object, rank: object, learned: object) -> None:
+    if isinstance(features, bool) or not isinstance(features, int) or not 1 <= features <= WIDEST:
+        raise ValueError(f"features = {features!r} was given; expected an integer from 1 to {WIDEST}; 32 is usual.")
+    if not isinstance(learned, tuple | list) or set(learned) - set(DIALS):
+        raise ValueError(f"learned = {learned!r} was given; expected a tuple of {', '.join(DIALS)}, or ().")
+    if rank is None:
+        return
+    whole = isinstance(rank, int) and not isinstance(rank, bool) and rank >= 2 and rank % 2 == 0
+    if not whole or features % (rank // 2):  # type: ignore[operator]
+        fits = [2 * n for n in range(1, features + 1) if features % n == 0]
+        raise ValueError(
+            f"rank = {rank!r} was given; expected an even number of filters whose half divides the {features} "
+            f"features: {', '.join(map(str, fits))}; 4 or 8 is usual."
+        )
