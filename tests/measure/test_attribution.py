@@ -9,7 +9,7 @@ from torch.nn import functional
 from tests.measure.test_state import same, snapshot, used_model
 from tests.measure.toys import c4_net
 from tests.tolerances import EXACT, SEPARATION
-from workbench.groups import SO2
+from workbench.groups import SO2, C
 from workbench.measure import attribute_error, equivariance_error, orbit, validate
 
 REST = "functions after the last module"
@@ -148,3 +148,37 @@ def test_bad_input_gets_a_sentence(given: dict, sentence: str) -> None:
     arguments = {"model": Residual().double(), "images": images(), "group": "C(4)"} | given
     with pytest.raises(ValueError, match=sentence):
         attribute_error(**arguments)
+
+
+class Slope(nn.Module):
+    """A layer, and the gradient of an energy of what the next one makes of it, beside a short cut."""
+
+    def __init__(self, fault: bool, own: bool = False) -> None:
+        super().__init__()
+        self.first, self.second, self.own = round_conv(1, 2), round_conv(2, 2), own
+        if fault:
+            self.first.weight.data += 0.3 * torch.randn_like(self.first.weight)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        with torch.set_grad_enabled(self.own or torch.is_grad_enabled()):
+            x = x.clone().requires_grad_()
+            energy = self.second(self.first(x).tanh()).pow(4).sum()
+            return torch.autograd.grad(energy, x)[0]
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_shares_behind_gradients_inside_add_up_to_the_error_that_is_measured(own: bool) -> None:
+    torch.manual_seed(0)
+    net, x = Slope(fault=True, own=own).double(), images()
+    ds = attribute_error(net, x, "C(4)", mask="none")
+    whole = equivariance_error(net, x, "C(4)", orbit(C(4))[1:], mask="none")
+    assert np.allclose(ds.whole, whole.error_mean.sel(layer="output"), rtol=EXACT[torch.float64] ** 0.5)
+    assert np.abs(ds.residual).max() < EXACT[torch.float64]
+    share = ds.contribution_mean.mean("transform")
+    assert float(share.sel(layer="first")) > 0.1 * float(ds.whole.mean()), "what its values bring in"
+    assert float(share.sel(layer=REST)) > 0.1 * float(ds.whole.mean()), "what its filters bring in on the way back"
+    assert abs(float(share.sel(layer="second"))) < EXACT[torch.float64]
+    assert "on their way back" in ds.attrs["scope"]
+    sound = attribute_error(Slope(fault=False, own=own).double(), x, "C(4)", mask="none")
+    assert np.abs(sound.contribution).max() < EXACT[torch.float64] ** 0.5
+    assert "on their way back" not in attribute_error(net.first, x, "C(4)").attrs["scope"]

@@ -154,6 +154,8 @@ def test_a_gradient_of_nothing_is_told_in_one_sentence() -> None:
 
 
 @pytest.mark.parametrize("own", [True, False])
-def test_parts_of_a_model_with_gradients_inside_are_not_replaced(own: bool) -> None:
-    with pytest.raises(ValueError, match="takes gradients inside was given"):
-        attribute_error(Force(own).double(), POINTS, "SO3")
+def test_shares_of_modules_in_a_force_add_up(own: bool) -> None:
+    torch.manual_seed(0)
+    ds = attribute_error(Force(own).double(), POINTS, "SO3", output="vectors")
+    assert float(ds.whole.max()) > 0.01
+    assert np.abs(ds.residual).max() < EXACT[torch.float64]

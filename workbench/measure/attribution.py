@@ -5,9 +5,7 @@ out for x. Then y_0 = f(gx), and y_(k-1) - y_k is what module k adds (and what f
 add). Projected on the whole difference these add up to its norm, whatever the graph.
 """
 
-import threading
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -22,10 +20,11 @@ from workbench.actions.images import check_choice
 from workbench.actions.masks import MASKS
 from workbench.groups import Group, GroupSignal, Translation, parse_group
 from workbench.groups.base import check_count
+from workbench.measure.attribution_answers import answering, carried, on_graph
 from workbench.measure.behaviour import Behaviour, Moved, input_kind_of, parse_behaviour
 from workbench.measure.compare import Action, is_spatial, shaped, tensor_of
 from workbench.measure.dataset import labelled
-from workbench.measure.entry import fed
+from workbench.measure.entry import fed, freed
 from workbench.measure.inference import checked_inputs, infer_behaviour, size_of
 from workbench.measure.interval import interval, interval_name, standard_error
 from workbench.measure.laws import RESAMPLED, measured
@@ -37,6 +36,7 @@ from workbench.measure.result import measurable
 from workbench.measure.state import undisturbed
 
 REST = "functions after the last module"
+_BACK = "; what gradients taken inside bring in on their way back counts with the last row"
 _TINY = 1e-12
 _ELEMENTS = 8  # of groups that have no lattice
 
@@ -64,7 +64,9 @@ def attribute_error(
     .. math:: c_k = \frac{\langle y_{k-1} - y_k,\; f(gx) - g f(x) \rangle}{|f(gx) - g f(x)|\,|g f(x)|}, \qquad
               \sum_k c_k = \frac{|f(gx) - g f(x)|}{|g f(x)|}
 
-    A negative share takes back error of others. Every share needs one forward pass of the modules behind it.
+    A negative share takes back error of others. Every share needs one forward pass of the modules behind it. Where the
+    model takes gradients inside, a module is given other numbers and left on their way: what they bring in on the way
+    back counts with the last row.
 
     Args:
         model: a module; left exactly as found.
@@ -128,7 +130,7 @@ def attribute_error(
         group=group.name,
         samples=len(images),
         interval=f"95 %, {interval_name('bootstrap', len(images))}",
-        scope="functions between two modules count with the second of them",
+        scope="functions between two modules count with the second of them" + (_BACK if ledger.gradients else ""),
         passed_over="; ".join(f"{layer}: {why}" for layer, why in ledger.passed_over.items()) or None,
         model=type(model).__name__,
     )
@@ -194,52 +196,11 @@ def _innermost(module: nn.Module, prefix: str = "") -> dict[str, nn.Module]:
     return inner
 
 
-Answer = Callable[[str, nn.Module, tuple, dict, Callable], Any]
-
-
-@contextmanager
-def answering(layers: dict[str, nn.Module], answer: Answer) -> Iterator[None]:
-    """Within the block ``answer(name, module, inputs, options, forward)`` decides what each layer puts out.
-
-    A second run of a module in the block is called ``"name (call 2)"``. Other threads get the layer itself.
-    """
-    here, calls = threading.get_ident(), dict.fromkeys(layers, 0)
-
-    def instead(name: str, module: nn.Module) -> Callable:
-        forward = module.forward
-
-        def run(*inputs: Any, **options: Any) -> Any:
-            if threading.get_ident() != here:
-                return forward(*inputs, **options)
-            calls[name] += 1
-            called = name if calls[name] == 1 else f"{name} (call {calls[name]})"
-            return answer(called, module, inputs, options, forward)
-
-        return run
-
-    with ExitStack() as stack:
-        for name, module in layers.items():
-            own = module.__dict__.get("forward")
-            stack.callback(_give_back, module, own)
-            module.__dict__["forward"] = instead(name, module)
-        yield
-
-
-class _TakesGradients(Exception):
-    """A layer's output carries a graph although none was asked for."""
-
-
 def _refilled(value: Output, values: Tensor) -> Output:
     """The same kind of output with other numbers ``(E, B, ...)``, in the shape in which the model puts it out."""
     if isinstance(value, GroupSignal):
         return value.with_values(values.flatten(0, 1))
     return values.reshape(-1, *tensor_of(value).shape[1:])
-
-
-def _give_back(module: nn.Module, forward: Callable | None) -> None:
-    module.__dict__.pop("forward", None)
-    if forward is not None:
-        module.__dict__["forward"] = forward
 
 
 class _Ledger:
@@ -262,6 +223,7 @@ class _Ledger:
         self.rows: list[np.ndarray] = []  # (K + 1, E, B) for each batch
         self.whole: list[np.ndarray] = []
         self.passed_over: dict[str, str] = {}
+        self.gradients = False  # some layer stands on the way of gradients that the model takes inside
 
     def add(self, batch: Tensor, tell: Callable[[float], None]) -> None:
         reference = self._reference(batch)
@@ -302,22 +264,16 @@ class _Ledger:
 
         def answer(name: str, module: nn.Module, inputs: tuple, options: dict, forward: Callable) -> Any:
             value = forward(*inputs, **options)
-            if isinstance(value, Tensor) and value.requires_grad:  # switched on inside the model: nobody asked for it
-                raise _TakesGradients
-            problem = why_not(value, len(batch), self.dims) or self._unmovable(name, value)
+            free = freed(value)
+            problem = why_not(free, len(batch), self.dims) or self._unmovable(name, free)
             if problem is None:
-                kept[name] = copied(value)
+                kept[name] = copied(free)
+                self.gradients |= on_graph(value)
             else:
                 self.passed_over[name] = problem
             return value
 
-        try:
-            result = fed(self.model, batch, around=lambda: answering(self.layers, answer))
-        except _TakesGradients:
-            raise ValueError(
-                "a model that takes gradients inside was given; expected one whose layers can be given other outputs, "
-                "which would cut the way of these gradients; see where it breaks with equivariance_error(layers='all')."
-            ) from None
+        result = freed(fed(self.model, batch, around=lambda: answering(self.layers, answer)))
         problem = why_not(result, len(batch), self.dims)
         if problem and (self.law is None or not measurable(result, len(batch))):
             raise ValueError(f"the model puts out {problem}; wrap it in a module that returns one of these.")
@@ -344,9 +300,13 @@ class _Ledger:
         """The result for moved images when some modules put out g times what they put out for x, as it is measured."""
 
         def answer(name: str, module: nn.Module, inputs: tuple, options: dict, forward: Callable) -> Any:
-            return copied(ideal[name]) if name in ideal else forward(*inputs, **options)
+            if name not in ideal:
+                return forward(*inputs, **options)
+            if not self.gradients or not on_graph(actual := forward(*inputs, **options)):
+                return copied(ideal[name])
+            return carried(ideal[name], actual)
 
-        result = fed(self.model, moved, around=lambda: answering(self.layers, answer))
+        result = freed(fed(self.model, moved, around=lambda: answering(self.layers, answer)))
         found = tensor_of(self._shaped(OUTPUT, result, like)).reshape(goal.shape)
         return self._measured(found, goal, like, part)
 

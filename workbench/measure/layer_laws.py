@@ -6,7 +6,7 @@ from dataclasses import replace
 from torch import Tensor, nn
 
 from workbench.measure.behaviour import Behaviour, candidates, choose
-from workbench.measure.compare import Action
+from workbench.measure.compare import Action, tensor_of
 from workbench.measure.inference import TRIAL_SAMPLES, errors_of_laws
 from workbench.measure.probe import LIST_DIMS, Output, copied, run
 from workbench.measure.state import undisturbed
@@ -36,9 +36,15 @@ def layer_laws(
     for name, value in before.items():
         laws = candidates(value, inputs, action.group, action.input_kind)
         if laws and name in after:
-            one = len(laws) == 1
-            found[name] = laws[0] if one else choose(laws, errors_of_laws(value, after[name], laws, everywhere))
+            found[name] = laws[0] if len(laws) == 1 else _tried(value, after[name], laws, everywhere)
     return found
+
+
+def _tried(before: Output, after: Output, laws: list[Behaviour], action: Action) -> Behaviour:
+    """The law that the trial speaks for, held against an output that stays where it is."""
+    same = tensor_of(before)
+    still = errors_of_laws(before, same.repeat(len(action.elements), *[1] * (same.ndim - 1)), laws, action)
+    return choose(laws, errors_of_laws(before, after, laws, action), still)
 
 
 def _outputs(model: Callable, inputs: Tensor, layers: dict[str, nn.Module]) -> dict[str, Output]:
