@@ -130,3 +130,50 @@ def test_bad_input_gets_a_sentence() -> None:
     for size in (0, (1, 2, 3, 4), (3, -1), True, None, "8"):
         with pytest.raises(ValueError, match="input_size"):
             will_it_be_equivariant(nn.ReLU(), size)
+
+
+class Slope(nn.Module):
+    """The gradient of what a layer makes of the image: fails where gradients are off, unless it switches them on."""
+
+    def __init__(self, layer: nn.Module, table: bool = False) -> None:
+        super().__init__()
+        self.layer, self.shapes = layer, list[int]()
+        self.offsets = nn.Parameter(torch.linspace(0, 1, 17 * 17).view(1, 1, 17, 17)) if table else None
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.shapes.append(len(x))
+        x = x.clone().requires_grad_()
+        y = x if self.offsets is None else x * self.offsets
+        return torch.autograd.grad(self.layer(y).square().sum(), x)[0]
+
+
+def test_a_network_that_takes_gradients_inside_is_looked_at_like_any_other() -> None:
+    found = will_it_be_equivariant(Slope(nn.Conv2d(1, 2, 3, 2)), 16)
+    assert found.rule.values.tolist() == ["window"]
+    assert found.module.values.tolist() == ["layer"]
+    assert will_it_be_equivariant(Slope(nn.Conv2d(1, 2, 3, 2)), 17).sizes["finding"] == 0
+    assert torch.is_grad_enabled()
+    tables = will_it_be_equivariant(Slope(nn.Conv2d(1, 2, 3), table=True), 17)
+    assert tables.rule.values.tolist() == ["position encoding"]
+
+
+def test_a_batch_is_seen_behind_gradients_inside_as_well() -> None:
+    class Mixed(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            x = x.clone().requires_grad_()
+            return torch.autograd.grad((x - x.mean(0)).pow(3).sum(), x)[0]
+
+    assert will_it_be_equivariant(Mixed(), 8).rule.values.tolist() == ["batch statistics"]
+
+
+@pytest.mark.parametrize(("kind", "size"), [("image", (1, 8, 8)), ("points", (5, 3)), ("series", (1, 16))])
+def test_the_look_takes_one_pass_and_one_beside_another_sample(kind: str, size: tuple[int, ...]) -> None:
+    seen: list[int] = []
+
+    class Plain(nn.Sequential):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            seen.append(len(x))
+            return super().forward(x).flatten(1).sum(1, keepdim=True)
+
+    will_it_be_equivariant(Plain(nn.ReLU()), size, input=kind)
+    assert seen == [1, 2]

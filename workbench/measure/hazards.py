@@ -11,11 +11,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from workbench.groups import Group, GroupSignal, Plane, Translation
+from workbench.groups import Group, Plane, Translation
 from workbench.measure.geometry import Finding, Size, pair
 from workbench.measure.places import place_dims, placed_tables, turns_alike
+from workbench.measure.result import tensors_of
 
 _ENCODING = re.compile(r"(^|_)(pos|position|positional|coord|coords|coordinates)(_|$)|(^|_)pos_?(emb|enc)")
+BATCH = "a sample's output depends on the others of the batch"
 _LARGER, _DIFFERENT = 33, 1e-5  # pixels of the constant test image; relative variation that is no rounding
 POINTWISE = (
     nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.PReLU, nn.ELU, nn.SELU, nn.CELU, nn.GELU, nn.SiLU, nn.Mish, nn.Tanh, nn.Sigmoid,
@@ -167,31 +169,40 @@ def _tried_out(module: nn.Module, like: Tensor) -> Iterator[Finding]:
                 "leave the coordinates out, or use the distance from the centre",
                 "coordinates",
             )
-    yield from over_the_batch(module.forward, like)
+    yield from over_the_batch(module.forward, two_samples(tuple(like.shape[1:]), like))
 
 
-def over_the_batch(network: Callable, like: Tensor) -> Iterator[Finding]:
-    """A network or layer is tried on one sample of random numbers, alone, beside two others, and alone again."""
-    noise = torch.rand(3, *like.shape[1:], generator=torch.Generator().manual_seed(0), dtype=like.dtype)
-    noise = (noise * torch.tensor([1.0, 2.0, 5.0], dtype=like.dtype).view(-1, *[1] * (like.ndim - 1))).to(like.device)
+def two_samples(shape: tuple[int, ...], like: Tensor | None = None) -> Tensor:
+    """Two samples ``(2, ...)`` of random numbers, the second larger, for :func:`over_the_batch`."""
+    noise = torch.rand(2, *shape, generator=torch.Generator().manual_seed(0))
+    noise = noise * torch.tensor([1.0, 5.0]).view(-1, *[1] * len(shape))
+    return noise if like is None else noise.to(like)
+
+
+def over_the_batch(network: Callable, samples: Tensor, alone: Any = None) -> Iterator[Finding]:
+    """A network or layer is tried on a sample alone, beside another, and, where that differs, alone again.
+
+    Args:
+        samples: of :func:`two_samples`.
+        alone: the answer to the first of them alone, where it is known.
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            alone, together, again = (_tensors(network(noise[:count].clone())) for count in (1, 3, 1))
+            first = _numbers(network(samples[:1].clone()) if alone is None else alone)
+            beside = _numbers(network(samples.clone()))
+            if len(first) != len(beside) or not any(map(_apart, first, [more[:1] for more in beside])):
+                return
+            # two runs of the same sample that differ tell of chance or a memory, not of the batch
+            again = _numbers(network(samples[:1].clone()))
     except Exception:  # code that nobody knows may refuse a batch in any way; then nothing was learned
         return
-    if not len(alone) == len(together) == len(again):
-        return
-    apart = [
-        (_apart(one, more[:1]), _apart(one, later)) for one, more, later in zip(alone, together, again, strict=True)
-    ]
-    # two runs of the same sample that differ tell of chance or a memory, not of the batch
-    if any(beside for beside, _ in apart) and not any(later for _, later in apart):
-        yield Finding(
-            "a sample's output depends on the others of the batch",
-            "use running statistics in evaluation, or a norm over each sample",
-            "batch statistics",
-        )
+    if len(first) == len(again) and not any(map(_apart, first, again)):
+        yield Finding(BATCH, "use running statistics in evaluation, or a norm over each sample", "batch statistics")
+
+
+def _numbers(answer: Any) -> list[Tensor]:
+    return [tensor for tensor in tensors_of(answer) if tensor.is_floating_point()]
 
 
 def _apart(one: Tensor, other: Tensor) -> bool:
@@ -200,16 +211,6 @@ def _apart(one: Tensor, other: Tensor) -> bool:
         return False
     least = max(1e3 * _DIFFERENT, 32 * torch.finfo(one.dtype).eps)
     return float((one - other).abs().max()) > least * float(one.abs().max())
-
-
-def _tensors(answer: Any) -> list[Tensor]:
-    """The floating-point tensors of an answer that may hold several."""
-    if isinstance(answer, GroupSignal):
-        return [answer.values]
-    if isinstance(answer, Tensor):
-        return [answer] if answer.is_floating_point() else []
-    parts = answer.values() if isinstance(answer, dict) else answer if isinstance(answer, tuple | list) else ()
-    return [tensor for part in parts for tensor in _tensors(part)]
 
 
 def _answer(module: nn.Module, image: Tensor) -> Tensor | None:

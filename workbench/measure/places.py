@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -19,6 +19,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from workbench.measure.geometry import Size
+from workbench.measure.result import tensors_of
+from workbench.measure.state import ways_of
 
 VARIED = 1e-5
 """Relative variation that is no rounding."""
@@ -77,7 +79,8 @@ def placed_tables(model: nn.Module, sample: Tensor) -> list[Placed]:
         return []
     watch = _Watch(model, sample, [table for _, _, table in held])
     try:
-        with warnings.catch_warnings(), torch.no_grad(), watch.tokens(model), watch:
+        inside = torch.set_grad_enabled("gradients" in ways_of(model))  # known from an earlier pass
+        with warnings.catch_warnings(), inside, watch.tokens(model), watch:
             warnings.simplefilter("ignore")
             model(sample)
     except Exception:  # code that nobody knows may fail under a watch in any way; then nothing was learned
@@ -135,10 +138,10 @@ class _Watch(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
         kwargs = kwargs or {}
-        given = [*_tensors(args), *_tensors(kwargs.values())]
+        given = tensors_of([args, kwargs])
         marks = [self.marks.get(one, _Mark()) for one in given]  # before: an operation may write into what it was given
         answer = func(*args, **kwargs)
-        made, name = _tensors([answer]), func.overloadpacket.__name__
+        made, name = tensors_of(answer), func.overloadpacket.__name__
         mark = _Mark(
             any(one.input for one in marks),
             frozenset().union(*(one.tables for one in marks)),
@@ -201,16 +204,6 @@ def _varied(table: Tensor) -> list[int]:
     least = VARIED * float(numbers.abs().max())
     spreads = [float((numbers.amax(axis) - numbers.amin(axis)).max()) for axis in range(numbers.ndim)]
     return [axis for axis, spread in enumerate(spreads) if spread > least]
-
-
-def _tensors(values: Iterable[Any]) -> list[Tensor]:
-    found: list[Tensor] = []
-    for value in values:
-        if isinstance(value, Tensor):
-            found.append(value)
-        elif isinstance(value, tuple | list):
-            found += _tensors(value)
-    return found
 
 
 def place_dims(table: Tensor, places: Size) -> tuple[int, ...]:

@@ -7,6 +7,8 @@ It commutes with shifts only if it keeps every pixel, or blurs before it drops s
 
 import warnings
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,8 +17,9 @@ from torch import Tensor, nn
 
 from workbench.groups import Group, parse_group
 from workbench.measure.dataset import labelled
+from workbench.measure.entry import fed
 from workbench.measure.geometry import Finding, Size
-from workbench.measure.hazards import left_in_training, over_the_batch, told_by_use, turns
+from workbench.measure.hazards import left_in_training, over_the_batch, told_by_use, turns, two_samples
 from workbench.measure.inspection import Inspection
 from workbench.measure.lines import KINDS, watched
 from workbench.measure.probe import first_tensor
@@ -32,8 +35,8 @@ def will_it_be_equivariant(
     Looks at sizes, strides, windows and padding of torch's convolutions, pooling, up-sampling and of any layer with
     ``check_size``; at flattening, position-wise norms and position encodings; at norms over the batch, or left in
     train(), and whether a sample's answer changes beside others; and at pointwise functions behind a layer whose
-    ``irreps_out`` or ``representation`` says that it puts out vectors. One pass of zeros finds each layer's input, and
-    three of random numbers what the batch does; nothing is trained or changed. Whether the filters themselves respect
+    ``irreps_out`` or ``representation`` says that it puts out vectors. One pass of random numbers finds each layer's
+    input, and another one what the batch does; nothing is trained or changed. Whether the filters themselves respect
     the group is not seen here: use :func:`check_equivariance` or :func:`explain` for that.
 
     Args:
@@ -76,8 +79,7 @@ def will_it_be_equivariant(
         record("", model, (shape[-2], shape[-1]), Finding(f"{reason} square changes its frame", fix, "oblong image"))
     for name, module, found_there in left_in_training(model):
         record(name, module, None, found_there)
-    sample = torch.rand(shape, generator=torch.Generator().manual_seed(0)) if line else torch.zeros(shape)
-    _look(model, sample, input, group, record, rows)
+    _look(model, _fitting(model, two_samples(shape[1:])), input, group, record, rows)
     plain = 0 if line else sum(isinstance(m, nn.Conv2d) for m in model.modules())
     broken = _BROKEN.get(input) or ("quarter turns or flips" if turns(group) else "shifts")
     place = f"under {broken}" if line else "at quarter turns and flips" if turns(group) else "under shifts"
@@ -101,7 +103,7 @@ def will_it_be_equivariant(
             "will_it_be_equivariant",
             seed="not used",
             dtype="none",
-            input_kind=f"{input}, random" if line else "zeros",
+            input_kind=f"{input}, random",
             input_shape=shape,
             model=type(model).__name__,
             scope=scope,
@@ -143,21 +145,21 @@ def _input_shape(model: nn.Module, input_size: int | tuple[int, ...]) -> tuple[i
 
 
 def _look(
-    model: nn.Module, sample: Tensor, kind: str, group: Group | None, record: Callable, rows: list[tuple]
+    model: nn.Module, samples: Tensor, kind: str, group: Group | None, record: Callable, rows: list[tuple]
 ) -> None:
     """Layer by layer, then by what the network does with its tables and with a batch; ``rows`` is what was recorded."""
-    line, before = kind != "image", len(rows)
+    line, before, sample = kind != "image", len(rows), samples[:1]
     looking = watched(model, sample, kind, group, record) if line else Inspection(group, record).of(model)
     with undisturbed(model):
         with looking:
-            _run(model, sample, record)
+            answer = _run(model, sample, record)
         found = [(name, finding) for name, _, finding, _ in rows[before:]]
         if not line:
             named = {(name, finding.reason) for name, finding in found}
-            for found_by_use in told_by_use(model, _fitting(model, sample), group, named):
+            for found_by_use in told_by_use(model, sample, group, named):
                 record(*found_by_use)
         if not any(finding.rule in _EXPLAINS_BATCHES for _, finding in found):
-            for of_all in over_the_batch(model, _fitting(model, sample)):
+            for of_all in over_the_batch(partial(fed, model), samples, answer):
                 record("", model, None, of_all)
 
 
@@ -173,7 +175,7 @@ def reasons_at(model: nn.Module, shape: tuple[int, int, int]) -> list[str]:
         found.append(finding.reason)
 
     with undisturbed(model), Inspection(None, record).of(model):
-        _run(model, torch.zeros(1, *shape), record)
+        _run(model, _fitting(model, torch.zeros(1, *shape)), record)
     return found
 
 
@@ -182,12 +184,15 @@ def _fitting(model: nn.Module, sample: Tensor) -> Tensor:
     return sample if reference is None else sample.to(dtype=reference.dtype, device=reference.device)
 
 
-def _run(model: nn.Module, sample: Tensor, record: Callable) -> None:
+def _run(model: nn.Module, sample: Tensor, record: Callable) -> Any:
+    """The answer; None where the network cannot take such a sample, which is recorded."""
     try:
         with warnings.catch_warnings():  # torch warns about the padding that is named here
             warnings.simplefilter("ignore")
-            model(_fitting(model, sample))
-    except (RuntimeError, ValueError) as error:
-        reason = f"the network cannot take this input: {str(error).splitlines()[0]}"
+            return fed(model, sample)
+    except (RuntimeError, ValueError, AssertionError) as error:
+        told = str(error.__cause__ or error).strip().splitlines() or [type(error).__name__]
+        reason = f"the network cannot take this input: {told[0]}"
         size = (sample.shape[-2], sample.shape[-1]) if sample.ndim > 1 else None
         record("", model, size, Finding(reason, "use a larger input, fewer poolings, or other channels", "size"))
+        return None

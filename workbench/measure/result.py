@@ -121,3 +121,17 @@ def measurable(value: Any, batch: int) -> bool:
     if not isinstance(value, Tensor) or value.is_complex() or value.dtype == torch.bool:
         return False
     return value.ndim > 0 and len(value) == batch and value.numel() > 0
+
+
+def tensors_of(value: Any) -> list[Tensor]:
+    """All tensors of an answer or of arguments: in dicts, tuples and lists, and those of group signals.
+
+    >>> len(tensors_of({"a": torch.zeros(2), "b": [torch.zeros(1), (torch.zeros(1), 3)]}))
+    3
+    """
+    if isinstance(value, GroupSignal):
+        return [value.values]
+    if isinstance(value, Tensor):
+        return [value]
+    parts = value.values() if isinstance(value, Mapping) else value if isinstance(value, tuple | list) else ()
+    return [tensor for part in parts for tensor in tensors_of(part)]
