@@ -28,7 +28,7 @@ def fixes(share: float, low: float) -> xr.Dataset:
     """One fix that removes this share of an error of 0.5."""
     row = {"share": share, "share_low": low, "share_high": 1.0, "repaired": True}
     row |= {"module": "a", "rule": "flatten", "fix": "take the mean"}
-    alone = {"share_all": share, "error_repaired": 0.5 * (1 - share)}
+    alone = {"share_all": share, "share_all_low": low, "share_all_high": 1.0, "error_repaired": 0.5 * (1 - share)}
     attrs = {"samples": 4, "samples_of": 24}
     return xr.Dataset({name: (("finding",), [value]) for name, value in row.items()} | alone, attrs=attrs)
 
@@ -58,6 +58,7 @@ def test_a_module_whose_share_may_be_nothing_is_not_named_as_the_reason(low):
 
 def test_what_a_fix_removes_has_its_interval_and_the_number_of_samples():
     sure, unsure = (told(fixes=fixes(0.8, low)).advice for low in (0.6, -0.1))
+    assert "removes 80% (95 % interval 60% to 100%) of the error" in sure
     assert "with 4 of 24 images; most of it at a: take the mean (80%, 95 % interval 60% to 100%)" in sure
     assert "with 4 of 24 images; at which of them most of it cannot be told" in unsure
 

@@ -1,5 +1,7 @@
 """Why shifts change an answer: networks of which one thing is known to do it, and their twins."""
 
+import re
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -64,6 +66,7 @@ def test_a_shift_by_a_multiple_of_the_steps_is_not_blamed_on_them():
     told, mend = why(strided())
     assert told.startswith("Most of it is what enters and leaves at the frame: shifting round the frame")
     assert "takes away 100% of the error" in told
+    assert re.search(r"takes away 100% of the error \(from \S+ % to \S+, 95 % interval 100% to 100%\)", told)
     assert "measured at a shift by 8 px" in told
     assert "Blurring before the steps of 0, 2 takes away 9% of the error" in told, "measured, too, and little"
     assert "leave more room around what counts" in mend

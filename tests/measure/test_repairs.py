@@ -111,6 +111,8 @@ def test_blurring_before_dropping_pixels_removes_most_of_the_error_under_shifts(
     ds = explain(net, images(), "Translation", torch.tensor([[1.0, 0.0], [0.0, 1.0]]), padding="circular")
     assert ds.rule.values.tolist() == ["aliasing"]
     assert 0.2 < float(ds.share_low[0]) < float(ds.share[0]) < 1
+    assert float(ds.share_all_low) <= float(ds.share_all) <= float(ds.share_all_high)
+    assert float(ds.share_all_low) < float(ds.share_all_high)
 
 
 @pytest.mark.parametrize("size", [9, 10, 12, 13])

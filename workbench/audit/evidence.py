@@ -218,8 +218,9 @@ def _fixes(ds: xr.Dataset) -> str:
     several = f"{len(tried)} layer{'s' * (len(tried) > 1)}"
     share, low, high = (float(ds[name][best]) for name in ("share", "share_low", "share_high"))
     most = f"{ds.module.values[best]}: {ds.fix.values[best]} ({share:.0%}, {_interval(low, high)})"
+    sure = _interval(float(ds.share_all_low), float(ds.share_all_high))
     told = (
-        f"Mending the geometry of {several} removes {whole:.0%} of the error over turns and flips, measured "
+        f"Mending the geometry of {several} removes {whole:.0%} ({sure}) of the error over turns and flips, measured "
         f"on a copy of your network with {on_samples(ds)}; "
         + (f"most of it at {most}." if low > 0 else "at which of them most of it cannot be told from so few.")
     )

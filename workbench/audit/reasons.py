@@ -19,7 +19,7 @@ from workbench.audit.trial import NOISE
 from workbench.audit.words import percent
 from workbench.groups import Translation
 from workbench.measure import equivariance_error, repair, undisturbed, will_it_be_equivariant
-from workbench.measure.explain import SILENT
+from workbench.measure.explain import SILENT, paired_share
 from workbench.measure.probe import like_model
 from workbench.measure.replacements import exchanged
 
@@ -76,7 +76,7 @@ class Tried(NamedTuple):
     what: str
     how: str
     fix: str
-    after: float
+    after: np.ndarray
 
 
 def why_shifted(
@@ -108,7 +108,7 @@ def why_shifted(
     trial = _Trial(like_model(model, inputs[:count]), step, step.elements[at : at + 1], sweep, seed, cancel)
     try:
         before = trial.error(model)
-        if before <= SILENT:
+        if before.mean() <= SILENT:
             return "", ""
         tried = _all_tried(model, trial)
         together = _together(model, trial, tried, before)
@@ -142,8 +142,8 @@ class _Trial:
         shift = f"a shift by {' and '.join(steps)} {'px' if self.step.input == 'image' else 'samples'}"
         return f"{shift} on {len(self.inputs)} {NOUNS[self.step.input]}"
 
-    def error(self, model: nn.Module, around: bool = False) -> float:
-        """Mean relative error; ``around`` shifts round the frame, where all of it is compared."""
+    def error(self, model: nn.Module, around: bool = False) -> np.ndarray:
+        """Relative error of each sample ``(S,)``; ``around`` shifts round the frame, where all of it is compared."""
         step = self.step
         ds = equivariance_error(
             model,
@@ -158,7 +158,7 @@ class _Trial:
             seed=self.seed,
             cancel=self.cancel,
         )
-        return float(ds["error_mean"].sel(layer="output").mean())
+        return ds["error"].sel(layer="output").mean("transform").values
 
 
 def _all_tried(model: nn.Module, trial: _Trial) -> list[Tried]:
@@ -174,16 +174,18 @@ def _all_tried(model: nn.Module, trial: _Trial) -> list[Tried]:
     if around and (changed := closed(model)) is not None and _runs(changed, trial):
         what, how, fix = (text.format(edge=edge) for text in _FRAME)
         tried.append(Tried(FRAME, what, how, fix, trial.error(changed, around=True)))
-    return sorted(tried, key=lambda one: one.after)
+    return sorted(tried, key=lambda one: float(one.after.mean()))
 
 
-def _together(model: nn.Module, trial: _Trial, tried: list[Tried], before: float) -> tuple[list[Tried], float]:
+def _together(
+    model: nn.Module, trial: _Trial, tried: list[Tried], before: np.ndarray
+) -> tuple[list[Tried], np.ndarray]:
     """The first of them, with each of the others that takes away still more, and the error that is left."""
     if not tried:
         return [], before
     kept, least = tried[:1], tried[0].after
     for one in tried[1:]:
-        if least <= SILENT:
+        if least.mean() <= SILENT:
             break
         some = [*kept, one]
         changed: nn.Module | None = model
@@ -192,15 +194,17 @@ def _together(model: nn.Module, trial: _Trial, tried: list[Tried], before: float
         if changed is None or not _runs(changed, trial):
             continue
         after = trial.error(changed, around=any(part.rule == FRAME for part in some))
-        if after < least * (1 - NOTHING):
+        if after.mean() < least.mean() * (1 - NOTHING):
             kept, least = some, after
     return kept, least
 
 
-def _told(before: float, tried: list[Tried], together: tuple[list[Tried], float], named: str) -> tuple[str, str]:
+def _told(
+    before: np.ndarray, tried: list[Tried], together: tuple[list[Tried], np.ndarray], named: str
+) -> tuple[str, str]:
     if not tried:
         return "No reason was measured: nothing that its layers say of themselves breaks shifts.", ELSE
-    first, share = tried[0], 1 - tried[0].after / before
+    first, share = tried[0], _removed(tried[0].after, before)
     if share < SOME:
         ways = "; ".join(f"{one.how} {_share(one.after, before)}" for one in tried)
         told = f"Nothing that was tried at {named} explains it by itself: {ways}."
@@ -215,7 +219,7 @@ def _told(before: float, tried: list[Tried], together: tuple[list[Tried], float]
     if len(kept) > 1:
         joined = " and ".join(one.how.removesuffix(",") for one in kept)
         told += f" Together, {joined} {_share(left, before).replace('takes', 'take', 1)}."
-        share = 1 - left / before
+        share = _removed(left, before)
     if share < SOME:
         return told, ELSE
     fixes = "; ".join(one.fix for one in kept)
@@ -230,9 +234,17 @@ def _named_only(model: nn.Module, trial: _Trial) -> str:
     return f" Not measured, as no replacement is known: {'; '.join(told[:3])}." if told else ""
 
 
-def _share(after: float, before: float) -> str:
-    share, ends = 1 - after / before, f"from {percent(before)} to {percent(after)}"
-    return f"takes away {share:.0%} of the error ({ends})" if share > NOTHING else f"does not help ({ends})"
+def _removed(after: np.ndarray, before: np.ndarray) -> float:
+    return 1 - float(after.mean()) / float(before.mean())
+
+
+def _share(after: np.ndarray, before: np.ndarray) -> str:
+    share, ends = _removed(after, before), f"from {percent(float(before.mean()))} to {percent(float(after.mean()))}"
+    if share <= NOTHING:
+        return f"does not help ({ends})"
+    low, high = (float(end[0]) for end in paired_share(before, after[None], 0))
+    sure = f", 95 % interval {low:.0%} to {high:.0%}" if np.isfinite(low) else ", one sample, so no interval"
+    return f"takes away {share:.0%} of the error ({ends}{sure})"
 
 
 def _some(names: list[str]) -> str:

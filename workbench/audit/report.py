@@ -28,7 +28,7 @@ from workbench.audit.words import HIDDEN, PIXELS, both, percent
 
 _HERE = Path(__file__).parent / "assets"
 MOST_MODULES = 12
-_SINGLE = ["error_before", "error_repaired", "share_all"]
+_SINGLE = ["error_before", "error_repaired", "share_all", "share_all_low", "share_all_high"]
 
 
 def levels_of(kind: str) -> dict[str, str]:

@@ -14,6 +14,7 @@ from workbench.groups import Group, Symmetric, Translation, parse_group
 from workbench.measure.attribution import moving_lattice_elements
 from workbench.measure.behaviour import Behaviour
 from workbench.measure.dataset import labelled
+from workbench.measure.entry import fed
 from workbench.measure.error import equivariance_error
 from workbench.measure.filters import filters_follow
 from workbench.measure.interval import interval, interval_name
@@ -21,6 +22,7 @@ from workbench.measure.probe import OUTPUT, like_model, report
 from workbench.measure.provenance import provenance
 from workbench.measure.repairs import averaged, repair
 from workbench.measure.report import will_it_be_equivariant
+from workbench.measure.state import undisturbed
 
 FILTERS, FUNCTIONS = BEYOND = ("filters", "functions")
 """Rules of what no layer's geometry accounts for: filters that do not follow, or something between the modules."""
@@ -60,7 +62,8 @@ def explain(
         Over ``finding``: what the report says, and ``repaired`` (a replacement exists and was measured), ``note`` (why
         not), ``error_after``, ``share`` (1 - error after / error before; negative where it gets worse) with
         ``share_low`` and ``share_high`` (95 %, paired over samples; NaN for one). ``error_before`` and
-        ``error_repaired``, all fixes but averaging together, stand alone; ``share_all`` is that of all of them.
+        ``error_repaired``, all fixes but averaging together, stand alone; ``share_all`` is that of all of them, with
+        ``share_all_low`` and ``share_all_high``.
 
     Raises:
         ValueError: for images, elements or options that cannot be, or a callable that is no module.
@@ -190,8 +193,8 @@ def _all_repaired(model: nn.Module, trial: _Trial, static: xr.Dataset) -> nn.Mod
 def _applied(model: nn.Module, finding: xr.Dataset, images: Tensor) -> nn.Module | None:
     try:
         candidate = repair(model, finding)
-        with torch.no_grad():
-            copy.deepcopy(candidate).eval()(images[:1].clone())
+        with undisturbed(candidate):
+            fed(candidate, images[:1])
     except (ValueError, RuntimeError):
         return None
     return candidate
@@ -239,8 +242,9 @@ def _dataset(
     )
     some = float(before.mean()) > SILENT
     share = 1 - after / before.mean() if some else np.full_like(after, np.nan)
-    low, high = _paired(before, after, trial.seed) if some else (np.full(len(rows), np.nan),) * 2
+    low, high = paired_share(before, after, trial.seed) if some else (np.full(len(rows), np.nan),) * 2
     one = float(1 - repaired.mean() / before.mean()) if some else np.nan
+    ends = paired_share(before, repaired[None], trial.seed) if some else (np.full(1, np.nan),) * 2
     return static.assign(
         repaired=labelled("finding", [row.after is not None for row in rows], "a fix was applied and measured"),
         note=labelled("finding", np.array([row.note for row in rows], dtype=str), "why no fix was measured"),
@@ -251,11 +255,20 @@ def _dataset(
         error_before=labelled((), before.mean(), "relative equivariance error of the model as it is"),
         error_repaired=labelled((), repaired.mean(), "relative equivariance error with all fixes of layers"),
         share_all=labelled((), one, "share of the error that all fixes of layers remove together"),
+        share_all_low=labelled((), float(ends[0][0]), "lower end of its 95 % interval"),
+        share_all_high=labelled((), float(ends[1][0]), "upper end of its 95 % interval"),
     )
 
 
-def _paired(before: np.ndarray, after: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Interval of 1 - mean(after) / mean(before), linearised around the means (the delta method)."""
+def paired_share(before: np.ndarray, after: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """The 95 % interval of 1 - mean(after) / mean(before) over samples, linearised around the means (delta method).
+
+    Args:
+        before, after: ``(S,)`` and ``(K, S)``, of the same samples.
+
+    >>> paired_share(np.array([1.0, 2.0]), np.array([[0.5, 1.0]]), 0)[0].tolist()
+    [0.5]
+    """
     if not len(after):
         return np.empty(0), np.empty(0)
     ratio = after.mean(-1, keepdims=True) / before.mean()
