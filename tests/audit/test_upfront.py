@@ -179,3 +179,39 @@ def test_a_layer_with_too_few_places_for_some_questions_is_named_with_them():
     )
     assert result.unseen["2"].endswith("under shifts")
     assert result.unseen_line.startswith("Not compared, 1 of 4 layers: 2: has one place left")
+
+
+class Mixing(nn.Module):
+    """A network whose answer to a sample is held against the mean answer to all samples of the batch."""
+
+    def __init__(self, mixes: bool) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.end, self.mixes = nn.Linear(256, 3), mixes
+
+    def forward(self, x: Tensor) -> Tensor:
+        scores = self.end(x.flatten(1))
+        return scores - scores.mean(0) if self.mixes else scores
+
+
+@pytest.mark.parametrize("wrap", [lambda net: net, lambda net: lambda x: net(x)], ids=["module", "function"])
+@pytest.mark.parametrize("mixes", [True, False])
+def test_that_an_answer_depends_on_the_other_samples_stands_first_everywhere(images, mixes, wrap, capsys):
+    result = audit(wrap(Mixing(mixes)), images, "C(4)")
+    told = "Careful: a sample's answer depends on the others of its batch"
+    _tell(result)
+    for text in (capsys.readouterr().out, str(result), report_html(result).replace("&#39;", "'")):
+        assert (told in text) == mixes
+    assert ("use running statistics in evaluation" in result.short) == mixes
+
+
+def test_a_norm_that_uses_the_batch_is_named_on_the_terminal(images, capsys):
+    norm = nn.BatchNorm2d(4, track_running_stats=False)
+    net = nn.Sequential(nn.Conv2d(1, 4, 3), norm, nn.AdaptiveAvgPool2d(1), nn.Flatten()).eval()
+    _tell(audit(net, images, "C(4)"))
+    assert "depends on the others of its batch, in 1. Every number" in capsys.readouterr().out
+    net[1] = nn.BatchNorm2d(4).train()
+    _tell(audit(net, images, "C(4)"))
+    assert "In 1, a norm left in train() in a network in eval()" in capsys.readouterr().out
+    _tell(audit(net.train(), images, "C(4)"))
+    assert "In train() its batch norm uses statistics of the batch" in capsys.readouterr().out

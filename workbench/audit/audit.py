@@ -27,7 +27,7 @@ from workbench.audit.rounding import exact_below, rounding_of, with_rounding
 from workbench.audit.selecting import MembersFirst, guarded, narrowed
 from workbench.audit.sweeps import sweep_all
 from workbench.audit.trial import NOISE, Trial, expected_input, in_training, prepare, trial
-from workbench.audit.upfront import stochastic
+from workbench.audit.upfront import beside_others, stochastic
 from workbench.audit.words import percent
 from workbench.groups import Group
 from workbench.measure.behaviour import Behaviour
@@ -175,7 +175,8 @@ def audit(
     told += _remarks(shown, data, asked["select"], in_training(found.model), said)
     notes = (*found.notes, *data.notes, *refused, *left_out, *told)
     return AuditResult(
-        found, data, sweeps, disordered, verdicts, findings, tried, spent, moved, more, notes, code, limit, spread
+        found, data, sweeps, disordered, verdicts, findings, tried, spent, moved, more, notes, code, limit, spread,
+        beside_others(findings, found.model, data.inputs, seed),
     )  # fmt: skip
 
 

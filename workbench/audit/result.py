@@ -95,6 +95,7 @@ class AuditResult:
         limit: relative error up to which an element is called exact; in half precision what rounding can make, below
             which nothing can be told.
         spread: by how much the answers to two different inputs differ, relative; 1 where it was not measured.
+        batch: that a sample's answer depends on the others of its batch, and what to do; else empty.
     """
 
     model: AuditedModel
@@ -111,11 +112,12 @@ class AuditResult:
     code: str
     limit: float
     spread: float = 1.0
+    batch: str = ""
 
     @property
     def cautions(self) -> tuple[str, ...]:
-        """What takes the weight from every verdict: a guess, chance, or that the network hardly looks at its input."""
-        found = guess(self.sweeps), chance(self.sweeps, self.data.input), self._faint()
+        """What takes the weight from every verdict: a guess, chance, other samples, a network that hardly looks."""
+        found = guess(self.sweeps), chance(self.sweeps, self.data.input), self.batch, self._faint()
         return tuple(caution for caution in found if caution)
 
     @property

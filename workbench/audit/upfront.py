@@ -5,14 +5,19 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterable
+from functools import partial
 
 import numpy as np
 import xarray as xr
-from torch import nn
+from torch import Tensor, nn
 
 from workbench.audit.kinds import NOUNS
 from workbench.audit.trial import NOISE
 from workbench.audit.words import percent
+from workbench.measure import undisturbed
+from workbench.measure.entry import fed
+from workbench.measure.hazards import over_the_batch
+from workbench.measure.probe import like_model
 
 GUESS = 0.1
 """Confidence below which how an answer moves counts as a guess."""
@@ -112,6 +117,40 @@ def noise_left(sweep: xr.Dataset) -> float:
         floor = floor.sel(layer="output") if "layer" in floor.dims else floor
         return float(np.nanmean(floor.values)) if np.isfinite(floor.values).any() else math.nan
     return stochastic(sweep) / math.sqrt(float(sweep.attrs.get("repeats", 1)))
+
+
+def beside_others(findings: xr.Dataset | None, model: Callable, inputs: Tensor, seed: int = 0) -> str:
+    """That a sample's answer depends on the others of its batch, where and what to do; empty where it does not.
+
+    Args:
+        findings: the static report, which has looked; where there is none, two of the inputs are tried.
+    """
+    if findings is not None:
+        rows = np.flatnonzero(findings["rule"].values == "batch statistics")
+        names = [str(findings["module"].values[at]) for at in rows]
+        fix = str(findings["fix"].values[rows[0]]) if len(rows) else ""
+    else:
+        with undisturbed(model, seed):
+            found = list(over_the_batch(partial(fed, model), like_model(model, inputs[:2])))
+        names, fix = ["model"] * len(found), found[0].fix if found else ""
+    if not names:
+        return ""
+    inner = [name for name in names if name != "model"]
+    more = f" and {len(inner) - 3} more" if len(inner) > 3 else ""
+    where = f", in {', '.join(inner[:3])}{more}" if inner else ""
+    return (
+        f"Careful: a sample's answer depends on the others of its batch{where}. Every number below holds for these "
+        f"samples together alone: {fix}."
+    )
+
+
+def left_training(findings: xr.Dataset | None) -> list[str]:
+    """The batch norms that stand in train() in a network that stands in eval(), one sentence each."""
+    if findings is None:
+        return []
+    rows = np.flatnonzero(findings["rule"].values == "training mode")
+    names, reasons, fixes = (findings[name].values[rows] for name in ("module", "reason", "fix"))
+    return [f"In {name}, {why}: {fix}." for name, why, fix in zip(names, reasons, fixes, strict=True)]
 
 
 def unseen(sweeps: dict[str, xr.Dataset], model: Callable) -> dict[str, str]:

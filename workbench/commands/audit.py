@@ -70,6 +70,8 @@ _HANDED_ON = (
 
 
 def _tell(result: AuditResult) -> None:
+    from workbench.audit.trial import in_training
+    from workbench.audit.upfront import left_training
     from workbench.audit.words import both
 
     print(f"{result.short}\n\n{result.taken}")
@@ -85,6 +87,8 @@ def _tell(result: AuditResult) -> None:
             for end in ("before", "after")
         ]
         print(f"Tried, {tried.remedy.item()}: error {ends[0]} becomes {ends[1]}.")
+    for line in filter(None, (in_training(result.model.model), *left_training(result.findings))):
+        print(line)
     for note in result.data.notes:
         if note.startswith("Read as"):  # what the samples were taken for is never left unsaid
             print(note)
