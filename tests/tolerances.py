@@ -78,6 +78,13 @@ GRID_DERIVATIVE = 0.05
 LIE_AGAINST_ANGLE = 0.2
 # Lie derivative: what the rounding of a difference quotient leaves where the rate is zero, by dtype.
 LIE_ROUNDING = {torch.float64: 1e-8, torch.float32: 1e-3}
+# Scale layers: error of a lifting between neighbouring scales, support radius 5 px or more (measured 2e-3 to 4e-3).
+LIFTED_SCALE = 0.02
+# Scale layers: the same behind group layers, where every scale that an element sees is there (measured 4e-3 to 6e-3).
+INNER_SCALE = 0.02
+# Scale layers: share by which errors in closed form may be missed, factor by which a stored median of seeds may be.
+SCALE_ERROR = 0.05
+SCALE_TABLE = 2.0
 # Relaxed layers: ratio of the errors at twice the dial to 2, at dials of 0.02 and below (measured 5e-3).
 DIAL_LINEAR = 0.02
 # Relaxed layers: distance of the errors of unrelated filters from sqrt 2, mean of eight seeds (measured 5e-2).

@@ -7,7 +7,8 @@ import torch
 
 from tests.tolerances import EXACT
 from workbench.actions import transform_image, transform_signal, transform_signals
-from workbench.groups import O2, SO2, Cyclic, Dihedral, GroupSignal, Plane, Translation
+from workbench.groups import O2, SL, SO2, Cyclic, Dihedral, GroupSignal, Plane, RotationScale, Translation
+from workbench.groups.elements import even_elements
 
 
 def signal(group, n: int, size: int = 5, offset: float = 0.0) -> GroupSignal:
@@ -94,6 +95,21 @@ def test_shifts_leave_the_group_axis_alone() -> None:
     assert torch.equal(moved.values, s.values.roll(1, -1))
     turned = transform_signal(s, torch.tensor([0.0, 0.0, math.pi]).double(), Plane(SO2()))
     assert torch.equal(turned.values, s.values.flip(-1, -2).roll(2, 2))
+
+
+@pytest.mark.parametrize("group", [RotationScale(), SL(1.5)], ids=str)
+def test_quarter_turns_permute_lists_of_stretches_and_nothing_else_moves_them(group) -> None:
+    """As the referee, which compares whole elements; angles alone would mix the stretches."""
+    elements = even_elements(group, 4, 3, dtype=torch.float64)
+    s = GroupSignal(torch.rand(1, 2, 12, 5, 5, dtype=torch.float64), elements, group)
+    turn = torch.tensor([math.pi / 2], dtype=torch.float64)
+    moved = transform_signal(s, turn, SO2())
+    for place, h in enumerate(elements):
+        back = SO2().matrix(-turn) @ group.matrix(h)
+        match = int((group.matrix(elements) - back).flatten(-2).norm(dim=-1).argmin())
+        assert torch.equal(moved.values[:, :, place], torch.rot90(s.values[:, :, match], 1, (-2, -1)))
+    with pytest.raises(ValueError, match="nothing is known beyond the stretches of the list"):
+        transform_signal(s, torch.tensor([0.3]), SO2())
 
 
 def test_gate_weights_move_with_their_elements() -> None:

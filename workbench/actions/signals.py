@@ -64,9 +64,8 @@ def transform_signal(
             "a signal with gate weights was given with an element that does not map its elements onto "
             "themselves; expected one that permutes them; open every gate, or use a lattice angle."
         )
-    return GroupSignal(
-        values, signal.elements, signal.group, signal.weights[source[0].to(signal.weights.device)], signal.uniform
-    )
+    weights = signal.weights[source[0].to(signal.weights.device)]
+    return GroupSignal(values, signal.elements, signal.group, weights, signal.uniform, signal.volumes)
 
 
 def transform_signals(
@@ -113,6 +112,12 @@ def _move_group_axis(values: Tensor, signal: GroupSignal, matrix: Tensor) -> Ten
 
 def permutations(signal: GroupSignal, matrix: Tensor) -> tuple[Tensor, Tensor]:
     """The place of g^-1 h in the list for each h, ``(E, G)``, and whether all of them are in the list, ``(E,)``."""
+    if not signal.group.isometric:
+        own = signal.group.matrix(signal.elements.detach().double().cpu())
+        wanted = torch.linalg.inv(matrix.cpu()).unsqueeze(1) @ own
+        gap = (wanted.unsqueeze(2) - own).flatten(-2).norm(dim=-1) / own.flatten(-2).norm(dim=-1)
+        distance, source = gap.min(-1)
+        return source, (distance < _MATCH).all(-1)
     angle, mirror, wanted_angle, wanted_mirror = _wanted(signal, matrix)
     gap = (torch.remainder(wanted_angle[..., None] - angle + math.pi, 2 * math.pi) - math.pi).abs()
     distance, source = torch.where(wanted_mirror[..., None] == mirror, gap, torch.inf).min(-1)
@@ -125,6 +130,12 @@ def interpolation(signal: GroupSignal, matrix: Tensor) -> Tensor:
     Raises:
         ValueError: for elements that are no whole uniform circle.
     """
+    if not signal.group.isometric:
+        raise ValueError(
+            f"a signal on {len(signal.elements)} elements of {signal.group.name} was given with an element that does "
+            "not map them onto themselves; expected one that does, such as a quarter turn, because nothing is known "
+            "beyond the stretches of the list; compare inner elements of signals, or only the end-to-end output."
+        )
     angle, mirror, wanted_angle, wanted_mirror = _wanted(signal, matrix)
     if not _whole_circles(angle, mirror):
         raise ValueError(

@@ -23,12 +23,14 @@ class Draw(NamedTuple):
     """Elements drawn for one forward pass.
 
     ``elements`` has shape ``(S, element_dim)``; ``weights`` ``(S,)`` carries the straight-through gate values
-    or is ``None``; ``uniform`` says that the elements are a whole even grid of the group.
+    or is ``None``; ``uniform`` says that the elements are a whole even grid of the group, or whole even circles of it;
+    ``volumes`` ``(S,)`` is what each element of a random list stands for, 1 / p with respect to the Haar measure.
     """
 
     elements: Tensor
     weights: Tensor | None
     uniform: bool
+    volumes: Tensor | None = None
 
 
 class GroupDistribution(nn.Module):

@@ -98,7 +98,7 @@ class SL(Group):
 
     def _lattice(self, n: int, offset: float | Tensor) -> Tensor:
         angle = (torch.arange(n, dtype=torch.float64) + offset) * (2 * math.pi / n)
-        along = _even_stretches(n, math.log(self.largest))
+        along = even_stretches(n, math.log(self.largest))
         return torch.cat([along.repeat_interleave(n, 0), angle.repeat(n).unsqueeze(-1)], -1)
 
     def sample(self, n, generator=None, dtype=torch.float32, device=None) -> Tensor:
@@ -226,7 +226,7 @@ def _radius_of(share: Tensor, most: float) -> Tensor:
     return torch.acosh(1 + share * (math.cosh(2 * most) - 1)) / 2
 
 
-def _even_stretches(n: int, most: float) -> Tensor:
+def even_stretches(n: int, most: float) -> Tensor:
     """(u, q) of ``n`` stretches, ``(n, 2)``: the identity where n is odd, and pairs of opposite ones."""
     pairs = n // 2
     place = torch.arange(pairs, dtype=torch.float64)

@@ -19,7 +19,10 @@ class GroupSignal:
         elements: ``(G, element_dim)``.
         group: the group that the elements belong to.
         weights: ``(G,)`` straight-through gate values that the next layer's mean uses; ``None`` is all ones.
-        uniform: whether the elements are a whole even grid of the group (a common offset is allowed).
+        uniform: whether the elements are a whole even grid of the group, or whole even circles of it (a common offset
+            is allowed).
+        volumes: ``(G,)`` what each element of a random list stands for in a mean over the group, 1 / p with respect to
+            the Haar measure; ``None`` where all stand for the same.
     """
 
     values: Tensor
@@ -27,6 +30,7 @@ class GroupSignal:
     group: Group
     weights: Tensor | None = None
     uniform: bool = True
+    volumes: Tensor | None = None
 
     def __post_init__(self) -> None:
         check_floating(self.values, "GroupSignal: values")
@@ -42,11 +46,21 @@ class GroupSignal:
                 f"GroupSignal: elements of shape {tuple(self.elements.shape)} were given; expected "
                 f"(G, {self.group.element_dim}) with G >= 1 for {self.group}; use {self.group}.grid(n)."
             )
-        if self.weights is not None and self.weights.shape != self.elements.shape[:1]:
-            raise ValueError(
-                f"GroupSignal: weights of shape {tuple(self.weights.shape)} were given; expected "
-                f"({len(self.elements)},), one per element, or None."
-            )
+        for name, given in (("weights", self.weights), ("volumes", self.volumes)):
+            if given is not None and given.shape != self.elements.shape[:1]:
+                raise ValueError(
+                    f"GroupSignal: {name} of shape {tuple(given.shape)} were given; expected "
+                    f"({len(self.elements)},), one per element, or None."
+                )
+
+    @property
+    def shares(self) -> Tensor | None:
+        """Factors ``(G,)`` of the elements in a mean over the group, 1 on average; ``None`` for a plain mean."""
+        if self.weights is None and self.volumes is None:
+            return None
+        weights = self.weights if self.volumes is None else self.volumes * (1 if self.weights is None else self.weights)
+        assert weights is not None
+        return weights * (len(weights) / weights.sum())
 
     def with_values(self, values: Tensor) -> GroupSignal:
         """The same elements carrying other values ``(B, C', G, H', W')``."""

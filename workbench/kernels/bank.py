@@ -6,11 +6,13 @@ import torch
 from torch import Tensor, nn
 
 from workbench.groups import O2, Group
+from workbench.groups.elements import has_circle
 from workbench.kernels.calibration import calibrate
 from workbench.kernels.coordinates import Coordinates
 from workbench.kernels.fused import Places, Readout, SirenKernels
-from workbench.kernels.geometry import Plan, disc_mask, lookup, plan, tap_offsets, turns
+from workbench.kernels.geometry import Plan, disc_mask, lookup, plan, planned, tap_offsets, turns
 from workbench.kernels.networks import KernelSpec, Siren, make_network
+from workbench.kernels.stretched import Support, turned_places
 
 
 class KernelBank(nn.Module):
@@ -22,6 +24,7 @@ class KernelBank(nn.Module):
         group: the planar group H; the layer lives on R^2 x| H.
         spec: the coordinate network.
         lifting: the input has no group axis.
+        support: how far kernels reach on a group that stretches, ``None`` on one that keeps lengths.
 
     Evaluated once per distinct kernel: where both lists of elements are whole even grids and a quarter turn
     maps them to themselves, three of four orientations are turned copies, exact by construction; where only a half
@@ -39,17 +42,25 @@ class KernelBank(nn.Module):
     gain: Tensor
 
     def __init__(
-        self, in_channels: int, out_channels: int, kernel_size: int, group: Group, spec: KernelSpec, lifting: bool
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        group: Group,
+        spec: KernelSpec,
+        lifting: bool,
+        support: Support | None = None,
     ):
         super().__init__()
         self.in_channels, self.out_channels, self.kernel_size = in_channels, out_channels, kernel_size
-        self.group, self.spec, self.lifting = group, spec, lifting
+        self.group, self.spec, self.lifting, self.support = group, spec, lifting, support
         inside = disc_mask(kernel_size)
         half = max((kernel_size - 1) / 2, 1.0)
         self.register_buffer("taps", tap_offsets(kernel_size)[inside] / half, persistent=False)
         self.network = make_network(spec, self.coordinate_dim, out_channels * in_channels)
         self.register_buffer("gain", torch.ones(()))
         self._kept: tuple | None = None
+        self._kept_plan: tuple | None = None
         self.gain.fill_(calibrate(self))
 
     few = False
@@ -66,7 +77,7 @@ class KernelBank(nn.Module):
 
     def lift(self, in_channels: int, out_channels: int, kernel_size: int) -> KernelBank:
         """Kernels of a lifting layer of the same kind."""
-        return KernelBank(in_channels, out_channels, kernel_size, self.group, self.spec, lifting=True)
+        return KernelBank(in_channels, out_channels, kernel_size, self.group, self.spec, True, self.support)
 
     @property
     def _channels(self) -> tuple[int, int]:
@@ -74,37 +85,72 @@ class KernelBank(nn.Module):
 
     @property
     def coordinate_dim(self) -> int:
-        """Numbers that name one point: (x, y) unless k = 1, the relative angle and, in O(2), the mirror."""
+        """Numbers that name one point: (x, y) unless k = 1, the relative angle, a mirror or what else there is."""
         spatial = 0 if self.kernel_size == 1 and not self.lifting else 2
         if self.lifting:
             return spatial
-        angle = 2 if self.spec.encoding == "periodic" else 1
-        return spatial + angle + isinstance(self.group, O2)
+        angle = (2 if self.spec.encoding == "periodic" else 1) if has_circle(self.group) else 0
+        return spatial + angle + (isinstance(self.group, O2) if self.support is None else self.support.open_dim)
 
     def coordinates(self, outputs: Tensor, inputs: Tensor | None) -> Tensor:
         """Points ``(S_out, S_in, T, coordinate_dim)`` at which the network is evaluated."""
-        taps = self.taps.to(outputs.dtype) if self.kernel_size > 1 or self.lifting else None
-        return Coordinates.apply(outputs, inputs, taps, self.spec.encoding == "raw")
+        if self.support is not None:
+            return self.support.points(outputs, inputs, self._seen(outputs), self._raw)[0]
+        return Coordinates.apply(outputs, inputs, self._seen(outputs), self._raw)
+
+    def _seen(self, outputs: Tensor) -> Tensor | None:
+        """Taps in half kernel widths, ``None`` for a kernel over the group alone."""
+        return self.taps.to(outputs.dtype) if self.kernel_size > 1 or self.lifting else None
+
+    @property
+    def _raw(self) -> bool:
+        return self.spec.encoding == "raw"
 
     def _plan(self, n_out: int, n_in: int, uniform: bool) -> Plan:
         reuse = min(turns(self.group, n_out), 4 if self.lifting else turns(self.group, n_in)) if uniform else 1
         return plan(self.group, n_out, n_in, self.kernel_size, reuse)
 
-    def _points(self, outputs: Tensor, inputs: Tensor | None, distinct: tuple[int, ...]) -> Tensor:
-        """Coordinates ``(P, coordinate_dim)`` of the distinct kernels; kept while a layer stays on one grid."""
-        versions = [None if t is None or t.is_inference() else t._version for t in (outputs, inputs)]
+    def _plan_of_list(self, outputs: Tensor, inputs: Tensor | None, uniform: bool) -> Plan:
+        """The plan where the elements themselves, not their number, tell what a turn does with them."""
+        lists, versions = (outputs,) if inputs is None else (outputs, inputs), _versions(outputs, inputs)
+        if self._kept_plan is not None:
+            of_outputs, of_inputs, *of_rest, found = self._kept_plan
+            if of_outputs is outputs and of_inputs is inputs and of_rest == [uniform, versions]:
+                return found
+        orbits = [(tuple(range(len(one))),) for one in lists]
+        for step in (1, 2) if uniform and has_circle(self.group) else ():
+            moved = [tuple(turned_places(self.group, one, q) for q in range(0, 4, step)) for one in lists]
+            if all(places is not None for orbit in moved for places in orbit):
+                orbits = moved  # type: ignore[assignment]
+                break
+        found = planned(orbits[0], orbits[1] if len(lists) > 1 else None, self.kernel_size)
+        self._kept_plan = outputs, inputs, uniform, versions, found
+        return found
+
+    def _points(
+        self, outputs: Tensor, inputs: Tensor | None, distinct: tuple[int, ...]
+    ) -> tuple[Tensor, Tensor | None]:
+        """Coordinates ``(P, coordinate_dim)`` of the distinct kernels; kept while a layer stays on one grid.
+
+        With the weights ``(P, 1)`` of their values on a group that stretches.
+        """
+        versions = _versions(outputs, inputs)
         if self._kept is not None:
-            of_outputs, of_inputs, of_distinct, of_versions, points = self._kept
+            of_outputs, of_inputs, of_distinct, of_versions, *found = self._kept
             if (of_outputs is outputs and of_inputs is inputs) and (
                 of_distinct is distinct and of_versions == versions
             ):
-                return points
+                return found[0], found[1]
         few = outputs
         if len(distinct) < len(outputs):
             few = outputs[: len(distinct)] if distinct[-1] == len(distinct) - 1 else outputs[list(distinct)]
-        points = self.coordinates(few, inputs).flatten(0, -2)
-        self._kept = None if points.requires_grad else (outputs, inputs, distinct, versions, points)
-        return points
+        if self.support is None:
+            points, weights = self.coordinates(few, inputs).flatten(0, -2), None
+        else:
+            points, weights = self.support.points(few, inputs, self._seen(few), self._raw)
+            points, weights = points.flatten(0, -2), weights.flatten().unsqueeze(-1)
+        self._kept = None if points.requires_grad else (outputs, inputs, distinct, versions, points, weights)
+        return points, weights
 
     def values(
         self,
@@ -120,14 +166,19 @@ class KernelBank(nn.Module):
         included. ``few`` stops at that many channels on either side.
         """
         n_in = 1 if inputs is None else len(inputs)
-        chosen = self._plan(len(outputs), n_in, uniform)
-        points = self._points(outputs, inputs, chosen.outputs)
+        chosen = (
+            self._plan(len(outputs), n_in, uniform)
+            if self.support is None
+            else self._plan_of_list(outputs, inputs, uniform)
+        )
+        points, weights = self._points(outputs, inputs, chosen.outputs)
         weight, bias, channels = self.network.readout.weight, self.network.readout.bias, self._channels
         if few is not None:
             weight = weight.unflatten(0, channels)[:few, :few].flatten(0, 1)
             bias = bias.unflatten(0, channels)[:few, :few].flatten()
             channels = min(few, channels[0]), min(few, channels[1])
-        scale, places = self.gain / n_in, Places(*lookup(chosen, taps, points.device), channels)
+        scale = self.gain / n_in if weights is None else weights * (self.gain / n_in)
+        places = Places(*lookup(chosen, taps, points.device), channels)
         if isinstance(self.network, Siren):
             sines = (p for layer in self.network.sines for p in (layer.weight, layer.bias))
             return SirenKernels.apply(points, weight, bias, scale, places, self.network.omega0, *sines)
@@ -146,3 +197,8 @@ class KernelBank(nn.Module):
     def extra_repr(self) -> str:
         """Channels, size, group and network."""
         return f"{self.in_channels}->{self.out_channels}, k={self.kernel_size}, {self.group}, {self.spec.network}"
+
+
+def _versions(*lists: Tensor | None) -> list[int | None]:
+    """What changes when elements are written to."""
+    return [None if one is None or one.is_inference() else one._version for one in lists]

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from workbench.groups import O2, Group
+from workbench.groups import O2, Group, Scale
+from workbench.groups.elements import even_elements
 
 if TYPE_CHECKING:
     from workbench.kernels.bank import KernelBank
@@ -32,19 +33,27 @@ FEW = 8  # channels that estimate one variance; the others are drawn alike
 @torch.no_grad()
 def calibrate(bank: KernelBank | FactoredKernels) -> float:
     """The gain of a new bank, measured on lifted white noise; torch's generators are left as they were."""
-    counts = element_counts(bank.group)
     point = bank.kernel_size == 1
-    if bank.group.order is None and bank.cancels and not bank.lifting:
-        counts.append(MANY)
+    lists = element_lists(bank.group, bank.cancels and not bank.lifting)
     if bank.lifting:
-        kernels = bank(bank.group.grid(counts[-1]), None)
+        kernels = bank(lists[-1], None)
         powers = kernels.square().sum((2, 3, 4)).mean()[None]
     else:
         lifts = POINT_LIFTS if point or bank.few else LIFTS
-        powers = torch.stack([torch.stack(_powers(bank, counts, lift)) for lift in range(lifts)])
+        powers = torch.stack([torch.stack(_powers(bank, lists, lift)) for lift in range(lifts)])
     logs = powers.clamp_min(1e-24).log()
     logs = logs.mean(0) if bank.few else logs
     return float((-0.25 * (logs.min() + logs.max())).exp())
+
+
+def element_lists(group: Group, many: bool) -> list[Tensor]:
+    """Even lists of elements at which the gain is looked at; ``many`` adds a long one."""
+    if group.isometric:
+        counts = element_counts(group) + ([MANY] if group.order is None and many else [])
+        return [group.grid(n) for n in counts]
+    if isinstance(group, Scale):
+        return [even_elements(group, n) for n in (4, 8)]
+    return [even_elements(group, 4, 3)]  # of many elements and wide kernels each look is dear
 
 
 def element_counts(group: Group) -> list[int]:
@@ -60,8 +69,8 @@ def element_counts(group: Group) -> list[int]:
     return [n for n in COUNTS if group.order > n and group.order % n == 0 and n % components == 0] + [group.order]
 
 
-def _powers(bank: KernelBank | FactoredKernels, counts: list[int], seed: int) -> list[Tensor]:
-    """Mean square of the response for each number of elements, for input of mean square 1."""
+def _powers(bank: KernelBank | FactoredKernels, lists: list[Tensor], seed: int) -> list[Tensor]:
+    """Mean square of the response on each list of elements, for input of mean square 1."""
     k = max(bank.kernel_size, 3)
     channels = min(bank.in_channels, FEW)
     with torch.random.fork_rng(devices=[]):
@@ -69,8 +78,7 @@ def _powers(bank: KernelBank | FactoredKernels, counts: list[int], seed: int) ->
         lift = bank.lift(3, channels, k)
         noise = torch.randn(1, 3, 2 * k + 2, 2 * k + 2)
     powers = []
-    for n in counts:
-        elements = bank.group.grid(n)
+    for elements in lists:
         lifted = _circular(noise, lift(elements, None))
         out = _circular(lifted / lifted.std(), bank.values(elements, elements, True, few=FEW))
         powers.append(out.square().mean() * (bank.in_channels / channels))

@@ -22,6 +22,7 @@ from workbench.groups import Group
 from workbench.kernels.bank import KernelBank
 from workbench.kernels.calibration import calibrate
 from workbench.kernels.networks import KernelSpec
+from workbench.kernels.stretched import Support
 
 FACTORISATIONS = ("separable", "gseparable", "dseparable", "dgseparable")
 
@@ -30,7 +31,7 @@ class FactoredKernels(nn.Module):
     """The kernels of one layer, factored; a sibling of :class:`KernelBank`.
 
     Args:
-        in_channels, out_channels, kernel_size, group, spec: as for :class:`KernelBank`.
+        in_channels, out_channels, kernel_size, group, spec, support: as for :class:`KernelBank`.
         factorisation: one of :data:`FACTORISATIONS`.
 
     >>> from workbench.groups import SO2
@@ -53,6 +54,7 @@ class FactoredKernels(nn.Module):
         group: Group,
         spec: KernelSpec,
         factorisation: str,
+        support: Support | None = None,
     ):
         super().__init__()
         if factorisation not in FACTORISATIONS:
@@ -61,7 +63,7 @@ class FactoredKernels(nn.Module):
                 "that is not factored is that of a GroupConv."
             )
         self.in_channels, self.out_channels, self.kernel_size = in_channels, out_channels, kernel_size
-        self.group, self.spec, self.factorisation = group, spec, factorisation
+        self.group, self.spec, self.factorisation, self.support = group, spec, factorisation, support
         own = factorisation.startswith("d")
         self.channels: nn.Parameter | None = None
         if own:
@@ -70,11 +72,11 @@ class FactoredKernels(nn.Module):
         into = 1 if own else in_channels
         if factorisation == "dseparable":
             self.over_group = None
-            self.over_plane = KernelBank(1, out_channels, kernel_size, group, spec, lifting=False)
+            self.over_plane = KernelBank(1, out_channels, kernel_size, group, spec, False, support)
         else:
-            self.over_group = KernelBank(into, out_channels, 1, group, spec, lifting=False)
+            self.over_group = KernelBank(into, out_channels, 1, group, spec, False, support)
             filters = in_channels if factorisation == "gseparable" else 1
-            self.over_plane = KernelBank(filters, out_channels, kernel_size, group, spec, lifting=True)
+            self.over_plane = KernelBank(filters, out_channels, kernel_size, group, spec, True, support)
         self.register_buffer("gain", torch.ones(()))
         self.gain.fill_(calibrate(self))
 

@@ -27,7 +27,8 @@ class Places(NamedTuple):
 class Readout(torch.autograd.Function):
     """Kernels ``(C_out, S_out, C_in, S_in, T)``, a view of another order, from the features of distinct points.
 
-    Takes features ``(P, h)``, the read-out's weight ``(C_out C_in, h)`` and bias, a factor ``scale ()``, places.
+    Takes features ``(P, h)``, the read-out's weight ``(C_out C_in, h)`` and bias, a factor ``scale ()`` of all values
+    or ``(P, 1)`` of those at each point, places.
     Looking the features up and multiplying once is cheaper than looking up C_out C_in values per tap.
     """
 
@@ -50,7 +51,7 @@ def _read(features: Tensor, weight: Tensor, bias: Tensor, scale: Tensor, places:
     points, hidden = features.shape
     rows = features.new_zeros(points + 1, hidden + 1)
     torch.mul(features, scale, out=rows[:-1, :-1])
-    rows[:-1, -1] = scale
+    rows[:-1, -1:] = scale
     used = rows.index_select(0, places.points)
     values = torch.mm(torch.cat([weight, bias[:, None]], 1), used.t())
     return values.view(*places.channels, *places.shape).transpose(1, 2), used

@@ -10,6 +10,8 @@ from torch import Tensor
 
 from workbench.groups import O2, Group
 
+Places = tuple[tuple[int, ...], ...]
+
 
 def tap_offsets(kernel_size: int) -> Tensor:
     """Offsets of the taps from the centre as (x, y), y up, in pixels; float64 ``(k*k, 2)``, row by row."""
@@ -74,31 +76,39 @@ def plan(group: Group, n_out: int, n_in: int, kernel_size: int, reuse: int) -> P
     k(h^-1 x, h^-1 h') at (q h, q h') is the same number at q^-1 x (derived here). ``n_in = 1`` with
     ``reuse`` above 1 is the lifting layer, whose input has no group axis.
     """
+    quarters = range(0, 4, 4 // reuse)
+    outputs = tuple(_permutation(group, n_out, q) for q in quarters)
+    inputs = tuple(_permutation(group, n_in, q) for q in quarters) if n_in > 1 else None
+    return planned(outputs, inputs, kernel_size)
+
+
+@lru_cache(maxsize=256)
+@torch.inference_mode(False)
+def planned(outputs: Places, inputs: Places | None, kernel_size: int) -> Plan:
+    """The same from where each turn sends the elements: ``outputs[t][i]`` for turn t of 1, 2 or 4 on the circle."""
     inside = disc_mask(kernel_size)
     taps = int(inside.sum())
     grid = torch.full((kernel_size * kernel_size,), -1)
     grid[inside] = torch.arange(taps)
     grid = grid.reshape(kernel_size, kernel_size)
-    quarters = range(0, 4, 4 // reuse)
-    orbit = {q: _permutation(group, n_out, q) for q in quarters}
-    outputs = [j for j in range(n_out) if j == min(int(places[j]) for places in orbit.values())]
-    index = torch.full((n_out, n_in, kernel_size * kernel_size), len(outputs) * n_in * taps)
-    for row, j in enumerate(outputs):
-        for q, places in orbit.items():
-            turned = torch.rot90(grid, q).flatten()
+    n_out, n_in = len(outputs[0]), 1 if inputs is None else len(inputs[0])
+    turned = [torch.rot90(grid, t * 4 // len(outputs)).flatten() for t in range(len(outputs))]
+    distinct = [j for j in range(n_out) if j == min(places[j] for places in outputs)]
+    nothing = len(distinct) * n_in * taps
+    index = torch.full((n_out, n_in, kernel_size * kernel_size), nothing)
+    for row, j in enumerate(distinct):
+        for t, places in enumerate(outputs):
             sources = torch.arange(n_in)
-            targets = _permutation(group, n_in, q) if n_in > 1 else sources
+            targets = sources if inputs is None else torch.tensor(inputs[t])
             base = (row * n_in + sources) * taps
-            index[int(places[j]), targets] = torch.where(
-                turned >= 0, base[:, None] + turned, len(outputs) * n_in * taps
-            )  # fmt: skip
-    return Plan(tuple(outputs), index)
+            index[places[j], targets] = torch.where(turned[t] >= 0, base[:, None] + turned[t], nothing)
+    return Plan(tuple(distinct), index)
 
 
-def _permutation(group: Group, n: int, quarters: int) -> Tensor:
+def _permutation(group: Group, n: int, quarters: int) -> tuple[int, ...]:
     found = turn_permutation(group, n, quarters) if quarters else torch.arange(n)
     assert found is not None  # asked of turns() before
-    return found
+    return tuple(found.tolist())
 
 
 @lru_cache(maxsize=256)

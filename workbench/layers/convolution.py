@@ -5,13 +5,15 @@ Romero & Lohit 2022 (arXiv 2110.10211). Output element (x, h), input elements in
     lifting  (k * f)(x, h) = sum_c integral k_c(h^-1 (y - x)) f_c(y) dy
     group    (k * f)(x, h) = sum_c mean_{h' in S_in} integral k_c(h^-1 (y - x), h^-1 h') f_c(y, h') dy
 
-The mean over input samples, where the released code sums, makes the number of elements free to change, also
-after training. A partial layer draws its output elements from a learned distribution; it computes the same
-convolution at fewer places.
+Where h stretches the plane, the kernel is divided by |det h|, and each input element of a random list has the weight
+1 / p with respect to the Haar measure (:mod:`workbench.kernels.stretched`). The mean over input samples, where the
+released code sums, makes the number of elements free to change, also after training. A partial layer draws its output
+elements from a learned distribution; it computes the same convolution at fewer places.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -19,11 +21,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from workbench.groups import O2, SO2, Draw, Group, GroupSignal, parse_group
+from workbench.groups import Draw, Group, GroupSignal, Scale
 from workbench.groups.base import check_count, check_floating
 from workbench.groups.distributions import GroupDistribution, learned_distribution
+from workbench.groups.elements import drawn_elements, even_elements
 from workbench.kernels import KernelBank, KernelSpec
+from workbench.kernels.stretched import support_problem
 from workbench.layers.apply import Weights, convolve, prepare
+from workbench.layers.arguments import kernel_support, planar_group, stretch_count, symmetric_padding
 from workbench.layers.choice import Way, choose
 from workbench.layers.lattice import as_size, check_size, check_window
 from workbench.layers.spectral import Window
@@ -47,6 +52,8 @@ class GroupLayer(nn.Module):
         *,
         group: Group | str = "SO2",
         n: int | None = None,
+        stretches: int | None = None,
+        reach: float | None = None,
         sampling: str = "grid",
         stride: int = 1,
         padding: int | str = "same",
@@ -63,11 +70,15 @@ class GroupLayer(nn.Module):
         if padding_mode not in ("zeros", "circular"):
             raise ValueError(f"{name}: padding_mode = {padding_mode!r} was given; expected 'zeros' or 'circular'.")
         self.in_channels, self.out_channels, self.kernel_size = in_channels, out_channels, kernel_size
-        self.group = _planar(name, group)
-        self.n = n if n is not None else (self.group.order or 8)
+        self.group = planar_group(name, group)
+        self.stretches = stretch_count(name, self.group, stretches)
+        self.n = n if n is not None else (self.group.order or (4 if isinstance(self.group, Scale) else 8))
+        self.support = kernel_support(name, self.group, reach, self.n, self.stretches)
+        if problem := support_problem(self.group, kernel_size):
+            warnings.warn(f"{name}: {problem}.", stacklevel=3)
         self.sampling = sampling
         self.stride, self.padding_mode, self.exact = stride, padding_mode, exact
-        self.padding = _symmetric_padding(name, padding, kernel_size)
+        self.padding = symmetric_padding(name, padding, kernel_size)
         if kernel is not None and not isinstance(kernel, KernelSpec):
             raise ValueError(f"{name}: kernel = {kernel!r} was given; expected a KernelSpec, such as KernelSpec().")
         self.kernels = self._kernels(kernel or KernelSpec())
@@ -80,7 +91,9 @@ class GroupLayer(nn.Module):
 
     def _kernels(self, spec: KernelSpec) -> Any:
         lifting = isinstance(self, LiftingConv)
-        return KernelBank(self.in_channels, self.out_channels, self.kernel_size, self.group, spec, lifting)
+        return KernelBank(
+            self.in_channels, self.out_channels, self.kernel_size, self.group, spec, lifting, self.support
+        )
 
     @property
     def n(self) -> int:
@@ -96,11 +109,12 @@ class GroupLayer(nn.Module):
         """Refuse a number of elements that the group or the learned gates cannot offer."""
         name = type(self).__name__
         check_count(n, name)
-        if n > MOST_ELEMENTS:
+        if n * self.stretches > MOST_ELEMENTS:
             raise ValueError(
-                f"{name}: n = {n} elements were asked; expected at most {MOST_ELEMENTS}; 8 or 16 is usual."
+                f"{name}: n = {n * self.stretches} elements were asked; expected at most {MOST_ELEMENTS}; 8 or 16 is "
+                "usual."
             )
-        self.group.grid(n)
+        even_elements(self.group, n, self.stretches)
         if self.distribution is not None and self.group.order not in (None, n):
             raise ValueError(
                 f"{name}: n = {n} was given; expected {self.group.order}, the order of {self.group}, because each "
@@ -162,13 +176,19 @@ class GroupLayer(nn.Module):
             self._kept_draw = key, self._draw(weight)
         return self._kept_draw[1]
 
+    def elements(self, n: int | None = None) -> Tensor:
+        """The even list of elements that a layer of ``n`` has, its own number by default: ``(S, element_dim)``."""
+        weight = self.kernels.weight
+        return even_elements(self.group, self.n if n is None else n, self.stretches, 0.0, weight.dtype, weight.device)
+
     def _draw(self, weight: Tensor) -> Draw:
         if self.distribution is not None:
             centred = None if self.training and self.sampling == "random" else 0.5
             return self.distribution.rsample(self.n, centred)
-        random = self.training and self.sampling == "random"
-        offset = torch.rand((), dtype=torch.float64) if random else 0.0
-        return Draw(self.group.grid(self.n, offset, weight.dtype, weight.device), None, uniform=True)
+        if not (self.training and self.sampling == "random"):
+            return Draw(self.elements(), None, uniform=True)
+        elements, volumes = drawn_elements(self.group, self.n, self.stretches, weight.dtype, weight.device)
+        return Draw(elements, None, True, volumes)
 
     def bank(self, outputs: Tensor, inputs: Tensor | None = None, uniform: bool = False) -> Tensor:
         """Kernels ``(C_out, S_out, C_in, S_in, k*k)`` for these lists of elements."""
@@ -179,6 +199,7 @@ class GroupLayer(nn.Module):
     ) -> tuple[Weights, Tensor | None]:
         """Kernels and biases of one call, kept while nothing that they are made from changes."""
         inputs, weights = (None, None) if signal is None else (signal.elements, signal.weights)
+        volumes = None if signal is None else signal.volumes
         uniform = drawn.uniform and (signal is None or signal.uniform)
         moving = drawn.elements.requires_grad or (inputs is not None and inputs.requires_grad)
         parameters = [] if self.training else self._made_from()
@@ -187,13 +208,13 @@ class GroupLayer(nn.Module):
         way = choose(window, x, n_out, not frozen)
         key: tuple[object, ...] = () if not frozen else (
             *((p.data_ptr(), p._version) for p in parameters),
-            *(id(given) for given in (drawn.elements, inputs, weights)),
+            *(id(given) for given in (drawn.elements, inputs, weights, volumes)),
             uniform, way, way == "spectral" and window, x.dtype, torch.is_inference_mode_enabled(),
         )  # fmt: skip
         if frozen and self._kept_bank and self._kept_bank[0] == key:
             return self._kept_bank[1]
         with torch.autocast(drawn.elements.device.type, enabled=False):  # half precision would blur fast kernels
-            share = None if weights is None else weights * (len(weights) / weights.sum())
+            share = None if signal is None else signal.shares
             # a looked-up quarter turn would move with its source's angle: a wrong slope of the arc
             bank = self._prepared(drawn.elements, inputs, uniform and not moving, share, way, window)
             if uniform and moving:
@@ -206,7 +227,7 @@ class GroupLayer(nn.Module):
             bank, bias = tuple(part.to(self.sums) for part in bank), None if bias is None else bias.to(self.sums)
         # the tensors behind the ids are kept, so that no other tensor can take an id over
         keep = frozen and not bank[0].requires_grad
-        self._kept_bank = (key, (bank, bias), (drawn.elements, inputs, weights)) if keep else None
+        self._kept_bank = (key, (bank, bias), (drawn.elements, inputs, weights, volumes)) if keep else None
         return bank, bias
 
     def _prepared(
@@ -236,7 +257,7 @@ class GroupLayer(nn.Module):
         values = out.unflatten(1, (self.out_channels, drawn.elements.shape[0]))
         if drawn.weights is not None:
             values = values * drawn.weights.to(values.dtype)[:, None, None]
-        return GroupSignal(values, drawn.elements, self.group, drawn.weights, drawn.uniform)
+        return GroupSignal(values, drawn.elements, self.group, drawn.weights, drawn.uniform, drawn.volumes)
 
     def _forget(self) -> None:
         self._kept_draw, self._kept_bank = None, None
@@ -256,8 +277,9 @@ class GroupLayer(nn.Module):
     def extra_repr(self) -> str:
         """Group, channels, extent and kind of equivariance."""
         kind = "partial" if self.distribution is not None else "strict"
+        count = f"{self.n} x {self.stretches}" if self.stretches > 1 else f"{self.n}"
         return (
-            f"{self.in_channels}->{self.out_channels}, k={self.kernel_size}, {self.group}, n={self.n}, "
+            f"{self.in_channels}->{self.out_channels}, k={self.kernel_size}, {self.group}, n={count}, "
             f"{self.sampling}, stride={self.stride}, padding={self.padding} {self.padding_mode}, {kind}"
         )
 
@@ -273,9 +295,11 @@ class LiftingConv(GroupLayer):
     Args:
         in_channels, out_channels: C_in and C_out.
         kernel_size: k, taps a side of the disc's square.
-        group: planar group or its name, for example "SO2", "C(8)", "O2".
-        n: number of elements, free to change later; a finite group's order by default, 8 otherwise.
-        sampling: "grid", or "random" for a common random turn of the grid in each training step.
+        group: planar group or its name, for example "SO2", "C(8)", "O2", "Scale(2,1.74)", "RotationScale", "SL(2)".
+        n: number of elements, free to change later; a finite group's order by default, 8 otherwise. On RotationScale,
+            SL(2) and GLPlus(2) of rotations at each of ``stretches`` (4 by default), on Scale of factors (4).
+        reach: on groups that stretch, how far apart elements interact, in e-folds; neighbours alone by default.
+        sampling: "grid", or "random" for a common random turn of the grid in each training step, and random stretches.
         padding: "same" (odd k only), "valid" or a number of pixels on every side.
         kernel: the coordinate network.
         input_size: H and W, to refuse at construction what could not be exact at quarter turns.
@@ -338,29 +362,3 @@ class GroupConv(GroupLayer):
         if signal.elements.shape[-1] != self.group.element_dim:
             raise ValueError(f"{self}: a signal on {signal.group} was given; expected one on {self.group}.")
         return self._convolve(signal.folded(), signal, at)
-
-
-def _planar(name: str, group: Group | str) -> Group:
-    parsed = parse_group(group)
-    if not isinstance(parsed, SO2 | O2):
-        raise ValueError(
-            f"{name}: the group {parsed} was given; expected a group of rotations and reflections of the "
-            "plane, SO2, O2, C(n) or D(n); translations are in every convolution already."
-        )
-    return parsed
-
-
-def _symmetric_padding(name: str, padding: int | str, kernel_size: int) -> int:
-    if padding == "valid":
-        return 0
-    if padding == "same":
-        if kernel_size % 2 == 0:
-            raise ValueError(
-                f"{name}: padding='same' with the even kernel size {kernel_size} was given; it pads one side more than "
-                f"the other and breaks quarter turns; use kernel size {kernel_size + 1}, 'valid' or a number of pixels."
-            )
-        return kernel_size // 2
-    if not isinstance(padding, int):
-        raise ValueError(f"{name}: padding = {padding!r} was given; expected 'same', 'valid' or a number of pixels.")
-    check_window(name, padding=padding)
-    return padding

@@ -90,7 +90,9 @@ class GroupProjection(nn.Module):
         values = expect_signal(self, signal).values
         if self.reduce == "max":
             return values.amax((2, 3, 4) if self.over == "all" else 2)
-        if signal.weights is not None:
+        if signal.volumes is not None:
+            values = values * (signal.volumes * (len(signal.volumes) / signal.volumes.sum()))[:, None, None]
+        elif signal.weights is not None:
             values = values * (len(signal.weights) / signal.weights.sum())
         return values.mean((2, 3, 4) if self.over == "all" else 2)
 

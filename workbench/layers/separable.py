@@ -43,7 +43,7 @@ class SeparableConv(GroupConv):
 
     def _kernels(self, spec: KernelSpec) -> FactoredKernels:
         sizes = self.in_channels, self.out_channels, self.kernel_size
-        return FactoredKernels(*sizes, self.group, spec, self.factorisation)
+        return FactoredKernels(*sizes, self.group, spec, self.factorisation, self.support)
 
     def _prepared(
         self, outputs: Tensor, inputs: Tensor | None, uniform: bool, share: Tensor | None, way: Way, window: Window

@@ -130,7 +130,7 @@ class ResidualBlock(nn.Module):
         branch = self.dropout(self.relu(self.norm1(self.conv1(signal))))
         branch = self.relu(self.norm2(self.conv2(branch)))
         if self.shortcut is not None:
-            at = Draw(branch.elements, branch.weights, branch.uniform)
+            at = Draw(branch.elements, branch.weights, branch.uniform, branch.volumes)
             signal = self.shortcut(signal, at=at)
         return self.relu(self.pool(self.norm3(branch + signal)))
 
