@@ -20,7 +20,7 @@ from workbench.audit.kinds import NOUNS, PLACES, check_kind
 from workbench.audit.model import AuditedModel, load_model
 from workbench.audit.pieces import pieces_of
 from workbench.audit.plan import FEWEST, MOST, affordable, batch_of, findings_of, samples_of, spent_on
-from workbench.audit.questions import FLIPS, HALF_TURNS, ROTATIONS, TURNS, questions
+from workbench.audit.questions import FLIPS, HALF_TURNS, ROTATIONS, SHIFTS, TURNS, questions
 from workbench.audit.remedies import remedies
 from workbench.audit.result import AuditResult
 from workbench.audit.rounding import exact_below, rounding_of, with_rounding
@@ -159,7 +159,10 @@ def audit(
             labelled_too = data.labels if scores and shown.noise <= NOISE else None
             deep = broken and group == "auto"
             usual = law in USUAL.get(len(shown.shape), ())
-            more, left_out = second_look(found.model, data.inputs, labelled_too, each, deep, seed, law, usual, cancel)
+            shifted = any(v.question == SHIFTS and v.level in ("broken", "close") for v in verdicts)
+            more, left_out = second_look(
+                found.model, data.inputs, labelled_too, each, deep, seed, law, usual, shifted, cancel
+            )
         verdicts = told_once(with_evidence(verdicts, more))
         report(progress, cancel, TRIED)
         if pool is not None:
@@ -170,7 +173,7 @@ def audit(
     if spread != 1.0:
         left_out = [*left_out, _scale(spread, data.input)]
     limit = limit if rounding is None else max(limit, rounding.limit)
-    told = [members_first] if members_first else []
+    told = [part for part in (members_first, str(tried.attrs.get("note", ""))) if part]
     said = any(stochastic(ds) > NOISE for ds in sweeps.values())
     told += _remarks(shown, data, asked["select"], in_training(found.model), said)
     notes = (*found.notes, *data.notes, *refused, *left_out, *told)

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from workbench.audit.answer import TIE
 from workbench.audit.decisions import ASKED
-from workbench.audit.questions import FLIPS, TURNS
+from workbench.audit.outside import FOLLOWED, SAMPLES, outside_look, told_from_outside
+from workbench.audit.questions import FLIPS, SHIFTS, TURNS
 from workbench.audit.result import Verdict
 from workbench.audit.words import percent
 from workbench.groups import O2, Plane
@@ -47,6 +48,7 @@ def second_look(
     seed: int,
     output: str = "auto",
     usual: bool = True,
+    shifted: bool = False,
     cancel: Any = None,
 ) -> tuple[dict[str, xr.Dataset], list[str]]:
     """What applies of: shares of modules, fixes tried on copies, the Lie derivative, the cost for the task.
@@ -56,6 +58,7 @@ def second_look(
         broken: turns or flips are broken.
         output: how the answer moves, as in :func:`workbench.measure.equivariance_error`.
         usual: that is, as maps or not at all, as its shape has it.
+        shifted: shifts are broken.
         cancel: as in :func:`workbench.measure.equivariance_error`.
 
     Returns:
@@ -95,6 +98,8 @@ def second_look(
             ask("Lie derivative", 16, lambda: lie_derivative(model, images[:8], "SO2", seed=seed, cancel=cancel))
         else:
             left_out.append(f"Not measured, Lie derivative: it is known for maps and vectors, not for {output}.")
+    elif shifted and output in FOLLOWED:
+        ask("from outside", 7 * SAMPLES, lambda: outside_look(model, images, output, seed, cancel))
     if labels is not None and len(labels) == len(images):
         rows = torch.tensor([[x, 0.0, math.radians(turn), mirror] for _, x, turn, mirror in ASKED], dtype=torch.float64)
         ask(
@@ -168,6 +173,9 @@ def with_evidence(verdicts: tuple[Verdict, ...], found: dict[str, xr.Dataset]) -
                 )
             if "fixes" in found:
                 one = replace(one, advice=_fixes(found["fixes"]))
+        if one.question == SHIFTS and one.level in ("broken", "close") and "from outside" in found:
+            why, mend = told_from_outside(found["from outside"])
+            one = replace(one, because=why, advice=mend)
         result.append(one)
     return tuple(result)
 

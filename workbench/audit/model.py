@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 END_TO_END = (
     "It was measured end to end only: the hooks through which layers are watched do not reach the inside of a "
-    "TorchScript or exported program. To see layers, audit the Python network by its import path."
+    "TorchScript or exported program. Reasons are those that can be found from outside (sizes, steps, the frame); to "
+    "have layers named, audit the Python network by its import path, with its weights by --weights."
 )
 
 

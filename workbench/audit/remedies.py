@@ -20,6 +20,10 @@ REACH_PX = 16
 """How far from the present size a size is looked for at which no layer leaves pixels over."""
 
 
+HELPS = 0.8
+"""Another size is worth naming where it leaves less than this part of the error."""
+
+
 class Remedy(NamedTuple):
     """One remedy: what it is, in words, and what it did."""
 
@@ -45,16 +49,26 @@ def remedies(
         ``after``, absolute ``absolute_before`` and ``absolute_after``.
     """
     tried: list[Remedy] = []
+    notes = ""
     square = images.ndim == 4 and images.shape[-1] == images.shape[-2]
     some = images[:SAMPLES]
     if square and broken:
-        if isinstance(model, nn.Module) and findings is not None and (size := better_size(model, images, findings)):
+        size = None
+        if not isinstance(model, nn.Module):
+            size, notes = size_from_outside(model, some, output)
+        elif findings is not None:
+            size = better_size(model, images, findings)
+        if size is not None:
             before, after = _error(model, some, output), _error(model, resized(some, size), output)
+            why = "no layer leaves pixels over on one side"
+            why = (
+                why if isinstance(model, nn.Module) else "its error is the smallest of the three nearest sizes (tried)"
+            )
+            side = images.shape[-1]
             tried.append(
                 Remedy(
                     f"input of {size} x {size}",
-                    f"At {size} x {size} instead of {images.shape[-1]} x {images.shape[-1]} pixels no layer leaves "
-                    "pixels over on one side.",
+                    f"At {size} x {size} instead of {side} x {side} pixels {why}.",
                     before[0],
                     after[0],
                     before[1],
@@ -62,7 +76,36 @@ def remedies(
                     f"x = torch.nn.functional.interpolate(x, size=({size}, {size}), mode='bilinear', antialias=True)",
                 )
             )
-    return _dataset(tried, len(some)).assign_attrs(output=output)
+    elif broken and images.ndim == 4 and not isinstance(model, nn.Module):
+        notes = (
+            f"Images of {images.shape[-2]} x {images.shape[-1]} are not square: a quarter turn changes their frame, so "
+            f"half turns were asked; pad or crop them to {max(images.shape[-2:])} x {max(images.shape[-2:])} to have "
+            "quarter turns."
+        )
+    return _dataset(tried, len(some)).assign_attrs(output=output, note=notes)
+
+
+def size_from_outside(model: Callable, images: Tensor, output: str) -> tuple[int | None, str]:
+    """A size one pixel larger or smaller at which turns and flips break far less; None, and what to know of it.
+
+    Where strides leave a pixel over on one side, the next size leaves none: the parity that a layer would tell.
+    """
+    side = int(images.shape[-1])
+    at_once: dict[int, float] = {}
+    for size in (side, side + 1, side - 1):
+        try:
+            at_once[size] = _error(model, resized(images, size), output)[0]
+        except Exception:  # a program that knows one size refuses others in its own way
+            if size == side:
+                return None, ""
+    if len(at_once) == 1:
+        told = f"Whether another size would help could not be tried: the program takes {side} x {side} pixels alone."
+        return None, f"{told} Export it with free sizes, or audit the Python module behind it."
+    best = min(at_once, key=lambda size: at_once[size])
+    if best != side and at_once[best] < HELPS * at_once[side]:
+        return best, ""
+    tried = ", ".join(f"{error:.2g} at {size} x {size}" for size, error in at_once.items())
+    return None, f"Size parity is not what breaks turns and flips, as far as can be told from outside: {tried}."
 
 
 def better_size(model: nn.Module, images: Tensor, findings: xr.Dataset) -> int | None:
