@@ -98,6 +98,19 @@ def stretch_bounds(group: Group) -> tuple[float, float]:
     return 1.0, 1.0
 
 
+def split(group: Group, elements: Tensor) -> tuple[Tensor, Tensor] | None:
+    """Angles ``(n, 1)`` and factors ``(M, 1)`` of a list of RotationScale that holds each with each, angles fastest.
+
+    ``None`` for any other list.
+    """
+    if not isinstance(group, RotationScale):
+        return None
+    n = int((elements[:, 1] == elements[0, 1]).sum())
+    angles, factors = elements[:n, :1], elements[::n, 1:]
+    whole = torch.cat([angles.repeat(len(factors), 1), factors.repeat_interleave(n, 0)], -1)
+    return (angles, factors) if whole.shape == elements.shape and torch.equal(whole, elements) else None
+
+
 def has_circle(group: Group) -> bool:
     """Whether rotations belong to the group."""
     return not isinstance(group, Scale)

@@ -1,7 +1,7 @@
 """From coordinates to convolution weights."""
 
 from workbench.kernels.bank import KernelBank
-from workbench.kernels.factored import FACTORISATIONS, FactoredKernels
+from workbench.kernels.factored import FACTORISATIONS, OF_SIMILARITIES, FactoredKernels
 from workbench.kernels.geometry import disc_mask, plan, tap_offsets, turn_permutation
 from workbench.kernels.networks import NETWORKS, KernelSpec, MultiplicativeNetwork, Siren, make_network
 from workbench.kernels.relaxed import RelaxedKernels
@@ -10,6 +10,7 @@ from workbench.kernels.turning import TurningKernels
 __all__ = [
     "FACTORISATIONS",
     "NETWORKS",
+    "OF_SIMILARITIES",
     "FactoredKernels",
     "KernelBank",
     "KernelSpec",

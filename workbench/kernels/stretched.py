@@ -78,12 +78,16 @@ class Support:
         if inputs is not None:
             relative = self.group.log(self.group.product(self.group.inverse(outputs)[:, None], inputs))
             open_part = _open(self.group, relative)
-            apart = torch.linalg.vector_norm(open_part, dim=-1)
-            weights = weights * soft_edge(apart / self.reach, WINDOW_SLOPE)[..., None]
+            weights = weights * self.window(relative)[..., None]
             if has_circle(self.group):
                 columns.append(_encoded(relative[..., 2 if self.group.element_dim == 4 else 0], raw)[:, :, None])
             columns.append(open_part[:, :, None])
         return torch.cat([part.expand(*shape, part.shape[-1]) for part in columns], -1), weights
+
+    def window(self, relative: Tensor) -> Tensor:
+        """w(d) ``(S_out, S_in)`` of relative coordinates ``(S_out, S_in, chart_dim)``."""
+        apart = torch.linalg.vector_norm(_open(self.group, relative), dim=-1)
+        return soft_edge(apart / self.reach, WINDOW_SLOPE)
 
 
 def default_reach(group: Group, n: int, stretches: int) -> float:

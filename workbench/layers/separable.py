@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from workbench.kernels import FactoredKernels, KernelSpec
+from workbench.kernels import FactoredKernels, KernelBank, KernelSpec
 from workbench.layers.apply import Weights
 from workbench.layers.choice import Way
 from workbench.layers.convolution import GroupConv
@@ -22,7 +22,9 @@ class SeparableConv(GroupConv):
 
     Args:
         factorisation: ``"separable"`` k_ij(h) k_j(x), ``"gseparable"`` k_ij(h) k_ij(x), ``"dseparable"``
-            k_ij k_j(x, h), or ``"dgseparable"`` k_ij k_j(h) k_j(x); see :mod:`workbench.kernels.factored`.
+            k_ij k_j(x, h), or ``"dgseparable"`` k_ij k_j(h) k_j(x); on RotationScale also ``"separable+2d"``
+            k_ij(angle) k_j(s) k_j(x) and ``"gseparable+2d"`` k_ij(angle) k_ij(s) k_ij(x); see
+            :mod:`workbench.kernels.factored`. ``"nonseparable"`` is a :class:`GroupConv` by another name.
         others: as in :class:`GroupConv`.
 
     Raises:
@@ -41,17 +43,27 @@ class SeparableConv(GroupConv):
         self.factorisation = factorisation  # the kernels are made while the layer is
         super().__init__(in_channels, out_channels, kernel_size, **options)
 
-    def _kernels(self, spec: KernelSpec) -> FactoredKernels:
+    @property
+    def _dense(self) -> bool:
+        return self.factorisation == "nonseparable"
+
+    def _kernels(self, spec: KernelSpec) -> FactoredKernels | KernelBank:
+        if self._dense:
+            return super()._kernels(spec)
         sizes = self.in_channels, self.out_channels, self.kernel_size
         return FactoredKernels(*sizes, self.group, spec, self.factorisation, self.support)
 
     def _prepared(
         self, outputs: Tensor, inputs: Tensor | None, uniform: bool, share: Tensor | None, way: Way, window: Window
     ) -> Weights:
+        if self._dense:
+            return super()._prepared(outputs, inputs, uniform, share, way, window)
         assert inputs is not None  # a group convolution has input elements
         return self.kernels.steps(outputs, inputs, uniform, share)
 
     def _applied(self, x: Tensor, weights: Weights, bias: Tensor | None, window: Window) -> Tensor:
+        if self._dense:
+            return super()._applied(x, weights, bias, window)
         *mixing, filters = weights
         if x.device.type == "cpu" and len(weights) > 1:  # half the time of a depthwise convolution's step
             x = x.contiguous(memory_format=torch.channels_last)
@@ -68,6 +80,8 @@ class SeparableConv(GroupConv):
         return out.contiguous()
 
     def _made_from(self) -> list[Tensor]:
+        if self._dense:
+            return super()._made_from()
         found = [*self.kernels.parameters(), self.kernels.gain]
         return found if self.bias is None else [*found, self.bias]
 
