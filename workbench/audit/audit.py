@@ -25,6 +25,7 @@ from workbench.audit.remedies import remedies
 from workbench.audit.result import AuditResult
 from workbench.audit.rounding import exact_below, rounding_of, with_rounding
 from workbench.audit.selecting import MembersFirst, guarded, narrowed
+from workbench.audit.slots import box_maps, slots_of, with_slots
 from workbench.audit.sweeps import sweep_all
 from workbench.audit.trial import NOISE, Trial, expected_input, in_training, prepare, trial
 from workbench.audit.upfront import beside_others, stochastic
@@ -164,6 +165,9 @@ def audit(
                 found.model, data.inputs, labelled_too, each, deep, seed, law, usual, shifted, cancel
             )
         verdicts = told_once(with_evidence(verdicts, more))
+        if plain:
+            count, maps = slots_of(whole.model, data.inputs, shown.shape, seed), box_maps(select, shown.shape)
+            verdicts = with_slots(verdicts, count, sweeps, steps, found.model, data.inputs, seed, maps)
         report(progress, cancel, TRIED)
         if pool is not None:
             more, left_out = _asked_data(pool, seed, more, left_out, cancel)

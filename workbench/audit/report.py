@@ -22,6 +22,7 @@ from workbench.audit.figures import ABSOLUTE, MOST_ROWS, Picture, Table, element
 from workbench.audit.kinds import AXES, NOUNS, PLACES
 from workbench.audit.result import AuditResult, Verdict
 from workbench.audit.rounding import told_rounding
+from workbench.audit.slots import SLOT_BY_SLOT, SLOTS
 from workbench.audit.trial import NOISE
 from workbench.audit.upfront import by_reason, noise_left, stochastic
 from workbench.audit.words import HIDDEN, PIXELS, both, percent
@@ -353,6 +354,7 @@ def _method(result: AuditResult) -> list[tuple[str, str]]:
         ("Relative error", f"|f(g x) - g f(x)| / |g f(x)| of each, then the mean over {nouns}"),
         ("Absolute error", f"the root mean square of the numbers of f(g x) - g f(x), in {_unit(result)}"),
         *[(f"Output, {name}" if several else "Output", _output(ds.attrs)) for name, ds in told_of.items()],
+        *([("Compared", SLOT_BY_SLOT)] if any(SLOTS in verdict.sentence for verdict in result.verdicts) else []),
         *([("Chance", _chance(result))] if any(stochastic(ds) > NOISE for ds in result.sweeps.values()) else []),
         ("Interval", f"95 %, of the mean over {nouns}"),
         ("Floors", "the round trip there and back of the input, and of the output: what resampling alone changes"),

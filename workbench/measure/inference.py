@@ -74,7 +74,10 @@ def decide(model: Callable, value: Output, inputs: Tensor, action: Action, selec
     laws = candidates(value, inputs, action.group, action.input_kind)
     shape = f"({', '.join(['B', *map(str, tensor_of(value).shape[1:])])})"
     if not laws:
-        return Behaviour("unknown", confidence=0.0, why=f"no behaviour is known for an output of shape {shape}")
+        slots = action.input_kind == "image" and tensor_of(value).ndim == 3
+        each = " (numbers for each of many slots, as of a detector: measure its boxes (B, N, 4) or scores (B, N) alone)"
+        why = f"no behaviour is known for an output of shape {shape}{each if slots else ''}"
+        return Behaviour("unknown", confidence=0.0, why=why)
     if len(laws) == 1:
         return replace(laws[0], why=f"the usual behaviour of an output of shape {shape}")
     some = inputs[:TRIAL_SAMPLES]
