@@ -20,6 +20,8 @@ def test_the_names_are_those_promised() -> None:
         "digits-rotated",
         "digits-upright",
         "digits-interval",
+        "quadrant-digits",
+        "quadrant-places",
         "mnist",
         "rotmnist",
         "cifar10",

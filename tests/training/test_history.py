@@ -1,12 +1,13 @@
 """Facts about histories: read from the network, labelled, the same after a trip through NetCDF."""
 
 import numpy as np
+import pytest
 import torch
 import xarray as xr
 
 from tests.training.tiny import tiny
 from workbench.groups import MirrorGate
-from workbench.layers import GroupConv
+from workbench.layers import GroupConv, RelaxedConv2d, RelaxedGroupConv
 from workbench.models import build_model
 from workbench.training.history import History, as_bytes, from_bytes, learned_symmetry, parameter_count
 
@@ -28,6 +29,26 @@ def test_n5_arcs_and_gates_are_read_from_the_layers_that_learn_them() -> None:
     assert (found["1"]["arc"], found["1"]["gate"]) == (1.0, 0.5)
     assert np.isnan(found["2"]["arc"])
     assert found["2"]["gate"] == MirrorGate().keep_probabilities().item()
+
+
+def test_n5_dials_are_read_from_the_layers_that_have_them_and_rows_without_them_are_nan() -> None:
+    layers = torch.nn.Sequential(
+        RelaxedConv2d(1, 1, 3, absolute=0.3),
+        RelaxedGroupConv(1, 1, 3, absolute=0.25, partial=True),
+        torch.nn.Conv2d(1, 1, 3),
+    )
+    with torch.no_grad():
+        layers[0].kernels.absolute.neg_()  # the sign means nothing
+    found = learned_symmetry(layers)
+    assert {name: row["dial"] for name, row in found.items()} == pytest.approx({"0": 0.3, "1": 0.25})
+    assert np.isnan(found["0"]["arc"])
+    assert found["1"]["arc"] == 1
+    history = History()
+    history.add(epoch=1, layers=found)
+    history.add(epoch=2, layers={name: {"arc": 1.0, "gate": 1.0} for name in found})  # of an earlier version
+    dial = history.dataset({})["dial"]
+    assert dial.values[0].tolist() == pytest.approx([0.3, 0.25])
+    assert np.isnan(dial.values[1]).all()
 
 
 def test_a_strict_network_has_no_learned_layers() -> None:

@@ -11,6 +11,7 @@ from workbench.datasets.glyphs import glyph_pixels
 from workbench.datasets.image_set import ImageSet, PixelSet
 from workbench.datasets.published import published_pixels
 from workbench.datasets.published_set import PUBLISHED
+from workbench.datasets.quadrants import quadrant_digits, quadrant_places
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,8 @@ _EMBEDDED: dict[str, tuple[Callable[..., PixelSet], str, str]] = {
     "digits-rotated": (derived.rotated, "each image turned by a random angle from the whole circle", _AS_SOURCE),
     "digits-upright": (derived.upright, "the upright partner of digits-rotated: same split, not turned", _AS_SOURCE),
     "digits-interval": (derived.interval, "each class turned within an interval of its own", _AS_SOURCE),
+    "quadrant-digits": (quadrant_digits, "each digit in a quadrant drawn at random; the label is the digit", _UCI),
+    "quadrant-places": (quadrant_places, "the same pictures; the label is the digit and its quadrant", _UCI),
 }
 _SUMMARIES = {
     "mnist": "70,000 handwritten digits, 28x28; 50,000 train, 10,000 validation, 10,000 test",

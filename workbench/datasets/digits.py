@@ -37,19 +37,35 @@ def digit_pixels(size: int = 16, fractions: Sequence[float] = FRACTIONS, seed: i
     {'train': 1001, 'validation': 252, 'test': 544}
     """
     size, seed = checked_size(size), checked_seed(seed)
-    table = torch.from_numpy(_table().copy())
-    labels = table[:, -1].long()
-    images = enlarged(table[:, :-1].reshape(-1, 1, _SIDE, _SIDE) / _LEVELS, size)
+    raw, labels = raw_digits()
+    images = enlarged(raw, size)
     whole = Pixels(images, labels, torch.arange(len(labels)), torch.zeros(len(labels)))
     parts = split_in_groups(labels, fractions, seed)
-    attrs: dict[str, Any] = {
+    attrs = {
+        **split_attrs(seed, fractions),
+        "transform": f"8x8 enlarged bilinearly to {content_size(size)}, zero padding to {size}",
+    }
+    return PixelSet("digits", {s: whole.take(i) for s, i in parts.items()}, tuple("0123456789"), attrs)
+
+
+def raw_digits() -> tuple[Tensor, Tensor]:
+    """All 1,797 images (N, 1, 8, 8) in [0, 1] as they are stored, and their labels (N,).
+
+    >>> raw_digits()[0].shape
+    torch.Size([1797, 1, 8, 8])
+    """
+    table = torch.from_numpy(_table().copy())
+    return table[:, :-1].reshape(-1, 1, _SIDE, _SIDE) / _LEVELS, table[:, -1].long()
+
+
+def split_attrs(seed: int, fractions: Sequence[float]) -> dict[str, Any]:
+    """Where the digits come from and how they were split."""
+    return {
         "source": "scikit-learn's copy of the UCI Optical Recognition of Handwritten Digits (test part, 1,797 images)",
         "licence": "CC BY 4.0",
         "seed": seed,
         "fractions": list(fractions),
-        "transform": f"8x8 enlarged bilinearly to {content_size(size)}, zero padding to {size}",
     }
-    return PixelSet("digits", {s: whole.take(i) for s, i in parts.items()}, tuple("0123456789"), attrs)
 
 
 def content_size(size: int) -> int:

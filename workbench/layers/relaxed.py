@@ -12,6 +12,7 @@ from math import prod
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from workbench.groups.base import check_floating
@@ -117,9 +118,8 @@ class RelaxedConv2d(nn.Module):
 
     def _by_place(self, x: Tensor, filters: Tensor, size: tuple[int, int]) -> Tensor:
         """Each place with its own filter: filters ``(U, C_out, C_in, P)``."""
-        seen = functional.unfold(self._padded(x), self.kernel_size).permute(2, 0, 1)
-        y = torch.bmm(seen, filters.flatten(2).transpose(1, 2).to(seen))
-        return y.permute(1, 2, 0).unflatten(2, size).contiguous()
+        columns = functional.unfold(self._padded(x), self.kernel_size)
+        return _ByPlace.apply(columns, filters.flatten(2).to(columns)).unflatten(2, size)
 
     def _check(self, x: object) -> None:
         if not isinstance(x, Tensor) or not x.is_floating_point():
@@ -237,6 +237,25 @@ def _dialled(model: nn.Module) -> dict:
     return {name: m for name, m in model.named_modules() if isinstance(getattr(m, "dial", None), float)}
 
 
+class _ByPlace(torch.autograd.Function):
+    """A matrix for each place: ``(B, N, U), (U, C, N) -> (B, C, U)``; one copy each way, not one for each matrix."""
+
+    @staticmethod
+    def forward(ctx, columns: Tensor, filters: Tensor) -> Tensor:
+        seen = columns.permute(2, 0, 1).contiguous()
+        ctx.save_for_backward(seen, filters)
+        return torch.bmm(seen, filters.transpose(1, 2)).permute(1, 2, 0).contiguous()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        seen, filters = ctx.saved_tensors
+        grad = grad.permute(2, 0, 1).contiguous()
+        of_columns = torch.bmm(grad, filters).permute(1, 2, 0).contiguous() if ctx.needs_input_grad[0] else None
+        of_filters = torch.bmm(grad.transpose(1, 2), seen) if ctx.needs_input_grad[1] else None
+        return of_columns, of_filters
+
+
 class _Mix(torch.autograd.Function):
     """sum_r basis_r(u) z_r(u), with one buffer for each gradient: ``(B, R, C, H, W), (R, H, W) -> (B, C, H, W)``."""
 
@@ -249,6 +268,7 @@ class _Mix(torch.autograd.Function):
         return out
 
     @staticmethod
+    @once_differentiable
     def backward(ctx, grad: Tensor) -> tuple[Tensor | None, Tensor | None]:
         z, basis = ctx.saved_tensors
         of_z = of_basis = None

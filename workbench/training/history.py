@@ -37,20 +37,22 @@ RESULTS = {  # variable -> (long name, units); one value per run, of the weights
 LAYERED = {
     "arc": ("share of the circle that is kept", "1"),
     "gate": ("keep probability of the mirror gate or the mean of the rotation gates", "1"),
+    "dial": ("how fast filters vary with the absolute place or rotation", "1"),
 }
 
 
 def learned_symmetry(model: nn.Module) -> dict[str, dict[str, float]]:
-    """Arc (share of the circle) and gate probability of each layer that learns a distribution, read from it.
+    """Arc (share of the circle), gate probability and dial of each layer that has one of them, read from it.
 
-    Layers are named by their module path; a quantity that a layer does not learn is NaN.
+    Layers are named by their module path; a quantity that a layer does not have is NaN.
     """
-    owners = [
-        (name, module.distribution)
-        for name, module in model.named_modules()
-        if getattr(module, "distribution", None) is not None
-    ]
-    return {name: {"arc": _arc(learned), "gate": _gate(learned)} for name, learned in owners}
+    found = {}
+    for name, module in model.named_modules():
+        learned, dial = getattr(module, "distribution", None), getattr(module, "dial", None)
+        if learned is not None or isinstance(dial, float):
+            arc, gate = (NAN, NAN) if learned is None else (_arc(learned), _gate(learned))
+            found[name] = {"arc": arc, "gate": gate, "dial": dial if isinstance(dial, float) else NAN}
+    return found
 
 
 def _arc(distribution: Any) -> float:
@@ -96,7 +98,7 @@ class History:
             values = np.asarray([row.get(name, NAN) for row in self.rows], dtype=np.float64)
             variables[name] = ("epoch", values, {"long_name": words, "units": units})
         for name, (words, units) in LAYERED.items():
-            values = np.asarray([[row["layers"][layer][name] for layer in layers] for row in self.rows])
+            values = np.asarray([[row["layers"][layer].get(name, NAN) for layer in layers] for row in self.rows])
             values = values.reshape(len(epochs), len(layers)).astype(np.float64)
             variables[name] = (("epoch", "layer"), values, {"long_name": words, "units": units})
         for name, (words, units) in RESULTS.items():

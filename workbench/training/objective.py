@@ -14,7 +14,7 @@ def distributions(model: nn.Module) -> list[Any]:
 
 
 def parameter_groups(model: nn.Module) -> dict[str, list[nn.Parameter]]:
-    """Parameters by the rate they learn with: "weights" and "probs" (those of learned distributions).
+    """Parameters by the rate they learn with: "weights" and "probs" (those of learned distributions, or dials).
 
     A model may decide itself by a method `parameter_groups()` that returns such a mapping.
     Raises ValueError where a group has another name or a parameter is left out or named twice.

@@ -35,6 +35,7 @@ RESULTS = {  # variable of the claims -> (variable of a run's history, long name
 LAYERED = {  # variable over experiment, seed and layer -> (long name, units)
     "arc": ("share of the circle that the layer keeps", "1"),
     "gate": ("keep probability of the mirror gate or the mean of the rotation gates", "1"),
+    "dial": ("how fast filters vary with the absolute place or rotation", "1"),
 }
 
 
@@ -71,7 +72,8 @@ def reproduce(
     Returns:
         Dims experiment, seed, layer and those of the studies. `test_accuracy`, `validation_accuracy`,
         `train_accuracy`, `test_loss`, `best_epoch`, `epochs`, `parameters`, `seconds` over (experiment, seed);
-        `arc` and `gate` of the kept weights over (experiment, seed, layer), NaN where a network has no such layer.
+        `arc`, `gate` and `dial` of the kept weights over (experiment, seed, layer), NaN where a network has no such
+        layer.
 
     Raises:
         ValueError: an unknown method, no seeds, repeated seeds.
@@ -151,6 +153,8 @@ def collect(method: Method, paths: Mapping[tuple[str, int], Path], seeds: list[i
 
 
 def _at_best(history: xr.Dataset, name: str, layers: list[str]) -> list[float]:
+    if name not in history:  # a run folder of an earlier version
+        return [float("nan")] * len(layers)
     kept = history[name].sel(epoch=int(history.best_epoch))
     known = dict(zip(map(str, history.layer.values), kept.values.tolist(), strict=True))
     return [known.get(layer, float("nan")) for layer in layers]

@@ -61,7 +61,8 @@ class Settings:
     max_steps         stop after so many optimiser steps instead, if that comes first.
     batch_size        images per step.
     drop_last         leave out the last, smaller batch of an epoch (the paper's code does).
-    lr, lr_probs      rates of the weights and of the distributions' own parameters (default: the same).
+    lr, lr_probs      rates of the weights and of what decides how much symmetry there is: the parameters of learned
+                      distributions, dials (default: the same).
     optimiser         "adam", betas (0.9, 0.999).
     schedule          "none"; "one-cycle" with its top at lr; "cosine" to 1e-6 after a linear warm-up, per step.
     warm_up           epochs of the cosine schedule's warm-up from 0.
