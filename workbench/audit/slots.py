@@ -104,8 +104,8 @@ def with_slots(
             found.append(replace(one, sentence=f"{one.sentence} Compared slot by slot, as for {first}."))
         else:
             first = one.question
-            told = _told(count, one, sweeps[first], steps, model, inputs, seed)
-            found.append(replace(one, sentence=f"{one.sentence} {told}"))
+            slots = _told(count, one, sweeps[first], steps, model, inputs, seed)
+            found.append(replace(one, sentence=f"{one.sentence} {slots}"))
     return tuple(found)
 
 
