@@ -319,8 +319,8 @@ def _add_audit(words: argparse._SubParsersAction) -> None:
     audit.add_argument(
         "--group",
         default="auto",
-        help="auto (all that applies), or C(n), D(n), SO2, O2, Translation for images, Translation1, Scale(1) for "
-        "series, SO3, O3, E3, Translation3 for points, Symmetric(n) for sets",
+        help="auto (all that applies), or C(n), D(n), SO2, O2, Translation for images, Translation1, Scale(1), "
+        "O1 for series, SO3, O3, E3, Translation3 for points, Symmetric(n) for sets",
     )
     audit.add_argument("--samples", type=_count, help="how many (default: what fits in a minute, 6 to 24)")
     audit.add_argument("--size", type=_count, help="height and width in pixels of pictures from a folder")

@@ -160,7 +160,7 @@ def test_series_are_asked_after_shifts_round_the_end_and_inside() -> None:
     series = torch.randn(8, 2, 48)
     result = audit(circular(), series)
     assert levels(result)["circular shifts"] == "exact"
-    assert set(levels(result)) == {"circular shifts", "shifts", "stretches"}
+    assert set(levels(result)) == {"circular shifts", "shifts", "stretches", "reversal"}
     assert levels(audit(circular("zeros"), series))["circular shifts"] == "broken"
     filtered = audit(nn.Conv1d(2, 3, 5, padding=2), series)
     attrs = filtered.sweeps["shifts"].attrs

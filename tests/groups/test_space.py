@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from tests.tolerances import EXACT
-from workbench.groups import E3, O3, SL, SO3, GLPlus, RotationScale, Scale, Symmetric, Translation, parse_group
+from workbench.groups import E3, O1, O3, SL, SO3, GLPlus, RotationScale, Scale, Symmetric, Translation, parse_group
 
 GROUPS = [
     Scale(), Scale(1), Scale(3), Scale(2, 4.0), RotationScale(), RotationScale(3.0), SL(), SL(3.0), GLPlus(),
     GLPlus(1.5), SO3(), O3(), E3(), E3(5.0), Translation(dim=1), Translation(dim=3), Translation(3.0, dim=3),
-    Symmetric(1), Symmetric(2), Symmetric(7),
+    Symmetric(1), Symmetric(2), Symmetric(7), O1(),
 ]  # fmt: skip
 TOL = 10 * EXACT[torch.float64]
 

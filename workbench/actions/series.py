@@ -20,8 +20,8 @@ def transform_series(
     Args:
         x: signals ``(B, C, L)``, floating point.
         elements: ``(E, 1)``: shifts in samples towards later ones (``Translation(dim=1)``), or factors (``Scale(1)``:
-            above 1 slows down, about the middle of the signal).
-        group: ``Translation(dim=1)`` or ``Scale(1)``.
+            above 1 slows down, about the middle of the signal), or -1, which reverses it.
+        group: ``Translation(dim=1)``, ``Scale(1)`` or ``O1()``.
         resampler: ``"nearest"``, ``"bilinear"`` (linear), ``"bicubic"`` (cubic) or ``"fourier"`` (shifts only,
             band-limited). Not used for shifts by whole samples.
         padding: what lies outside: ``"zeros"``, ``"border"`` or ``"circular"``.
@@ -47,7 +47,7 @@ def series_affine(elements: Tensor, group: Group) -> tuple[Tensor, Tensor]:
     if group.dim != 1:
         raise ValueError(
             f"the group {group.name} was given for 1-D signals; expected one that acts on a line: "
-            "Translation(dim=1) or Scale(1), by name 'Translation1' or 'Scale(1)'."
+            "Translation(dim=1), Scale(1) or O1(), by name 'Translation1', 'Scale(1)' or 'O1'."
         )
     matrix, shift = affine_of(elements, group)
     return matrix[:, 0, 0], shift[:, 0]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from workbench.audit.questions import CIRCULAR, MOTIONS, PERMUTATIONS, REFLECTIONS, STRETCHES, TRANSLATIONS
+from workbench.audit.questions import CIRCULAR, MOTIONS, PERMUTATIONS, REFLECTIONS, REVERSAL, STRETCHES, TRANSLATIONS
 
 ADVICE = {
     MOTIONS: (
@@ -21,6 +21,10 @@ ADVICE = {
     CIRCULAR: (
         "If it should not, pad circularly (padding_mode='circular'), and end with a mean over all samples instead of a "
         "flattening. Where the ends of your series do not meet, look at the shifts with the ends left out instead."
+    ),
+    REVERSAL: (
+        "Where time has a direction in what is asked, this is as it must be. If it should not, average its answers to "
+        "the series and its reversal (exact, at twice the cost), or train on reversed copies."
     ),
     STRETCHES: "If it should not, train on stretched copies, or average its answers over them.",
 }

@@ -195,6 +195,8 @@ def words(sweep: xr.Dataset, transform: int) -> str:
         parts = [f"{abs(right):g} px {'right' if right > 0 else 'left'}"] if right else []
         parts += [f"{abs(up):g} px {'up' if up > 0 else 'down'}"] if up else []
         return f"a shift by {' and '.join(parts) or '0 px'}"
+    if str(sweep.attrs.get("input", "")) == "series" and int(row.mirror) < 0:
+        return "the reversal"
     if "mirror" in row.coords and int(row.mirror) < 0:
         flips = {0.0: "a left-right flip", 180.0: "an up-down flip"}
         turn = round(float(row.angle_deg) % 360, 3)

@@ -75,8 +75,8 @@ def audit(
         model, weights: as in :func:`load_model`. **Importing a network by its path runs its code.**
         data, labels, size, kind: as in :func:`load_data`; the samples are images, series, points or sets.
         group: ``"auto"`` asks images after quarter turns, flips, rotations by any angle and shifts; series after
-            shifts and stretches; points after rotations, reflections, translations and permutations; sets after
-            permutations. Otherwise a group's name.
+            shifts, stretches and the reversal; points after rotations, reflections, translations and permutations;
+            sets after permutations. Otherwise a group's name.
         samples: how many; as many as fit the budget, from 6 to 24, where not given.
         select: key, place or attribute of the part to be audited, where the network gives a dict or tuple.
         output: how the result moves, as in :func:`workbench.measure.equivariance_error`; inferred where not given.

@@ -8,16 +8,17 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from workbench.groups import O2, O3, SO2, SO3, Group, Scale, Symmetric, Translation, parse_group
+from workbench.groups import O1, O2, O3, SO2, SO3, Group, Scale, Symmetric, Translation, parse_group
 from workbench.measure.orbit import orbit
 
 ANGLE_STEP_DEG = 15
 TURNS, FLIPS, ROTATIONS, SHIFTS = "quarter turns", "flips", "rotations", "shifts"
-HALF_TURNS, CIRCULAR, STRETCHES = "half turns", "circular shifts", "stretches"
+HALF_TURNS, CIRCULAR, STRETCHES, REVERSAL = "half turns", "circular shifts", "stretches", "reversal"
 MOTIONS, REFLECTIONS = "rotations of the points", "reflections"
 TRANSLATIONS, PERMUTATIONS = "translations", "permutations"
 BUILT_IN = (
-    TURNS, FLIPS, ROTATIONS, SHIFTS, HALF_TURNS, CIRCULAR, STRETCHES, MOTIONS, REFLECTIONS, TRANSLATIONS, PERMUTATIONS
+    TURNS, FLIPS, ROTATIONS, SHIFTS, HALF_TURNS, CIRCULAR, STRETCHES, MOTIONS, REFLECTIONS, TRANSLATIONS, PERMUTATIONS,
+    REVERSAL,
 )  # fmt: skip
 _IN_SPACE = 24  # rotations of SO(3) that are visited
 _ORDERS = 8  # swaps of neighbours and turns of the list, beside as many orders by chance
@@ -55,8 +56,8 @@ def questions(group: Group | str, samples: Samples | tuple[int, int], n_elements
     """The sweeps behind a group's name; ``"auto"`` asks what can be asked of such samples.
 
     Images (of which the size is enough) are asked after turns, flips, rotations by any angle and shifts; series after
-    shifts round the end, shifts and stretches; points after rotations, reflections, translations and orders; sets
-    after orders.
+    shifts round the end, shifts, stretches and the reversal; points after rotations, reflections, translations and
+    orders; sets after orders.
 
     Layers are watched at elements that move samples without interpolation, where any difference is the network's own;
     between them the end of the network is compared, beside what resampling alone costs.
@@ -119,6 +120,8 @@ def _of_series(samples: Samples, n_elements: int | None) -> list[Question]:
     if length >= 8:
         factors = orbit(Scale(1), n_elements or 5)
         found.append(Question(STRETCHES, Scale(1), factors, False, "overlap", "border", "series"))
+    if length > 1:
+        found.append(Question(REVERSAL, O1(), _column([-1.0]), True, "none", "border", "series"))
     if not found:
         raise ValueError(f"series of {length} samples were given; expected at least 2, to shift them.")
     return found

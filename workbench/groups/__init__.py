@@ -13,6 +13,7 @@ from workbench.groups.distributions import (
     RotationGates,
     UniformArc,
 )
+from workbench.groups.line import O1
 from workbench.groups.linear import SL, GLPlus
 from workbench.groups.planar import O2, SO2, Cyclic, Dihedral
 from workbench.groups.scale import RotationScale, Scale
@@ -25,6 +26,7 @@ D = Dihedral
 
 __all__ = [
     "E3",
+    "O1",
     "O2",
     "O3",
     "SL",
@@ -55,6 +57,7 @@ __all__ = [
 
 _BARE: dict[str, Callable[[], Group]] = {
     "SO2": SO2,
+    "O1": O1,
     "O2": O2,
     "SO3": SO3,
     "O3": O3,
@@ -76,8 +79,8 @@ def parse_group(name: str | Group) -> Group:
     """The group of that name: ``"SO2"``, ``"C(8)"``, ``"R2xSO2"``, ``"Scale"``, ``"E3"``, ``"Symmetric(10)"``.
 
     Also ``"O2"``, ``"D(4)"``, ``"SO3"``, ``"O3"``, ``"RotationScale"``, ``"Translation"``, and ``"Translation1"``,
-    ``"Scale(1)"`` on a line, ``"Translation3"``, ``"Scale(3)"`` in space, ``"SE2"``, ``"E2"``, ``"Sim2"``, and
-    ``"SL(2)"``, ``"GLPlus(2)"``, ``"SL(2,3.0)"`` for stretches by at most 3.
+    ``"Scale(1)"``, ``"O1"`` (the reversal) on a line, ``"Translation3"``, ``"Scale(3)"`` in space, ``"SE2"``,
+    ``"E2"``, ``"Sim2"``, and ``"SL(2)"``, ``"GLPlus(2)"``, ``"SL(2,3.0)"`` for stretches by at most 3.
 
     >>> from workbench.groups import parse_group
     >>> parse_group("R2xC(8)").linear.order

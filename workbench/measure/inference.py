@@ -14,7 +14,7 @@ from workbench.actions.images import check_images
 from workbench.actions.points import check_points
 from workbench.actions.series import check_series
 from workbench.actions.sets import permute_set
-from workbench.groups import SO2, Group, Translation, parse_group
+from workbench.groups import O1, SO2, Group, Translation, parse_group
 from workbench.measure.behaviour import Behaviour, candidates, choose, input_kind_of
 from workbench.measure.compare import Action, error_of, shaped, tensor_of
 from workbench.measure.orbit import orbit
@@ -142,6 +142,8 @@ def _trial_elements(action: Action) -> Tensor:
     group = action.group
     if action.input_kind == "series" and isinstance(group, Translation):
         return torch.tensor([[1.0], [-2.0], [3.0]], dtype=torch.float64)
+    if isinstance(group, O1):  # of two elements by chance all may be the identity
+        return -group.identity(torch.float64).unsqueeze(0)
     return group.sample(_TRIAL_ELEMENTS, torch.Generator().manual_seed(0), torch.float64)
 
 

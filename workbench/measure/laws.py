@@ -205,7 +205,7 @@ def exact(values: Tensor, law: Behaviour, action: Action) -> Tensor:
         return everything
     if law.kind == "series":
         scale, shift = _series_affine(action.elements, action, values.shape[-1])
-        return ((scale - 1).abs() <= TOLERANCE) & ((shift - shift.round()).abs() <= TOLERANCE)
+        return ((scale.abs() - 1).abs() <= TOLERANCE) & ((shift - shift.round()).abs() <= TOLERANCE)
     if law.kind == "boxes":
         matrix = affine(action.elements, action.group)[0]
         return matrix.abs().amin((-2, -1)) <= TOLERANCE  # a quarter turn has zeros, whatever its scale

@@ -9,6 +9,7 @@ from torch import Tensor
 from workbench.actions import is_lattice
 from workbench.groups import (
     E3,
+    O1,
     O2,
     O3,
     SL,
@@ -151,6 +152,8 @@ def _linear_part(elements: Tensor, group: Group) -> tuple[Tensor, Tensor, Tensor
         return angle, elements[:, 4] if group.element_dim > 4 else ones, None
     if isinstance(group, Translation | Symmetric):
         return nothing, ones, None
+    if isinstance(group, O1):
+        return nothing, elements[:, 0], None
     if isinstance(group, Scale):
         return nothing, ones, elements[:, 0]
     if isinstance(group, RotationScale):
