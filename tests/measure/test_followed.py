@@ -48,8 +48,8 @@ def measured(net: nn.Module, x: torch.Tensor, **options):
 def test_the_error_behind_a_norm_follows(monkeypatch, make, padding, dtype) -> None:
     torch.manual_seed(1)
     net, x, used = make().to(dtype), images().to(dtype), []
-    given = Followed.sums_of
-    monkeypatch.setattr(Followed, "sums_of", lambda self, value: used.append(given(self, value)) or used[-1])
+    given = Followed.totals_of
+    monkeypatch.setattr(Followed, "totals_of", lambda self, value: used.append(given(self, value)) or used[-1])
     followed = measured(net, x, padding=padding)
     assert any(sums is not None for sums in used) == (padding == "border")
     monkeypatch.setattr(sweep, "scaling_norms", lambda model: {})

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from workbench.measure.known import Marked, scaling
-from workbench.measure.sums import Scale, Sums
+from workbench.measure.sums import Scale, Sums, Totals
 
 
 class Followed:
@@ -23,7 +23,7 @@ class Followed:
 
     def forget(self) -> None:
         self.last: tuple[Marked, Sums] | None = None
-        self.scaled: tuple[Marked, Sums] | None = None
+        self.scaled: tuple[Marked, Totals] | None = None
 
     def keep(self, value: Tensor, sums: Sums) -> None:
         """What was compared last, and what came out."""
@@ -40,8 +40,8 @@ class Followed:
             followed = sums.scaled(scale)
             self.scaled = None if followed is None else (mark, followed)
 
-    def sums_of(self, value: Tensor) -> Sums | None:
-        """The sums of an output, where they follow."""
+    def totals_of(self, value: Tensor) -> Totals | None:
+        """The totals of an output, where they follow."""
         if self.scaled is None or not self.scaled[0].is_still(value):
             return None
         return self.scaled[1]

@@ -13,15 +13,14 @@ class Scale:
     """What a norm in evaluation mode makes of each channel f: a f + b, a and b ``(C,)``."""
 
     def __init__(self, factor: Tensor, offset: Tensor) -> None:
-        self.factor, self.offset, self._powers = factor, offset, dict[tuple, tuple[Tensor, Tensor, Tensor]]()
+        self.factor, self.offset, self._powers = factor.double(), offset.double(), dict[int, tuple[Tensor, float]]()
 
-    def powers(self, like: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """a^2, 2 a b and b^2 for each of the last entries of ``like``, which are channels times group elements."""
-        key = like.shape[-1], like.dtype, like.device
-        if key not in self._powers:
-            a, b = (t.repeat_interleave(like.shape[-1] // len(t)) for t in (self.factor, self.offset))
-            self._powers[key] = a.square().to(like), (2 * a * b).to(like), b.square().to(like)
-        return self._powers[key]
+    def powers(self, count: int) -> tuple[Tensor, float]:
+        """a^2 and 2 a b of so many entries, channels times group elements, ``(count, 2)``, and their sum of b^2."""
+        if count not in self._powers:
+            a, b = (t.repeat_interleave(count // len(t)) for t in (self.factor, self.offset))
+            self._powers[count] = torch.stack([a.square(), 2 * a * b], -1), float(b @ b)
+        return self._powers[count]
 
 
 class Sums(NamedTuple):
@@ -32,39 +31,32 @@ class Sums(NamedTuple):
             and g f(x) itself. NaN where nobody asked.
         still: ``(2, B, C)``: squares of f(x); and f(x) itself.
         pixels: sum of the weights.
-        scale: of the channels, where the sums of a f + b are meant and not those of f.
     """
 
     rows: Tensor
     still: Tensor
     pixels: float
-    scale: Scale | None = None
 
     def totals(self) -> "Totals":
-        """Over the channels, scaled."""
-        rows, still = self.rows.double(), self.still.double()
-        if self.scale is None:
-            return Totals(rows[:5].sum(-1).cpu(), still[0].sum(-1).cpu())
-        square, mixed, offsets = self.scale.powers(rows)
-        constant = offsets.sum() * self.pixels
-        difference, change = rows[0] @ square, rows[3] @ square
-        unknown = torch.full_like(difference, torch.nan)
-        moved = rows[2] @ square + rows[5] @ mixed + constant
-        whole = torch.stack([difference, unknown, moved, change, unknown])
-        return Totals(whole.cpu(), (still[0] @ square + still[1] @ mixed + constant).cpu())
+        """Over the channels."""
+        return Totals(self.rows[:5].double().sum(-1).cpu(), self.still[0].double().sum(-1).cpu())
 
-    def scaled(self, scale: Scale) -> "Sums | None":
+    def scaled(self, scale: Scale) -> "Totals | None":
         """The same for a f + b, where g leaves a constant as it is.
 
         ``None`` where a sum of squares would keep too little of what it is made from.
         """
-        square, mixed, offsets = scale.powers(self.rows)
-        constant = offsets.sum() * self.pixels
-        for squares, plain in ((self.rows[2], self.rows[5]), self.still):
-            made = squares @ square + constant
-            if bool((made + plain @ mixed < _CANCELLED * made).any()):
+        powers, offsets = scale.powers(self.rows.shape[-1])
+        constant = offsets * self.pixels
+        squares, plain = (self.rows.double().cpu() @ powers).unbind(-1)
+        still_squares, still_plain = (self.still.double().cpu() @ powers).unbind(-1)
+        for made, mixed in ((squares[2] + constant, plain[5]), (still_squares[0] + constant, still_plain[1])):
+            if bool((made + mixed < _CANCELLED * made).any()):
                 return None
-        return self._replace(scale=scale)
+        unknown = torch.full_like(squares[0], torch.nan)
+        moved = squares[2] + plain[5] + constant
+        whole = torch.stack([squares[0], unknown, moved, squares[3], unknown])
+        return Totals(whole, still_squares[0] + still_plain[1] + constant)
 
 
 class Totals(NamedTuple):

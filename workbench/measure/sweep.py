@@ -22,9 +22,10 @@ from workbench.measure.tables import table
 from workbench.measure.turning import Scratch, TurnedMaps, companions_first, turned_maps
 
 VIEW = "view size is not compatible"  # what torch says of a view that would need a copy
+FEW_PIXELS, FEWEST = 2**14, 8  # of a few samples
 REPEATS = 8
 """Runs over which a stochastic model is averaged where nothing else is asked."""
-PASS_BYTES = 2**23
+PASS_BYTES = 2**25
 """Of the largest output of one pass on a processor: what lies in the cache is not fetched again by the next layer."""
 
 
@@ -102,7 +103,8 @@ class Sweep:
         self.stochastic = self.stochastic or 0.0
 
     def _pass(self, images: Tensor, progress: Callable[[float], None] | None, cancel: Any) -> None:
-        count, batches = len(self.action.elements), images.split(self.at_once(images))
+        count, few = len(self.action.elements), self._few(images)
+        batches = [few_of for batch in images.split(self.at_once(images)) for few_of in batch.split(few)]
         for place, batch in enumerate(batches):
             report(progress, cancel, place / len(batches))
             # where it lies in memory decides the last bits of some products
@@ -117,6 +119,12 @@ class Sweep:
                 floors.append(self._chunk(batch, part, reference, found))
                 report(progress, cancel, (place + min(1.0, (start + step) / count)) / len(batches))
             self._keep(found, reference, floors)
+
+    def _few(self, images: Tensor) -> int:
+        """Samples asked of all elements before the next ones come: what is compared with stays in the cache."""
+        if images.device.type != "cpu" or self.action.input_kind != "image":
+            return len(images)
+        return max(FEWEST, FEW_PIXELS // images[0, 0].numel())
 
     def _elements_at_once(self, batch: Tensor, images: Tensor, reference: dict[str, Output]) -> int:
         """Elements in one pass: what their largest output takes stays in the cache until the next layer reads it."""
@@ -260,12 +268,13 @@ class Sweep:
         if isinstance(value, GroupSignal) and not _same_elements(value, reference):
             raise _redrawn(name)
         if turned := self._turned(f"output of {name}", part, reference):
-            sums = self.followed.sums_of(tensor_of(value))
-            if sums is None:
+            totals = self.followed.totals_of(tensor_of(value))
+            if totals is None:
                 got = part.cast(tensor_of(value)).unflatten(0, (len(part.elements), -1))
                 sums = turned.sums(part, got)
                 self.followed.keep(tensor_of(value), sums)
-            found[name].append(sums.totals())
+                totals = sums.totals()
+            found[name].append(totals)
             return
         try:
             wanted = part.there(reference)

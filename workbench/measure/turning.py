@@ -23,8 +23,8 @@ from workbench.measure.probe import Output, PartialSignal
 from workbench.measure.sums import Norms, Sums
 from workbench.measure.workplace import lies_channels_last
 
-_AT_ONCE = 2**16  # numbers that are resampled together: a cache holds them several times
 _WIDE = 16  # members of a group axis that are mixed by one product
+_WORTH = 2**16  # numbers of a layer from which on loops are compiled: that takes a moment once in a process
 _SHARPNESS = -0.75  # of Keys' kernel, as grid_sample has it
 Rows = tuple[tuple[float, ...], ...]
 
@@ -54,10 +54,10 @@ def turns_of(action: Action) -> Turns | None:
 def companions_first(action: Action) -> Tensor:
     """An order of the elements, ``(E,)``, in which those that share a resampling follow each other."""
     turns = turns_of(action)
-    return torch.arange(len(action.elements)) if turns is None else torch.tensor(_in_company(turns))
+    return torch.arange(len(action.elements)) if turns is None else torch.tensor(in_company(turns))
 
 
-def _in_company(turns: Turns) -> list[int]:
+def in_company(turns: Turns) -> list[int]:
     return sorted(range(len(turns.rest)), key=turns.rest.__getitem__)
 
 
@@ -97,7 +97,13 @@ def turned_maps(
     weight = action.weight(reference)
     if turns_of(action) is None or weight is None or weight.ndim != 2:
         return None
-    return TurnedMaps(action, action.cast(values), weight, both, signal, scratch or Scratch())
+    maps = action.cast(values)
+    known = signal is None and not both and maps.device.type == "cpu" and maps.dtype in (torch.float32, torch.float64)
+    if known and maps.numel() >= _WORTH and lies_channels_last(maps):
+        from workbench.measure.loops import CompiledMaps
+
+        return CompiledMaps(action, maps, weight, both, signal, scratch or Scratch())
+    return TurnedMaps(action, maps, weight, both, signal, scratch or Scratch())
 
 
 def _turnable(signal: GroupSignal, action: Action) -> bool:
@@ -156,6 +162,8 @@ class TurnedMaps:
     Kept with a layer's reference, because chunks of elements follow each other and share their resampling.
     """
 
+    at_once = 2**16  # numbers that are resampled together: a cache holds them several times
+
     def __init__(
         self, action: Action, maps: Tensor, weight: Tensor, both: bool, signal: GroupSignal | None, scratch: Scratch
     ) -> None:
@@ -169,7 +177,7 @@ class TurnedMaps:
         laid_out = self._laid_out(self.maps)
         self.buffer, self.spare = scratch.like("difference", laid_out), scratch.like("moved", laid_out)
         self.turned = torch.empty_like(laid_out)  # kept until the next resampling
-        self.scratch, self.some = scratch, max(1, _AT_ONCE // (self.channels * self.side**2))
+        self.scratch, self.some = scratch, max(1, self.at_once // (self.channels * self.side**2))
         # pixels x (samples and channels), as many samples at a time as a cache holds
         self.blocks = [
             part.permute(2, 3, 0, 1).reshape(self.side**2, -1).contiguous() for part in self.maps.split(self.some)
@@ -224,12 +232,15 @@ class TurnedMaps:
 
         The sums, ``(4, B C)``, are squares of them, of the round trip's change and of its end; and they themselves.
         """
-        for e in _in_company(turns):
-            rest = turns.rest[e]
-            if self.last is None or self.last[0] != rest:
-                self.last = rest, *self._turned(rest)
-            _, turned, squares = self.last
+        for e in in_company(turns):
+            turned, squares = self._kept(turns.rest[e])
             yield e, self._moved(turned, turns.quarters[e], turns.mirrored[e]), squares
+
+    def _kept(self, rest: float) -> tuple[Tensor, Tensor]:
+        """As :meth:`_turned`, made once where the next element needs the same."""
+        if self.last is None or self.last[0] != rest:
+            self.last = rest, *self._turned(rest)
+        return self.last[1:]
 
     def _moved(self, maps: Tensor, quarters: int, mirrored: bool) -> Tensor:
         """Maps, laid out, and the elements of a signal after quarter turns and a mirror."""
@@ -240,7 +251,7 @@ class TurnedMaps:
             apart = maps.unflatten(channels, (-1, len(source)))
             maps = apart.index_select(channels + 1, source).flatten(channels, channels + 1)
         if self.channels_last:
-            order = _order(quarters, mirrored, self.side).to(maps.device)
+            order = order_of(quarters, mirrored, self.side).to(maps.device)
             return torch.index_select(maps, 1, order, out=self.spare)
         return _moved(maps, quarters, mirrored)
 
@@ -302,7 +313,7 @@ def _moved(maps: Tensor, quarters: int, mirrored: bool) -> Tensor:
 
 
 @lru_cache(maxsize=64)
-def _order(quarters: int, mirrored: bool, side: int) -> Tensor:
+def order_of(quarters: int, mirrored: bool, side: int) -> Tensor:
     """Which pixel comes to each place, ``(H W,)``."""
     return _moved(torch.arange(side**2).view(1, side, side), quarters, mirrored).flatten()
 
