@@ -61,6 +61,7 @@ class KernelBank(nn.Module):
         self.register_buffer("gain", torch.ones(()))
         self._kept: tuple | None = None
         self._kept_plan: tuple | None = None
+        self._kept_places: dict[tuple[int, ...] | None, tuple[Tensor, tuple[int, int, int]]] = {}
         self.gain.fill_(calibrate(self))
 
     few = False
@@ -129,10 +130,11 @@ class KernelBank(nn.Module):
 
     def _points(
         self, outputs: Tensor, inputs: Tensor | None, distinct: tuple[int, ...]
-    ) -> tuple[Tensor, Tensor | None]:
+    ) -> tuple[Tensor, Tensor | None, Tensor | None]:
         """Coordinates ``(P, coordinate_dim)`` of the distinct kernels; kept while a layer stays on one grid.
 
-        With the weights ``(P, 1)`` of their values on a group that stretches.
+        On a group that stretches with the weights ``(P, 1)`` of their values, without the points whose weight is 0, and
+        the place of every point in the rest, P for those left out.
         """
         versions = _versions(outputs, inputs)
         if self._kept is not None:
@@ -140,17 +142,32 @@ class KernelBank(nn.Module):
             if (of_outputs is outputs and of_inputs is inputs) and (
                 of_distinct is distinct and of_versions == versions
             ):
-                return found[0], found[1]
+                return found[0], found[1], found[2]
         few = outputs
         if len(distinct) < len(outputs):
             few = outputs[: len(distinct)] if distinct[-1] == len(distinct) - 1 else outputs[list(distinct)]
         if self.support is None:
-            points, weights = self.coordinates(few, inputs).flatten(0, -2), None
+            points, weights, order = self.coordinates(few, inputs).flatten(0, -2), None, None
         else:
             points, weights = self.support.points(few, inputs, self._seen(few), self._raw)
-            points, weights = points.flatten(0, -2), weights.flatten().unsqueeze(-1)
-        self._kept = None if points.requires_grad else (outputs, inputs, distinct, versions, points, weights)
-        return points, weights
+            kept = weights.flatten().nonzero().squeeze(-1)
+            order = kept.new_full((weights.numel() + 1,), len(kept))
+            order[kept] = torch.arange(len(kept), device=kept.device)
+            points, weights = points.flatten(0, -2)[kept], weights.flatten()[kept].unsqueeze(-1)
+        self._kept = None if points.requires_grad else (outputs, inputs, distinct, versions, points, weights, order)
+        self._kept_places = {}
+        return points, weights, order
+
+    def _used(
+        self, chosen: Plan, taps: tuple[int, ...] | None, order: Tensor | None, device: torch.device
+    ) -> tuple[Tensor, tuple[int, int, int]]:
+        """Which point is used at each place, and the shape of the places."""
+        if order is None:
+            return lookup(chosen, taps, device)
+        if taps not in self._kept_places:
+            source, shape = lookup(chosen, taps, device)
+            self._kept_places[taps] = order[source], shape
+        return self._kept_places[taps]
 
     def values(
         self,
@@ -171,14 +188,14 @@ class KernelBank(nn.Module):
             if self.support is None
             else self._plan_of_list(outputs, inputs, uniform)
         )
-        points, weights = self._points(outputs, inputs, chosen.outputs)
+        points, weights, order = self._points(outputs, inputs, chosen.outputs)
         weight, bias, channels = self.network.readout.weight, self.network.readout.bias, self._channels
         if few is not None:
             weight = weight.unflatten(0, channels)[:few, :few].flatten(0, 1)
             bias = bias.unflatten(0, channels)[:few, :few].flatten()
             channels = min(few, channels[0]), min(few, channels[1])
         scale = self.gain / n_in if weights is None else weights * (self.gain / n_in)
-        places = Places(*lookup(chosen, taps, points.device), channels)
+        places = Places(*self._used(chosen, taps, order, points.device), channels)
         if isinstance(self.network, Siren):
             sines = (p for layer in self.network.sines for p in (layer.weight, layer.bias))
             return SirenKernels.apply(points, weight, bias, scale, places, self.network.omega0, *sines)

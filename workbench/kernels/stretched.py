@@ -68,12 +68,12 @@ class Support:
         h^-1 h'.
         """
         shape = (len(outputs), 1 if inputs is None else len(inputs), 1 if taps is None else len(taps))
-        columns, weights = [], outputs.new_ones(shape)
+        columns, weights = [], outputs.new_ones(())
         if taps is not None:
-            matrix = self.group.matrix(outputs)
-            seen = (torch.linalg.inv(matrix)[:, None] @ (taps * self.largest).unsqueeze(-1)).squeeze(-1)
-            edge = soft_edge(torch.linalg.vector_norm(seen, dim=-1), self.slope)
-            weights = weights * (edge / torch.linalg.det(matrix).abs()[:, None])[:, None]
+            back = self.group.matrix(self.group.inverse(outputs))
+            seen = (taps * self.largest) @ back.mT
+            area = back[:, 0, 0] * back[:, 1, 1] - back[:, 0, 1] * back[:, 1, 0]  # 1 / |det h|
+            weights = (soft_edge(torch.linalg.vector_norm(seen, dim=-1), self.slope) * area[:, None])[:, None]
             columns.append(seen[:, None])
         if inputs is not None:
             relative = self.group.log(self.group.product(self.group.inverse(outputs)[:, None], inputs))
@@ -82,7 +82,7 @@ class Support:
             if has_circle(self.group):
                 columns.append(_encoded(relative[..., 2 if self.group.element_dim == 4 else 0], raw)[:, :, None])
             columns.append(open_part[:, :, None])
-        return torch.cat([part.expand(*shape, part.shape[-1]) for part in columns], -1), weights
+        return torch.cat([part.expand(*shape, part.shape[-1]) for part in columns], -1), weights.expand(shape)
 
     def window(self, relative: Tensor) -> Tensor:
         """w(d) ``(S_out, S_in)`` of relative coordinates ``(S_out, S_in, chart_dim)``."""

@@ -47,6 +47,11 @@ class SeparableConv(GroupConv):
     def _dense(self) -> bool:
         return self.factorisation == "nonseparable"
 
+    @property
+    def _at_once(self) -> bool:
+        """Whether one convolution by the whole kernel is all there is."""
+        return self._dense or self.factorisation.startswith("gseparable")
+
     def _kernels(self, spec: KernelSpec) -> FactoredKernels | KernelBank:
         if self._dense:
             return super()._kernels(spec)
@@ -56,13 +61,13 @@ class SeparableConv(GroupConv):
     def _prepared(
         self, outputs: Tensor, inputs: Tensor | None, uniform: bool, share: Tensor | None, way: Way, window: Window
     ) -> Weights:
-        if self._dense:
+        if self._at_once:
             return super()._prepared(outputs, inputs, uniform, share, way, window)
         assert inputs is not None  # a group convolution has input elements
         return self.kernels.steps(outputs, inputs, uniform, share)
 
     def _applied(self, x: Tensor, weights: Weights, bias: Tensor | None, window: Window) -> Tensor:
-        if self._dense:
+        if self._at_once:
             return super()._applied(x, weights, bias, window)
         *mixing, filters = weights
         if x.device.type == "cpu" and len(weights) > 1:  # half the time of a depthwise convolution's step
