@@ -12,6 +12,7 @@ from workbench.audit.questions import CIRCULAR, SHIFTS, Samples, questions
 from workbench.measure import equivariance_error
 
 SIDE = 32
+TRIAL_PASSES = 3  # the shape of an answer, the answer before the samples were moved, and after
 
 
 def maps(mode: str = "zeros", padding: int = 1, stride: int = 1) -> nn.Sequential:
@@ -196,3 +197,23 @@ def test_looking_changes_nothing():
     assert torch.equal(state, torch.get_rng_state())
     assert all(parameter.grad is None for parameter in model.parameters())
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+def test_how_an_answer_to_series_moves_is_tried_once_for_all_questions() -> None:
+    passes: list[int] = []
+
+    class Square(nn.Module):
+        """Of one channel, so that its shape leaves open whether the answer moves along."""
+
+        def forward(self, x: Tensor) -> Tensor:
+            passes.append(len(x))
+            return x[:, 0] ** 2
+
+    def counted(output: str) -> tuple[int, set[str], str]:
+        passes.clear()
+        found = audit(Square(), torch.rand(4, 1, 48), kind="series", output=output).sweeps
+        return len(passes), {str(sweep.attrs["output"]) for sweep in found.values()}, found["shifts"].attrs["mask"]
+
+    (tried, *told), (declared, *known) = counted("auto"), counted("series")
+    assert told == known == [{"series"}, "overlap"]
+    assert tried - declared == TRIAL_PASSES

@@ -20,6 +20,8 @@ from workbench.measure.probe import like_model, named_layers, pieces, watching
 
 SWEEPS = 0.75
 """Part of an audit that is done after its sweeps, roughly."""
+LIKE_ANY = ("image", "series")
+"""Kinds of samples whose answers move alike whatever moves them, so that one trial tells it for all questions."""
 _ERRORS = ("error", "relative_error", "absolute_error", "error_mean", "error_sem", "error_low", "error_high")
 
 
@@ -91,12 +93,13 @@ def sweep_all(
 def _with_law(
     model: Callable, inputs: Tensor, steps: list[Question], asking: dict[str, Any], options: dict[str, Any]
 ) -> dict[str, Any]:
-    """What is asked, with the behaviour of the answer to images, which is the same whatever moves them."""
-    if str(asking["output"]) != "auto" or any(step.input != "image" for step in steps):
+    """What is asked, with the behaviour of the answer to images or series, which is the same whatever moves them."""
+    kind = steps[0].input
+    if str(asking["output"]) != "auto" or kind not in LIKE_ANY or any(step.input != kind for step in steps):
         return asking
     known = {"select": asking["select"], "resampler": options["resampler"], "seed": options["seed"]}
     try:
-        law = infer_behaviour(model, inputs, steps[0].group, "image", **known)
+        law = infer_behaviour(model, inputs, steps[0].group, kind, **known)
     except Exception:  # code that nobody knows; the sweeps themselves say what is wrong
         return asking
     return asking if law.kind == "unknown" else asking | {"output": law}
