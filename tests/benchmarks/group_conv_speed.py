@@ -1,12 +1,13 @@
 """Measure group convolutions and whole networks against the plain convolution, as ratios taken in one process.
 
-Run: python tests/benchmarks/group_conv_speed.py [--rounds 7] [--threads 1] [--only layers,separable,networks,kernels].
+Run: python tests/benchmarks/group_conv_speed.py [--rounds 7] [--threads 1] [--only layers,separable,...].
 Results, with every round, lie in tests/benchmarks/results/group_conv_speed_<threads>.json and the cost curves beside
 it as a picture. Times are the process's CPU time; rounds interleave the contestants, so that a busy machine slows
 both.
 
 layers     one step (forward, backward) or a cached evaluation, over Conv2d(n C -> n C, k) with fixed weights.
 separable  the same for group convolutions with a separable kernel.
+stretched  the same for groups that stretch, dense and factored, with kernels wide enough for them and the published 7.
 networks   a training step with elements redrawn, over the same network with one dense call per layer, written with
            PyTorch's own modules: the kernel network at every tap of every pair of elements, as in the paper's code
            (published_code.py measures both), max_pool2d, Adam as it comes. "dense" is stricter: ours in everything
@@ -24,6 +25,7 @@ import os
 import platform
 import statistics
 import time
+import warnings
 from collections.abc import Callable
 from contextlib import contextmanager, nullcontext
 from itertools import product
@@ -34,7 +36,7 @@ import torch
 from torch import Tensor, nn
 
 from workbench.groups import SO2, GroupSignal
-from workbench.kernels import KernelBank, disc_mask, tap_offsets
+from workbench.kernels import FACTORISATIONS, OF_SIMILARITIES, KernelBank, disc_mask, tap_offsets
 from workbench.kernels.geometry import disc_taps
 from workbench.layers import GroupConv, GroupPool, LiftingConv, SeparableConv
 from workbench.models import build_model
@@ -52,6 +54,22 @@ OTHERS = [
     (64, 14, 7, 8),
 ]
 SEPARABLE = [(10, 28, 7, 16), (32, 14, 7, 8)]
+STRETCHED = [  # group, its elements, channels, pixels, kernel, factorisation
+    *(
+        (group, elements, channels, pixels, k, None)
+        for group, elements, wide in (
+            ("Scale(2,1.74)", {"n": 4}, 16),
+            ("RotationScale(1.74)", {"n": 8, "stretches": 3}, 8),
+            ("SL(2,1.3)", {"n": 4, "stretches": 4}, 8),
+            ("GLPlus(2,1.15)", {"n": 4, "stretches": 4}, 8),
+        )
+        for channels, pixels, k in ((wide, 14, 15), (wide // 2, 28, 7), (wide // 2, 14, 7))
+    ),
+    *(
+        ("RotationScale(1.74)", {"n": 8, "stretches": 3}, 8, 14, 15, factorisation)
+        for factorisation in (*FACTORISATIONS, *OF_SIMILARITIES)
+    ),
+]
 NETWORKS = [
     ("demo_full", 16, (2, 8, 64)),
     ("demo", 16, (2, 8, 64)),
@@ -101,8 +119,33 @@ def layer(kind: str, c: int, size: int, k: int, n: int, batch: int, rounds: int)
     plain = nn.Conv2d(c if lifting else n * c, n * c, k, padding=k // 2)
     ours = {"lifting": LiftingConv, "group": GroupConv, "separable": SeparableConv}[kind.split()[0]](c, c, k, n=n)
     x = torch.randn(batch, c if lifting else n * c, size, size, requires_grad=training)
-    elements, group = SO2().grid(n), SO2()
-    grad = torch.randn(batch, n * c, size, size)
+    found = beside(plain, ours, x, None if lifting else SO2().grid(n), rounds)
+    return {"kind": kind, "channels": c, "pixels": size, "k": k, "n": n, "batch": batch, **found}
+
+
+def stretched(
+    call: str, group: str, given: dict[str, int], c: int, size: int, k: int, factorisation: str | None, batch: int,
+    rounds: int,
+) -> dict[str, object]:  # fmt: skip
+    """One layer over a group that stretches against the plain convolution of the same output channels."""
+    torch.manual_seed(0)
+    training = call == "step"
+    options = {"group": group, **given} | ({} if factorisation is None else {"factorisation": factorisation})
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*leaves the smallest kernel")  # as the published 7 does
+        ours = (GroupConv if factorisation is None else SeparableConv)(c, c, k, **options)
+    elements = ours.elements()
+    plain = nn.Conv2d(len(elements) * c, len(elements) * c, k, padding=k // 2)
+    x = torch.randn(batch, len(elements) * c, size, size, requires_grad=training)
+    found = beside(plain, ours.train(training), x, elements, rounds)
+    name, count = f"{group}{f'/{factorisation}' if factorisation else ''} {call}", "x".join(map(str, given.values()))
+    return {"kind": name, "channels": c, "pixels": size, "k": k, "n": count, "batch": batch, **found}
+
+
+def beside(plain: nn.Module, ours: nn.Module, x: Tensor, elements: Tensor | None, rounds: int) -> dict[str, object]:
+    """Times of a layer and of the plain convolution on the same numbers; with gradients where ``x`` has one."""
+    training, group = x.requires_grad, ours.group
+    grad = torch.randn(len(x), plain.out_channels, *x.shape[2:])
 
     def finish(out: Tensor, module: nn.Module) -> None:
         if training:
@@ -114,13 +157,12 @@ def layer(kind: str, c: int, size: int, k: int, n: int, batch: int, rounds: int)
         finish(plain(x), plain)
 
     def run_ours() -> None:
-        signal = x if lifting else GroupSignal(x.unflatten(1, (c, n)), elements, group)
+        signal = x if elements is None else GroupSignal(x.unflatten(1, (-1, len(elements))), elements, group)
         finish(ours(signal).values, ours)
 
     ours.train(training)
     with nullcontext() if training else torch.no_grad():
-        found = ratios(interleaved({"plain": run_plain, "ours": run_ours}, rounds), "ours", "plain")
-    return {"kind": kind, "channels": c, "pixels": size, "k": k, "n": n, "batch": batch, **found}
+        return ratios(interleaved({"plain": run_plain, "ours": run_ours}, rounds), "ours", "plain")
 
 
 def every_pair(bank: KernelBank, outputs: Tensor, inputs: Tensor | None) -> Tensor:
@@ -212,7 +254,7 @@ def kernel_share(c: int, size: int, k: int, n: int, batch: int, rounds: int) -> 
 def measure(only: set[str], rounds: int) -> dict[str, list[dict[str, object]]]:
     """Every case asked for; prints each as it is done."""
     cases: dict[str, list[Callable[[], dict[str, object]]]] = {
-        name: [] for name in ("layers", "separable", "networks", "kernels")
+        name: [] for name in ("layers", "separable", "stretched", "networks", "kernels")
     }
     for kind, (c, size, k, n), batch in product(("group step", "group eval"), MAIN, BATCHES):
         cases["layers"].append(lambda a=(kind, c, size, k, n, batch): layer(*a, rounds))
@@ -224,10 +266,11 @@ def measure(only: set[str], rounds: int) -> dict[str, list[dict[str, object]]]:
         cases["layers"].append(lambda a=(kind, c, size, k, n, batch): layer(*a, rounds))
     for kind, (c, size, k, n), batch in product(("separable step", "separable eval"), SEPARABLE, BATCHES):
         cases["separable"].append(lambda a=(kind, c, size, k, n, batch): layer(*a, rounds))
-    for preset, size, batches in NETWORKS:
-        for batch in batches:
-            few = max(5, rounds // 2) if batch == 64 and "paper" in preset else rounds
-            cases["networks"].append(lambda a=(preset, size, batch, few): network(*a))
+    for case, batch, call in product(STRETCHED, (8, 16), ("step", "eval")):
+        cases["stretched"].append(lambda a=(call, *case, batch): stretched(*a, rounds))
+    for preset, size, batch in ((preset, size, batch) for preset, size, batches in NETWORKS for batch in batches):
+        few = max(5, rounds // 2) if batch == 64 and "paper" in preset else rounds
+        cases["networks"].append(lambda a=(preset, size, batch, few): network(*a))
     for c, size, k, n in MAIN:
         cases["kernels"].append(lambda a=(c, size, k, n, 64): kernel_share(*a, rounds))
     found: dict[str, list[dict[str, object]]] = {}
@@ -266,7 +309,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--only", default="layers,separable,networks,kernels")
+    parser.add_argument("--only", default="layers,separable,stretched,networks,kernels")
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     found = measure(set(given.only.split(",")), given.rounds)

@@ -114,6 +114,14 @@ follow each other; the cost of mixing grows as the square of n C, that of filter
 
 {layers(one, "separable")}
 
+## Layers over groups that stretch, over the same convolution
+
+`--only stretched`; n is rotations x stretches. At k = 15 the smallest kernels of these groups see four pixels around
+their centre, the published 7 is too narrow for them and warns. Scale, Sim2 (`RotationScale`), SL and GL+ layers may
+cost 1.3 of the plain convolution at equal k and batches of 8 and more.
+
+{layers(one, "stretched")}
+
 ## Whole networks, a training step with elements drawn anew
 
 The plain writing has one dense convolution call per layer and PyTorch's own modules, as the paper's code; the second
