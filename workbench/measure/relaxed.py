@@ -50,7 +50,9 @@ def operator_matrix(layer: Callable[[Tensor], Tensor], size: tuple[int, int], li
     return found.flatten(1).T
 
 
-def operator_symmetry(matrix: Tensor, size: tuple[int, int], shift: tuple[int, int] = SHIFT) -> dict[str, float]:
+def operator_symmetry(
+    matrix: Tensor, size: tuple[int, int], shift: tuple[int, int] = SHIFT, rank: bool = True
+) -> dict[str, float]:
     r"""How far a matrix M is from commuting with the cyclic shift T, and from not telling T x from x.
 
     .. math:: E = |M T - T M| / |M|, \qquad I = |M T - M| / |M|
@@ -59,7 +61,8 @@ def operator_symmetry(matrix: Tensor, size: tuple[int, int], shift: tuple[int, i
     nothing in common.
 
     Returns:
-        ``equivariance_error``, ``invariance_error``, ``rank`` (of the matrix, with numpy's bound on rounding).
+        ``equivariance_error``, ``invariance_error`` and, unless it is not asked for, ``rank`` (of the matrix, with
+        numpy's bound on rounding).
 
     Raises:
         ValueError: a matrix that does not fit the size, a shift by nothing, or a layer that gives nothing at all.
@@ -79,11 +82,11 @@ def operator_symmetry(matrix: Tensor, size: tuple[int, int], shift: tuple[int, i
     lines = matrix.view(*size, *size)
     moved_in = lines.roll((-shift[0], -shift[1]), (2, 3))
     moved_out = lines.roll(shift, (0, 1))
-    return {
+    found = {
         "equivariance_error": float((moved_in - moved_out).norm()) / length,
         "invariance_error": float((moved_in - lines).norm()) / length,
-        "rank": float(torch.linalg.matrix_rank(matrix)),
     }
+    return {**found, "rank": float(torch.linalg.matrix_rank(matrix))} if rank else found
 
 
 def corner(errors: dict[str, float]) -> np.ndarray:
