@@ -46,3 +46,10 @@ def check_dropout(model: str, dropout: Any, architecture: str) -> None:
             f"{model}: dropout = {dropout} was given with architecture 'demo', which drops nothing; expected 0, or the "
             "architecture 'ckresnet' or 'gcnn'."
         )
+
+
+def check_amount(model: str, **values: Any) -> None:
+    """Refuse what is no finite number of at least 0."""
+    for name, value in values.items():
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
+            raise ValueError(f"{model}: {name} = {value!r} was given; expected a finite number of at least 0.")
