@@ -7,7 +7,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from tests.measure.toys import Nosy, c4_net
-from workbench.layers import GroupConv, GroupPool, GroupProjection, LiftingConv
+from workbench.layers import GroupConv, GroupPool, GroupProjection, LiftingConv, SeparableConv
 from workbench.measure import cost, open_dataset, save
 
 
@@ -144,3 +144,29 @@ def test_bad_input_gets_a_sentence() -> None:
         cost(c4_net(), (4,))
     with pytest.raises(ValueError, match="input_shape = None was given; expected two to four positive"):
         cost(c4_net(), None)
+
+
+@pytest.mark.parametrize(
+    ("factorisation", "per_pixel"),
+    [
+        ("nonseparable", 2 * 3 * 64 * 25),
+        ("gseparable", 2 * 3 * 64 * 25),
+        ("separable", 2 * 3 * 64 + 3 * 8 * 25),
+        ("dseparable", 2 * 3 * 8 + 3 * 64 * 25),
+        ("dgseparable", 2 * 3 * 8 + 3 * 64 + 3 * 8 * 25),
+    ],
+)
+def test_factored_kernels_are_counted_as_they_are_applied(factorisation: str, per_pixel: int) -> None:
+    """Knigge et al. 2022: C_in C_out n^2 k^2 without factors, C_in C_out n^2 + C_out n k^2 with two."""
+    layer = SeparableConv(2, 3, 5, factorisation=factorisation)
+    net = nn.Sequential(LiftingConv(1, 2, 5), layer)
+    ds = cost(net, (2, 1, 10, 10)).sel(layer="1")
+    assert int(ds.multiply_adds) == 2 * 10 * 10 * per_pixel
+    assert int(ds.multiply_adds_disc) < int(ds.multiply_adds)
+    signal = net[0](torch.randn(2, 1, 10, 10))
+    with torch.no_grad():
+        layer.eval()(signal)  # makes the kernels, which are kept
+        with FlopCounterMode(display=False) as counter:
+            layer(signal)
+    if not layer._at_once:  # those are applied by the cheapest of several ways
+        assert counter.get_total_flops() == 2 * int(ds.multiply_adds)

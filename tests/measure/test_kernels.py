@@ -7,8 +7,8 @@ from torch import nn
 
 from tests.tolerances import EXACT
 from workbench.kernels import KernelSpec
-from workbench.layers import GroupConv, LiftingConv
-from workbench.measure import kernels, open_dataset, save, spectrum
+from workbench.layers import GroupConv, LiftingConv, SeparableConv
+from workbench.measure import kernels, open_dataset, redundancy, save, spectrum
 
 
 @pytest.mark.parametrize(("group", "n"), [("SO2", 8), ("C(4)", 4), ("O2", 8)])
@@ -106,3 +106,26 @@ def test_a_low_frequency_network_has_less_power_near_the_grid_limit() -> None:
         power = spectrum(kernels(GroupConv(4, 4, 7, kernel=KernelSpec(omega0=omega0)))).power
         shares.append(float(power.where(power.frequency > 0.25, drop=True).sum()))
     assert shares[0] < shares[1] / 2
+
+
+def test_kernels_of_stretched_elements_name_their_angles_and_factors() -> None:
+    layer = GroupConv(1, 2, 15, group="RotationScale(1.74)", n=4, stretches=3).double().eval()
+    ds, elements = kernels(layer), layer.elements()
+    assert dict(ds.sizes)["g_out"] == 12
+    assert np.allclose(ds.angle_out_deg, np.tile([0, 90, 180, -90], 3))
+    assert np.allclose(ds.factor_out, np.repeat([1, 1.74**0.5, 1.74], 4))
+    assert np.allclose(ds.factor_in, ds.factor_out)
+    bank = layer.bank(elements, elements, True).detach()
+    assert np.allclose(ds.kernel[5, 2, 1, 0], 12 * bank[1, 5, 0, 2].view(15, 15), atol=EXACT[torch.float64])
+    one = kernels(GroupConv(1, 1, 15, group="Scale(2,1.74)"))
+    assert np.allclose(one.angle_out_deg, 0)  # a factor is no angle
+    assert float(one.factor_out[-1]) == pytest.approx(1.74)
+    assert "factor_out" not in kernels(GroupConv(1, 1, 5))
+
+
+def test_how_much_a_kernel_over_scalings_repeats_itself_is_told_in_the_middle() -> None:
+    options = {"group": "RotationScale(1.74)", "n": 4, "stretches": 3}
+    assert float(redundancy(SeparableConv(2, 2, 15, **options)).energy[0]) == pytest.approx(1)
+    full = redundancy(GroupConv(2, 2, 15, **options))
+    assert float(full.energy[0]) < 0.95
+    assert int((full.energy > EXACT[torch.float64]).sum()) > 4  # neighbours on both sides

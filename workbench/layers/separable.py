@@ -90,6 +90,23 @@ class SeparableConv(GroupConv):
         found = [*self.kernels.parameters(), self.kernels.gain]
         return found if self.bias is None else [*found, self.bias]
 
+    def multiply_adds(self, inputs: int, outputs: int, taps: int) -> tuple[int, int]:
+        """Per pixel before filtering and per pixel of the answer, for so many elements and taps of the filters.
+
+        >>> SeparableConv(8, 8, 5).multiply_adds(8, 8, 25)
+        (4096, 1600)
+        """
+        pairs, answers = inputs * outputs, self.out_channels * outputs
+        channels = self.in_channels * self.out_channels
+        if self._at_once:
+            return 0, channels * pairs * taps
+        if self.factorisation == "dseparable":
+            return channels * inputs, self.out_channels * pairs * taps
+        mixing = (
+            channels * inputs + self.out_channels * pairs if self.kernels.channels is not None else channels * pairs
+        )
+        return mixing, answers * taps
+
     def extra_repr(self) -> str:
         """As of any group convolution, and the factorisation."""
         return f"{super().extra_repr()}, {self.factorisation}"

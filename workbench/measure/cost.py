@@ -112,6 +112,12 @@ def _multiply_adds(module: nn.Module, inputs: tuple, output: Any) -> tuple[int, 
         layer: Any = module
         signal = inputs[0]
         incoming = layer.in_channels * (signal.values.shape[2] if isinstance(signal, GroupSignal) else 1)
+        if hasattr(layer, "multiply_adds"):
+            elements = signal.values.shape[2], output.values.shape[2]
+            pixels, answers = (s.values.shape[0] * prod(s.values.shape[3:]) for s in (signal, output))
+            own = (layer.multiply_adds(*elements, taps) for taps in (layer.kernel_size**2, _taps(layer)))
+            dense, disc = (pixels * before + answers * after for before, after in own)
+            return dense, disc
         pairs = output.values.numel() * incoming
         return pairs * layer.kernel_size**2, pairs * _taps(layer)
     if isinstance(module, nn.Linear):
@@ -145,7 +151,8 @@ def _of_recurrence(module: Any, given: Any) -> int:
 
 
 def _taps(layer: Any) -> int:
-    taps = getattr(getattr(layer, "kernels", None), "taps", None)
+    bank = getattr(layer, "kernels", None)
+    taps = getattr(getattr(bank, "over_plane", bank), "taps", None)
     return layer.kernel_size**2 if taps is None else len(taps)
 
 

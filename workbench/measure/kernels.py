@@ -27,8 +27,9 @@ def kernels(layer: Any, n: int | None = None, channels: int | None = None) -> xr
     Returns:
         ``kernel(g_out, g_in, channel_out, channel_in, y, x)`` without the layer's mean over inputs, so that it does
         not depend on n. Coordinates ``angle_out_deg``, ``mirror_out``, ``angle_in_deg``, ``mirror_in``, the relative
-        rotation ``angle_relative_deg(g_out, g_in)``, and ``y``, ``x`` in pixels from the centre, y up. A lifting
-        layer has one input element.
+        rotation ``angle_relative_deg(g_out, g_in)``, and ``y``, ``x`` in pixels from the centre, y up; of groups that
+        stretch also ``factor_out`` and ``factor_in``, the root of the determinant. A lifting layer has one input
+        element.
 
     Raises:
         ValueError: for another module or a bad number.
@@ -48,7 +49,8 @@ def kernels(layer: Any, n: int | None = None, channels: int | None = None) -> xr
     limit = None if channels is None else check_count(channels, "kernels: channels")
     size, group = layer.kernel_size, layer.group
     weight = next(layer.parameters())
-    grid = group.grid(count, dtype=weight.dtype, device=weight.device)
+    own = getattr(layer, "elements", None)
+    grid = group.grid(count, dtype=weight.dtype, device=weight.device) if own is None else own(count)
     lifting = bool(getattr(layer.kernels, "lifting", False)) if hasattr(layer, "kernels") else False
     inputs = None if lifting else grid
     with undisturbed(layer):
@@ -85,6 +87,11 @@ def kernels(layer: Any, n: int | None = None, channels: int | None = None) -> xr
             layer=str(layer),
         ),
     )
+    if not group.isometric:
+        for side, elements in (("out", grid), ("in", sources)):
+            area = torch.linalg.det(group.matrix(elements.detach().double().cpu())).numpy()
+            words = "factor of lengths, the root of the determinant"
+            ds.coords[f"factor_{side}"] = labelled(f"g_{side}", np.sqrt(area), words)
     if values.shape[2] * values.shape[3] < outgoing * incoming:
         shown = f"showing {values.shape[2] * values.shape[3]} of {outgoing * incoming} channel pairs"
         ds.attrs["showing"] = shown
@@ -93,6 +100,10 @@ def kernels(layer: Any, n: int | None = None, channels: int | None = None) -> xr
 
 def _named(grid: torch.Tensor, group: Any) -> tuple[np.ndarray, np.ndarray]:
     elements = grid.detach().cpu().double()
+    if not group.isometric:
+        matrix = group.matrix(elements)
+        turn = torch.atan2(matrix[..., 1, 0] - matrix[..., 0, 1], matrix[..., 0, 0] + matrix[..., 1, 1])
+        return np.rad2deg(turn.numpy()), np.ones(turn.shape, dtype=np.int64)
     angle = np.rad2deg(elements[..., 0].numpy())
     mirror = elements[..., 1].round().long().numpy() if isinstance(group, O2) else np.ones_like(angle, dtype=np.int64)
     return angle, mirror

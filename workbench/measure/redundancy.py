@@ -41,7 +41,10 @@ def redundancy(layer: Any, n: int | None = None) -> xr.Dataset:
             f"a {type(layer).__name__} was given; expected a group convolution, such as workbench.layers.GroupConv, "
             "because other kernels have no group axis."
         )
-    found = kernels(layer, n)["kernel"].isel(g_out=0).values  # other output elements hold the same, turned
+    stored = kernels(layer, n)["kernel"]
+    # other output elements hold the same, turned; where a list of stretches ends, some neighbours are missing
+    middle = 0 if layer.group.isometric else stored.sizes["g_out"] // 2
+    found = stored.isel(g_out=middle).values
     matrices = np.moveaxis(found.reshape(*found.shape[:3], -1), 0, 2).astype(np.float64)
     squares = np.linalg.svd(matrices, compute_uv=False) ** 2
     whole = squares.sum(-1, keepdims=True)
