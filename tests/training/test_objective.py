@@ -12,7 +12,14 @@ from workbench.groups import SO2, MirrorGate, UniformArc
 from workbench.kernels import KernelBank
 from workbench.layers import GroupConv, LiftingConv
 from workbench.models import build_model
-from workbench.training.objective import KernelNorms, arcs, distributions, monotone_prior, parameter_groups
+from workbench.training.objective import (
+    KernelNorms,
+    arcs,
+    distributions,
+    monotone_prior,
+    own_penalty,
+    parameter_groups,
+)
 
 
 def network() -> nn.Module:
@@ -150,3 +157,23 @@ def test_layers_are_left_as_they_were_after_an_exception() -> None:
 def test_a_gate_is_a_distribution_without_an_arc() -> None:
     assert distributions(MirrorGate())
     assert arcs(MirrorGate()) == []
+
+
+class Priced(nn.Linear):
+    """A model with a price of its own."""
+
+    price: Any
+
+    def penalty(self) -> Any:
+        return self.price(self)
+
+
+@pytest.mark.parametrize("wrong", [lambda m: 1.0, lambda m: m.weight, lambda m: None])
+def test_a_price_of_its_own_is_one_number(wrong: Any) -> None:
+    model = Priced(2, 1)
+    model.price = lambda m: m.weight.square().sum()
+    assert own_penalty(model) == model.weight.square().sum()
+    assert own_penalty(nn.Linear(2, 1)) == 0.0
+    model.price = wrong
+    with pytest.raises(ValueError, match=r"penalty\(\) of a Priced returned .*; expected a tensor of one number"):
+        own_penalty(model)

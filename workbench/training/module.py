@@ -14,7 +14,14 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
 
 from workbench.training.batches import Batches
 from workbench.training.evaluation import check_logits
-from workbench.training.objective import KernelNorms, arcs, distributions, monotone_prior, parameter_groups
+from workbench.training.objective import (
+    KernelNorms,
+    arcs,
+    distributions,
+    monotone_prior,
+    own_penalty,
+    parameter_groups,
+)
 from workbench.training.settings import Settings
 
 LAST_RATE = 1e-6  # where the cosine schedule ends, as in the paper's code
@@ -22,7 +29,7 @@ CHECK_EVERY = 20  # steps between looks at the loss on a GPU, where each look wa
 
 
 class TrainingModule(pl.LightningModule):
-    """Cross-entropy plus the recipe's extra terms on one model.
+    """Cross-entropy plus the extra terms of the recipe and of the model itself.
 
     step     optimiser steps taken so far, also those before a resume; everything else is a function of it.
     running  (loss * images, correct images, images) of the present epoch.
@@ -92,6 +99,7 @@ class TrainingModule(pl.LightningModule):
         cross_entropy = nn.functional.cross_entropy(logits, labels)
         if self.settings.monotone:
             penalty = penalty + self.settings.monotone * monotone_prior(arcs(self.model))
+        penalty = penalty + own_penalty(self.model)
         self._watch(cross_entropy + penalty, cross_entropy, logits, labels)
         return cross_entropy + penalty
 

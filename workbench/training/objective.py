@@ -47,6 +47,24 @@ def monotone_prior(arcs: list[Tensor]) -> Tensor:
     return torch.relu(depth[1:] - depth[:-1]).sum()
 
 
+def own_penalty(model: nn.Module) -> Tensor | float:
+    """What a model adds to its loss by a method `penalty()`, a number that may have a gradient; 0 where it has none.
+
+    Raises ValueError where that is no single number.
+
+    >>> own_penalty(nn.ReLU())
+    0.0
+    """
+    own: Any = getattr(model, "penalty", None)
+    if own is None:
+        return 0.0
+    found = own()
+    if not isinstance(found, Tensor) or found.numel() != 1:
+        given = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
+        raise ValueError(f"penalty() of a {type(model).__name__} returned {given}; expected a tensor of one number")
+    return found.reshape(())
+
+
 def arcs(model: nn.Module) -> list[Tensor]:
     """The arc parameters of a model, in layer order."""
     found = (getattr(module, "theta", None) for module in distributions(model))

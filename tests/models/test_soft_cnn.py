@@ -1,0 +1,78 @@
+"""The soft penalty: at its zero the network is invariant, at strength 0 it is free, in between training moves it."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from tests.layers.symmetry import TURN, defect
+from tests.tolerances import BROKEN_LOGITS, EXACT
+from workbench.groups import SO2
+from workbench.models.soft_cnn import build
+from workbench.training.batches import Batches
+from workbench.training.module import TrainingModule
+from workbench.training.settings import Settings
+
+SMALL = {"widths": (4, 8), "classes": 3}
+
+
+def error(net: nn.Module, dtype: torch.dtype) -> float:
+    """How much a quarter turn changes the logits."""
+    return defect(net.to(dtype).eval(), torch.randn(3, 1, 16, 16, dtype=dtype), TURN[1], SO2())
+
+
+@pytest.mark.parametrize("dtype", list(EXACT), ids=str)
+def test_at_no_distance_it_is_invariant_and_else_it_is_not(dtype):
+    net: Any = build(SMALL)
+    assert error(net, dtype) > BROKEN_LOGITS
+    net.project_weights()
+    assert error(net, dtype) <= EXACT[dtype]
+    assert max(float(d.detach()) for d in net.distances().values()) <= EXACT[dtype]
+
+
+def test_every_part_that_may_break_the_symmetry_has_its_price():
+    net: Any = build(SMALL)
+    net.project_weights()
+    for name, distance in net.distances().items():
+        layer = net.get_submodule(name)
+        kept = layer.weight.detach().clone()
+        with torch.no_grad():
+            layer.weight += torch.rand_like(layer.weight)
+        assert float(net.penalty().detach()) > float(distance.detach()), name
+        assert error(net, torch.float32) > EXACT[torch.float32], name
+        layer.weight.data = kept
+    assert len(net.distances()) == 3
+
+
+def trained(strength: float) -> Tensor:
+    """The distances after a few steps of the training's own loss, their sum."""
+    torch.manual_seed(0)
+    net: Any = build({**SMALL, "strength": strength})
+    batches = Batches(torch.randn(8, 1, 16, 16), torch.arange(8) % 3, batch_size=8, seed=0)
+    module = TrainingModule(net, Settings.read({"lr": 1e-2}), batches, total_steps=30)
+    optimiser = module.configure_optimizers()
+    for _ in range(30):
+        optimiser.zero_grad()
+        module.training_step(next(iter(batches)), 0).backward()
+        optimiser.step()
+    return torch.stack(list(net.distances().values())).sum().detach()
+
+
+def test_a_larger_strength_leaves_a_smaller_distance():
+    free, soft, hard = (trained(strength) for strength in (0.0, 0.1, 10.0))
+    assert hard < soft / 2 < free / 4
+
+
+@pytest.mark.parametrize(
+    ("config", "sentence"),
+    [
+        ({"strength": -1.0}, "strength = -1.0 was given; expected a finite number of at least 0"),
+        ({"strength": float("nan")}, "strength = nan"),
+        ({"widths": (4, 6)}, "out_channels = 6 was given; expected a multiple of 4.*use 8"),
+        ({"lambda": 1.0}, "lambda was given; expected only in_channels"),
+    ],
+)
+def test_wrong_settings_are_refused_with_a_sentence(config, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        build(config)
