@@ -155,7 +155,7 @@ class _Same(torch.autograd.Function):
         along = 2 * math.pi * (cycles @ taps.T)
         angle = torch.addcmul(phase[:, None], along, dial)
         cosine = angle.cos()
-        found = readout @ cosine
+        found = (cosine.T @ readout.T).T.contiguous()  # half the time of the same product with few taps on its right
         size = (found.square().mean().clamp_min(LEAST) * n).rsqrt()
         unit = found * size
         ctx.save_for_backward(taps, along, dial, angle, cosine, readout, gain, unit, size)
@@ -168,7 +168,7 @@ class _Same(torch.autograd.Function):
         of_gain = (grad * unit).sum()
         straight = unit * (of_gain / unit.square().sum().clamp_min(LEAST))
         of_found = (grad - straight) * (gain * size)
-        of_angle = (readout.T @ of_found) * angle.sin().neg_()
+        of_angle = (of_found.T @ readout).T * angle.sin().neg_()
         of_dial = (of_angle * along).sum() if ctx.needs_input_grad[2] else None
         of_cycles = (of_angle @ taps) * (2 * math.pi * dial)
         return None, of_cycles, of_dial, of_angle.sum(1), of_found @ cosine.T, of_gain, None

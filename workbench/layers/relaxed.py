@@ -8,6 +8,7 @@ After van der Ouderaa, Romero & van der Wilk 2022 (arXiv 2204.07178); the parame
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from math import prod
 
 import torch
@@ -86,7 +87,8 @@ class RelaxedConv2d(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         self._check(x)
         kernels, size = self.kernels, (x.shape[-2], x.shape[-1])
-        with torch.autocast(x.device.type, enabled=False):  # half precision would blur fast filters
+        half = torch.is_autocast_enabled(x.device.type)  # which would blur fast filters
+        with torch.autocast(x.device.type, enabled=False) if half else nullcontext():
             basis = None
             if kernels.stationary:
                 filters = kernels.same()[None]
