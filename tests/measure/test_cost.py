@@ -170,3 +170,12 @@ def test_factored_kernels_are_counted_as_they_are_applied(factorisation: str, pe
             layer(signal)
     if not layer._at_once:  # those are applied by the cheapest of several ways
         assert counter.get_total_flops() == 2 * int(ds.multiply_adds)
+
+
+def test_weights_made_from_other_numbers_cost_what_they_are_applied_for() -> None:
+    plain = nn.Conv2d(2, 4, 3)
+    made = nn.utils.parametrizations.weight_norm(nn.Conv2d(2, 4, 3))
+    of_plain, of_made = cost(plain, (1, 2, 8, 8)), cost(made, (1, 2, 8, 8))
+    assert int(of_made.multiply_adds.sum()) == int(of_plain.multiply_adds.sum()) == 36 * 4 * 18
+    assert int(of_made.parameters.sum()) == sum(p.numel() for p in made.parameters())
+    assert of_made.sizes["layer"] == 1

@@ -87,8 +87,8 @@ def cost(model: nn.Module, input_shape: Sequence[int]) -> xr.Dataset:
 
 
 def _counted(module: nn.Module, name: str = "") -> Iterator[tuple[str, nn.Module]]:
-    """Modules whose cost is their own: leaves, whole group layers, and any other with parameters of its own."""
-    whole = hasattr(module, "requested") or next(module.children(), None) is None
+    """Modules whose cost is their own: leaves, whole layers, and any other with parameters of its own."""
+    whole = _whole(module) or next(module.children(), None) is None
     if whole or module._parameters:
         yield name or "model", module
     if not whole:
@@ -96,11 +96,16 @@ def _counted(module: nn.Module, name: str = "") -> Iterator[tuple[str, nn.Module
             yield from _counted(child, f"{name}.{child_name}" if name else child_name)
 
 
+def _whole(module: nn.Module) -> bool:
+    """A group layer, or a layer whose only modules make its own weights (``torch.nn.utils.parametrize``)."""
+    return hasattr(module, "requested") or [name for name, _ in module.named_children()] == ["parametrizations"]
+
+
 def _own_parameters(layers: dict[str, nn.Module]) -> dict[str, int]:
     seen: set[int] = set()
     result = {}
     for name, module in layers.items():
-        fresh = [p for p in module.parameters(recurse=hasattr(module, "requested")) if id(p) not in seen]
+        fresh = [p for p in module.parameters(recurse=_whole(module)) if id(p) not in seen]
         seen |= {id(p) for p in fresh}
         result[name] = sum(p.numel() for p in fresh)
     return result
