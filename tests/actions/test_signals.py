@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from tests.tolerances import EXACT
+from tests.tolerances import BROKEN, EXACT
 from workbench.actions import transform_image, transform_signal, transform_signals
 from workbench.groups import O2, SL, SO2, Cyclic, Dihedral, GroupSignal, Plane, RotationScale, Translation
 from workbench.groups.elements import even_elements
@@ -108,8 +108,26 @@ def test_quarter_turns_permute_lists_of_stretches_and_nothing_else_moves_them(gr
         back = SO2().matrix(-turn) @ group.matrix(h)
         match = int((group.matrix(elements) - back).flatten(-2).norm(dim=-1).argmin())
         assert torch.equal(moved.values[:, :, place], torch.rot90(s.values[:, :, match], 1, (-2, -1)))
-    with pytest.raises(ValueError, match="nothing is known beyond the stretches of the list"):
-        transform_signal(s, torch.tensor([0.3]), SO2())
+    bigger = group.exp(torch.tensor([0.0, 0.3] if group.element_dim == 2 else [0.3, 0.0, 0.0], dtype=torch.float64))
+    with pytest.raises(ValueError, match="because"):
+        transform_signal(s, bigger, group)
+
+
+@pytest.mark.parametrize("group", [RotationScale(), SL(1.5)], ids=str)
+def test_each_circle_of_a_list_of_stretches_is_interpolated_by_itself(group) -> None:
+    """A signal cos(angle + own phase) at each stretch, constant over the plane, turned by an angle of no lattice."""
+    elements = even_elements(group, 8, 3, dtype=torch.float64)
+    matrix = group.matrix(elements)
+    angle = torch.atan2(matrix[:, 1, 0] - matrix[:, 0, 1], matrix[:, 0, 0] + matrix[:, 1, 1])
+    phase = torch.arange(3, dtype=torch.float64).repeat_interleave(8)
+
+    def values(turn: float) -> torch.Tensor:
+        return torch.cos(angle - turn + phase)[None, None, :, None, None].expand(1, 1, 24, 9, 9)
+
+    moved = transform_signal(GroupSignal(values(0.0), elements, group), torch.tensor([0.3]), SO2())
+    centre = moved.values[..., 4, 4]
+    assert torch.allclose(centre, values(0.3)[..., 4, 4], atol=EXACT[torch.float64])
+    assert not torch.allclose(centre, values(-0.3)[..., 4, 4], atol=BROKEN)  # the twin: the other way round
 
 
 def test_gate_weights_move_with_their_elements() -> None:

@@ -112,12 +112,6 @@ def _move_group_axis(values: Tensor, signal: GroupSignal, matrix: Tensor) -> Ten
 
 def permutations(signal: GroupSignal, matrix: Tensor) -> tuple[Tensor, Tensor]:
     """The place of g^-1 h in the list for each h, ``(E, G)``, and whether all of them are in the list, ``(E,)``."""
-    if not signal.group.isometric:
-        own = signal.group.matrix(signal.elements.detach().double().cpu())
-        wanted = torch.linalg.inv(matrix.cpu()).unsqueeze(1) @ own
-        gap = (wanted.unsqueeze(2) - own).flatten(-2).norm(dim=-1) / own.flatten(-2).norm(dim=-1)
-        distance, source = gap.min(-1)
-        return source, (distance < _MATCH).all(-1)
     angle, mirror, wanted_angle, wanted_mirror = _wanted(signal, matrix)
     gap = (torch.remainder(wanted_angle[..., None] - angle + math.pi, 2 * math.pi) - math.pi).abs()
     distance, source = torch.where(wanted_mirror[..., None] == mirror, gap, torch.inf).min(-1)
@@ -130,12 +124,6 @@ def interpolation(signal: GroupSignal, matrix: Tensor) -> Tensor:
     Raises:
         ValueError: for elements that are no whole uniform circle.
     """
-    if not signal.group.isometric:
-        raise ValueError(
-            f"a signal on {len(signal.elements)} elements of {signal.group.name} was given with an element that does "
-            "not map them onto themselves; expected one that does, such as a quarter turn, because nothing is known "
-            "beyond the stretches of the list; compare inner elements of signals, or only the end-to-end output."
-        )
     angle, mirror, wanted_angle, wanted_mirror = _wanted(signal, matrix)
     if not _whole_circles(angle, mirror):
         raise ValueError(
@@ -144,6 +132,12 @@ def interpolation(signal: GroupSignal, matrix: Tensor) -> Tensor:
             "known outside a partial arc; use partial_layer_error, or only the end-to-end output."
         )
     same = wanted_mirror[..., None] == mirror
+    if not bool(same.any(-1).all()) and not signal.group.isometric:
+        raise ValueError(
+            f"a signal on {len(angle)} elements of {signal.group.name} was given with an element that stretches; "
+            "expected a rotation, because nothing is known beyond the stretches of the list; compare inner elements of "
+            "signals, or only the end-to-end output."
+        )
     if not bool(same.any(-1).all()):
         raise ValueError(
             f"a mirror was given for a signal without mirrored elements on {signal.group.name}; expected a rotation; "
@@ -154,7 +148,10 @@ def interpolation(signal: GroupSignal, matrix: Tensor) -> Tensor:
 
 
 def _wanted(signal: GroupSignal, matrix: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Angle and mirror of each element h ``(G,)``, and of each g^-1 h ``(E, G)``, in float64."""
+    """Angle and mirror of each element h ``(G,)``, and of each g^-1 h ``(E, G)``, in float64.
+
+    Of a group that stretches the number of the stretch stands for the mirror, -1 for one that is not in the list.
+    """
     own = signal.group.matrix(signal.elements.detach().double().cpu())
     lengths = matrix.mT @ matrix
     if bool(
@@ -166,7 +163,18 @@ def _wanted(signal: GroupSignal, matrix: Tensor) -> tuple[Tensor, Tensor, Tensor
             "only the end-to-end output."
         )
     wanted = torch.linalg.inv(matrix.cpu()).unsqueeze(1) @ own
+    if not signal.group.isometric:
+        squares = own.mT @ own  # of h = R P the stretch P alone, which no rotation from the left changes
+        return *_turn_and_stretch(own, squares), *_turn_and_stretch(wanted, squares)
     return *angle_and_mirror(own), *angle_and_mirror(wanted)
+
+
+def _turn_and_stretch(matrix: Tensor, squares: Tensor) -> tuple[Tensor, Tensor]:
+    """The angle of R in R P, and the first element of the list ``squares (G, 2, 2)`` of P^2 with the same P."""
+    angle = torch.atan2(matrix[..., 1, 0] - matrix[..., 0, 1], matrix[..., 0, 0] + matrix[..., 1, 1])
+    apart = ((matrix.mT @ matrix).unsqueeze(-3) - squares).flatten(-2).norm(dim=-1)
+    close = apart < _MATCH * squares.flatten(-2).norm(dim=-1)
+    return angle, torch.where(close.any(-1), close.double().argmax(-1), -1)
 
 
 def _whole_circles(angle: Tensor, mirror: Tensor) -> bool:
