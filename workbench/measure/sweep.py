@@ -22,10 +22,10 @@ from workbench.measure.tables import table
 from workbench.measure.turning import Scratch, TurnedMaps, companions_first, turned_maps
 
 VIEW = "view size is not compatible"  # what torch says of a view that would need a copy
-FEW_PIXELS, FEWEST = 2**14, 8  # of a few samples
+FEW_PIXELS, FEWEST = 2**16, 8  # of a few samples
 REPEATS = 8
 """Runs over which a stochastic model is averaged where nothing else is asked."""
-PASS_BYTES = 2**25
+PASS_BYTES = 2**24
 """Of the largest output of one pass on a processor: what lies in the cache is not fetched again by the next layer."""
 
 
