@@ -195,3 +195,23 @@ def _check(factorisation: str, group: Group) -> None:
             f"factorisation = {factorisation!r} was given; expected one of {', '.join(FACTORISATIONS)}, on "
             f"RotationScale also {' or '.join(OF_SIMILARITIES)}; or nonseparable, the kernel of a GroupConv."
         )
+
+
+def multiply_adds(
+    factorisation: str, in_channels: int, out_channels: int, inputs: int, outputs: int, taps: int
+) -> tuple[int, int]:
+    """Of a layer with so many input and output elements: per pixel before filtering, and per pixel of the answer.
+
+    ``"nonseparable"`` counts as well; the others are those of :class:`FactoredKernels`.
+
+    >>> sum(multiply_adds("nonseparable", 8, 8, 8, 8, 25)), sum(multiply_adds("separable", 8, 8, 8, 8, 25))
+    (102400, 5696)
+    """
+    pairs, channels = inputs * outputs, in_channels * out_channels
+    if factorisation == "nonseparable" or factorisation.startswith("g"):
+        return 0, channels * pairs * taps
+    if factorisation == "dseparable":
+        return channels * inputs, out_channels * pairs * taps
+    if factorisation == "dgseparable":
+        return channels * inputs + out_channels * pairs, out_channels * outputs * taps
+    return channels * pairs, out_channels * outputs * taps

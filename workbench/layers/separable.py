@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from workbench.kernels import FactoredKernels, KernelBank, KernelSpec
+from workbench.kernels.factored import multiply_adds
 from workbench.layers.apply import Weights
 from workbench.layers.choice import Way
 from workbench.layers.convolution import GroupConv
@@ -96,16 +97,7 @@ class SeparableConv(GroupConv):
         >>> SeparableConv(8, 8, 5).multiply_adds(8, 8, 25)
         (4096, 1600)
         """
-        pairs, answers = inputs * outputs, self.out_channels * outputs
-        channels = self.in_channels * self.out_channels
-        if self._at_once:
-            return 0, channels * pairs * taps
-        if self.factorisation == "dseparable":
-            return channels * inputs, self.out_channels * pairs * taps
-        mixing = (
-            channels * inputs + self.out_channels * pairs if self.kernels.channels is not None else channels * pairs
-        )
-        return mixing, answers * taps
+        return multiply_adds(self.factorisation, self.in_channels, self.out_channels, inputs, outputs, taps)
 
     def extra_repr(self) -> str:
         """As of any group convolution, and the factorisation."""

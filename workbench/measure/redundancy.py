@@ -10,7 +10,7 @@ from workbench.measure.kernels import kernels
 from workbench.measure.provenance import provenance
 
 
-def redundancy(layer: Any, n: int | None = None) -> xr.Dataset:
+def redundancy(layer: Any, n: int | None = None, stored: xr.Dataset | None = None) -> xr.Dataset:
     r"""Energy of the singular components of each kernel, as a matrix of input elements by pixels.
 
     The kernel of an output element and a pair of channels is a matrix ``(G, k^2)``. If it is one spatial pattern times
@@ -20,6 +20,7 @@ def redundancy(layer: Any, n: int | None = None) -> xr.Dataset:
         layer: a group convolution with ``bank(outputs, inputs, uniform)``, such as
             :class:`workbench.layers.GroupConv` or :class:`workbench.layers.SeparableConv`.
         n: number of elements; the layer's own where not given.
+        stored: what :func:`workbench.measure.kernels` gave for the layer, where it is known; then ``n`` is not used.
 
     Returns:
         ``share(channel_out, channel_in, component)``, the squared singular values over their sum, largest first (0
@@ -41,11 +42,11 @@ def redundancy(layer: Any, n: int | None = None) -> xr.Dataset:
             f"a {type(layer).__name__} was given; expected a group convolution, such as workbench.layers.GroupConv, "
             "because other kernels have no group axis."
         )
-    stored = kernels(layer, n)["kernel"]
+    found = (kernels(layer, n) if stored is None else stored)["kernel"]
     # other output elements hold the same, turned; where a list of stretches ends, some neighbours are missing
-    middle = 0 if layer.group.isometric else stored.sizes["g_out"] // 2
-    found = stored.isel(g_out=middle).values
-    matrices = np.moveaxis(found.reshape(*found.shape[:3], -1), 0, 2).astype(np.float64)
+    middle = 0 if layer.group.isometric else found.sizes["g_out"] // 2
+    tiles = found.isel(g_out=middle).values
+    matrices = np.moveaxis(tiles.reshape(*tiles.shape[:3], -1), 0, 2).astype(np.float64)
     squares = np.linalg.svd(matrices, compute_uv=False) ** 2
     whole = squares.sum(-1, keepdims=True)
     share = np.divide(squares, whole, out=np.zeros_like(squares), where=whole > 0)
