@@ -22,6 +22,7 @@ from workbench.measure.provenance import provenance
 from workbench.measure.redundancy import redundancy
 from workbench.measure.repairs import repair
 from workbench.measure.report import will_it_be_equivariant
+from workbench.measure.scales import scale_error
 from workbench.measure.state import undisturbed
 from workbench.measure.stream import equivariance_error_streamed
 from workbench.measure.task import task_cost
@@ -55,6 +56,7 @@ __all__ = [
     "redundancy",
     "repair",
     "save",
+    "scale_error",
     "spectrum",
     "task_cost",
     "undisturbed",

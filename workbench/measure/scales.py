@@ -1,0 +1,122 @@
+"""Error of a network over scalings, told apart by whether all the scales that an answer is made from are there."""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+import xarray as xr
+from torch import Tensor, nn
+
+from workbench.groups import GroupSignal, RotationScale, Scale
+from workbench.groups.base import check_count
+from workbench.measure.dataset import labelled, validate
+from workbench.measure.provenance import provenance
+from workbench.measure.state import undisturbed
+
+_BLOBS, _SPREAD, _WIDTH = 8, 4.0, (2.0, 4.0)  # in each picture; pixels from the centre; pixels
+
+
+def scale_error(model: Callable, size: int = 65, count: int = 32, seed: int = 0) -> xr.Dataset:
+    r"""Error |F(L_a f)(a h) - F(f)(h)| / |F(f)(h)| from each scale of a signal to the next larger one, a their ratio.
+
+    Nothing is resampled: f is a sum of Gaussian blobs, drawn again at the other scale, and answers are compared at the
+    centre of the pictures, which no scaling moves.
+
+    Args:
+        model: from images ``(B, 1, size, size)`` to a :class:`workbench.groups.GroupSignal` over Scale or RotationScale
+            of an odd number of pixels a side.
+        size: pixels a side, odd; large enough that no padding is seen from the centre.
+        count: pictures.
+        seed: of the pictures.
+
+    Returns:
+        ``error(pair)`` over pictures, channels and rotations together, and ``inner(pair)``: false where a group
+        convolution on the way needs scales beyond the ends of the list, one at each end for every such layer, so that
+        what is measured there is the bounded list of scales. Coordinates ``factor`` and ``next_factor``.
+
+    Raises:
+        ValueError: for a model with other answers, or pictures that have no centre.
+
+    >>> from workbench.layers import LiftingConv
+    >>> lift = LiftingConv(1, 2, 19, group="Scale(2,1.74)", padding="valid")
+    >>> bool((scale_error(lift, size=19).error < 0.02).all())
+    True
+
+    Source: Knigge, Romero & Bekkers 2022 (arXiv 2110.13059) for the layers; the measure is ours.
+    """
+    if check_count(size, "scale_error: size") % 2 == 0:
+        raise ValueError(f"scale_error: size = {size} was given; expected an odd number of pixels; use {size + 1}.")
+    pictures = check_count(count, "scale_error: count")
+    like = next(model.parameters(), torch.empty(())) if isinstance(model, nn.Module) else torch.empty(())
+    with undisturbed(model):
+        still = _answer(model, blobs(size, 1.0, pictures, seed).to(like))
+        factors = still.elements[:, -1].detach().double().cpu().unique()
+        if len(factors) < 2:
+            raise ValueError("scale_error: a signal of one scale was given; expected two or more; use n=4.")
+        steps = (factors[1:] / factors[:-1]).tolist()
+        before = _centre(still, factors)
+        moved = {}
+        for step in dict.fromkeys(round(s, 9) for s in steps):
+            moved[step] = _centre(_answer(model, blobs(size, step, pictures, seed).to(like)), factors)
+    errors = []
+    for i, step in enumerate(steps):
+        wanted, found = before[i], moved[round(step, 9)][i + 1]
+        errors.append(float((found - wanted).norm() / wanted.norm()))
+    ends = _convolutions(model)
+    inner = [ends <= i and i + 1 <= len(factors) - 1 - ends for i in range(len(steps))]
+    ds = xr.Dataset(
+        {
+            "error": labelled("pair", np.array(errors), "relative error from a scale to the next"),
+            "inner": labelled("pair", np.array(inner), "every scale that the answers are made from is there"),
+        },
+        coords={
+            "factor": labelled("pair", factors[:-1].numpy(), "scale of the answer to the picture"),
+            "next_factor": labelled("pair", factors[1:].numpy(), "scale of the answer to the enlarged picture"),
+        },
+        attrs=provenance(
+            "scale_error", seed=seed, dtype=like.dtype, resampler="none: drawn at both scales", mask="central pixel",
+            reduction="norms over pictures, channels and rotations", input_kind="Gaussian blobs",
+            group=still.group.name, size=size, count=count,
+        ),
+    )  # fmt: skip
+    return validate(ds, {"error": ("pair",)})
+
+
+def blobs(size: int, factor: float, count: int, seed: int = 0) -> Tensor:
+    """``count`` sums of Gaussian blobs, ``(count, 1, size, size)``, enlarged about the centre; float64."""
+    draw = torch.Generator().manual_seed(seed)
+    centres = _SPREAD * torch.randn(count, _BLOBS, 1, 2, generator=draw, dtype=torch.float64)
+    heights = torch.randn(count, _BLOBS, 1, generator=draw, dtype=torch.float64)
+    low, high = _WIDTH
+    widths = low + (high - low) * torch.rand(count, _BLOBS, 1, generator=draw, dtype=torch.float64)
+    line = (torch.arange(size, dtype=torch.float64) - (size - 1) / 2) / factor
+    y, x = torch.meshgrid(line.flip(0), line, indexing="ij")
+    squares = (torch.stack([x.flatten(), y.flatten()], -1) - centres).square().sum(-1)
+    return (heights * torch.exp(-squares / (2 * widths**2))).sum(1).view(count, 1, size, size)
+
+
+def _answer(model: Callable, x: Tensor) -> GroupSignal:
+    with torch.no_grad():
+        signal = model(x)
+    of_scales = isinstance(signal, GroupSignal) and isinstance(signal.group, Scale | RotationScale)
+    if not of_scales or signal.values.shape[-1] % 2 == 0 or signal.values.shape[-2] % 2 == 0:
+        given = f"{signal.group}, {tuple(signal.values.shape)}" if isinstance(signal, GroupSignal) else type(signal)
+        raise ValueError(
+            f"scale_error: a model with answers {given} was given; expected signals over Scale or RotationScale with "
+            "an odd number of pixels a side; measure the part of the network before its pooling."
+        )
+    return signal
+
+
+def _centre(signal: GroupSignal, factors: Tensor) -> list[Tensor]:
+    """What the middle pixel holds at each scale, ``(B, C, rotations)``."""
+    middle = signal.values[..., signal.values.shape[-2] // 2, signal.values.shape[-1] // 2]
+    own = signal.elements[:, -1].detach().double().cpu()
+    return [middle[:, :, own == factor] for factor in factors]
+
+
+def _convolutions(model: Callable) -> int:
+    """Group convolutions on the way, each of which takes from neighbouring scales."""
+    modules = model.modules() if isinstance(model, nn.Module) else ()
+    layers = [m for m in modules if hasattr(m, "requested") and hasattr(m, "kernels")]
+    return sum(not getattr(layer.kernels, "lifting", False) for layer in layers)
