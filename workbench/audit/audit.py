@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from torch import Tensor
+from torch import Tensor, nn
 
 from workbench.audit.answer import VECTORS, output_of, told_once, verdict
 from workbench.audit.control import control
@@ -21,6 +21,7 @@ from workbench.audit.model import AuditedModel, load_model
 from workbench.audit.pieces import pieces_of
 from workbench.audit.plan import FEWEST, MOST, affordable, batch_of, findings_of, samples_of, spent_on
 from workbench.audit.questions import FLIPS, HALF_TURNS, ROTATIONS, SHIFTS, TURNS, questions
+from workbench.audit.reasons import UNEXPLAINED
 from workbench.audit.remedies import remedies
 from workbench.audit.result import AuditResult
 from workbench.audit.rounding import exact_below, rounding_of, with_rounding
@@ -29,7 +30,6 @@ from workbench.audit.slots import box_maps, slots_of, with_slots
 from workbench.audit.sweeps import sweep_all
 from workbench.audit.trial import NOISE, Trial, expected_input, in_training, prepare, trial
 from workbench.audit.upfront import beside_others, stochastic
-from workbench.audit.words import percent
 from workbench.groups import Group
 from workbench.measure.behaviour import Behaviour
 from workbench.measure.probe import Cancelled, report
@@ -38,6 +38,8 @@ CONTROLLED, TRIED = 0.85, 0.95
 """Parts of the whole that are done after the control and the remedies, roughly."""
 USUAL = {0: ("invariant",), 1: ("invariant",), 3: ("image",), 4: ("group signal",)}
 """How an answer to an image moves where nothing else is known, by the number of axes for one image."""
+POSITIONS = ("boxes", "key points", "points", "unknown")
+"""Answers whose size depends on where the frame begins, and those of which nothing is known."""
 FOR_IMAGES = (
     "Left out, because they are made for images: what moving costs in decisions and for the task, the control with "
     "disordered pixels, the remedies, and which symmetry the data hold."
@@ -104,6 +106,8 @@ def audit(
     >>> result.verdicts[0].level
     'exact'
     """
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer):
+        raise ValueError(f"seed = {seed!r} was given; expected a whole number.")
     asked = {"group": group, "samples": samples, "size": size, "mean": tuple(mean), "std": tuple(std), "seed": seed}
     asked |= {"kind": None if kind == "auto" else kind, "select": select}
     asked |= {"output": None if output == "auto" else str(output), "repeats": repeats}
@@ -138,7 +142,7 @@ def audit(
         sweeps = {name: with_rounding(ds, rounding) for name, ds in sweeps.items()}
         scores = shown.vectors and all(output_of(ds) == VECTORS for ds in sweeps.values())
         moved = decisions(found.model, data.inputs, seed=seed, batch_size=batch) if scores and plain else None
-        spread = _spread(found, data, moved, shown, seed, batch)
+        spread = _spread(found, data, sweeps, seed, batch)
         verdicts = tuple(
             verdict(name, ds, found.model, findings, limit, output_of(ds), spread) for name, ds in sweeps.items()
         )
@@ -160,22 +164,24 @@ def audit(
             labelled_too = data.labels if scores and shown.noise <= NOISE else None
             deep = broken and group == "auto"
             usual = law in USUAL.get(len(shown.shape), ())
-            shifted = any(v.question == SHIFTS and v.level in ("broken", "close") for v in verdicts)
+            hidden = found.end_to_end or not isinstance(found.model, nn.Module)
+            shifted = any(
+                v.question == SHIFTS and v.level in ("broken", "close") and (hidden or UNEXPLAINED in v.because)
+                for v in verdicts
+            )
             more, left_out = second_look(
                 found.model, data.inputs, labelled_too, each, deep, seed, law, usual, shifted, cancel
             )
         verdicts = told_once(with_evidence(verdicts, more))
         if plain:
             count, maps = slots_of(whole.model, data.inputs, shown.shape, seed), box_maps(select, shown.shape)
-            verdicts = with_slots(verdicts, count, sweeps, steps, found.model, data.inputs, seed, maps)
+            verdicts = with_slots(verdicts, count, sweeps, steps, found.model, data.inputs, seed, maps, limit)
         report(progress, cancel, TRIED)
         if pool is not None:
             more, left_out = _asked_data(pool, seed, more, left_out, cancel)
         report(progress, cancel, 1.0)
     except Cancelled:
         raise Cancelled(stopped(folder)) from None
-    if spread != 1.0:
-        left_out = [*left_out, _scale(spread, data.input)]
     limit = limit if rounding is None else max(limit, rounding.limit)
     told = [part for part in (members_first, str(tried.attrs.get("note", ""))) if part]
     said = any(stochastic(ds) > NOISE for ds in sweeps.values())
@@ -219,14 +225,10 @@ def affordable_samples(
     return len(affordable(loaded, spent_on(found, loaded.inputs)).inputs)
 
 
-def _spread(
-    found: AuditedModel, data: AuditData, moved: xr.Dataset | None, shown: Trial, seed: int, batch: int
-) -> float:
-    """By how much the answers to two different samples differ; 1 where they are no vectors."""
-    if len(data.inputs) < 2 or not shown.vectors:
+def _spread(found: AuditedModel, data: AuditData, sweeps: dict[str, xr.Dataset], seed: int, batch: int) -> float:
+    """By how much the answers to two different samples differ; 1 where they are positions, which have no size."""
+    if len(data.inputs) < 2 or any(str(ds.attrs["output"]).startswith(POSITIONS) for ds in sweeps.values()):
         return 1.0
-    if data.input == "image":
-        return 1.0 if moved is None else float(moved.attrs["spread"])
     return spread_of(found.model, data.inputs, seed=seed, batch_size=batch)
 
 
@@ -276,14 +278,6 @@ def _asked_data(
         return {**more, "data": data_look(pool.inputs, seed, cancel, pool.labels, pool.classes)}, left_out
     except ValueError as error:
         return more, [*left_out, f"Which rotations the data hold was not measured: {error}"]
-
-
-def _scale(spread: float, kind: str) -> str:
-    noun = NOUNS[kind]
-    return (
-        f"For scale: the network's answers to two different {noun} differ by {percent(spread)}; an error of that size "
-        f"means that moving one matters as much as exchanging it."
-    )
 
 
 def _remarks(shown: Trial, data: AuditData, select: Any, training: str, chance_is_said: bool) -> Iterable[str]:

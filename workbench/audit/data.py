@@ -183,6 +183,7 @@ def from_arrays(
         raise ValueError(f"{name} has shape {tuple(values.shape)}; expected at least one sample, (N, C, H, W).")
     taken = asked.taken(name, tuple(values.shape), clue)
     values, notes = laid_out(values, taken, name)
+    _refuse_the_immense(values.shape, taken.kind)  # before any of it is copied
     take = chosen(len(values), asked.samples, asked.seed)
     part = values[take] if isinstance(values, Tensor) else torch.from_numpy(np.array(values[take.numpy()]))
     if not part.is_floating_point():
@@ -296,13 +297,16 @@ def chosen(of: int, samples: int, seed: int) -> Tensor:
     return torch.randperm(of, generator=torch.Generator().manual_seed(seed))[:samples].sort().values
 
 
-def _checked(found: AuditData) -> AuditData:
-    inputs = found.inputs
-    if found.input == "image" and inputs.shape[-1] * inputs.shape[-2] > MOST_PIXELS:
+def _refuse_the_immense(shape: Sequence[int], kind: str) -> None:
+    if kind == "image" and shape[-1] * shape[-2] > MOST_PIXELS:
         raise ValueError(
-            f"images of {inputs.shape[-2]} x {inputs.shape[-1]} pixels were given; expected at most {MOST_PIXELS} "
+            f"images of {shape[-2]} x {shape[-1]} pixels were given; expected at most {MOST_PIXELS} "
             "pixels (2048 x 2048); crop or shrink them."
         )
-    if not torch.isfinite(inputs).all():
+
+
+def _checked(found: AuditData) -> AuditData:
+    _refuse_the_immense(found.inputs.shape, found.input)
+    if not torch.isfinite(found.inputs).all():
         raise ValueError(f"{found.name} has NaN or infinite values; expected finite ones; clean the data first.")
     return found

@@ -13,6 +13,7 @@ from torch import Tensor
 from workbench.actions import transform_images
 from workbench.groups import O2, Plane
 from workbench.measure import labelled, provenance, undisturbed
+from workbench.measure.compare import tensor_of
 from workbench.measure.entry import fed
 from workbench.measure.probe import like_model
 
@@ -70,16 +71,21 @@ def decisions(model: Callable, images: Tensor, *, seed: int = 0, batch_size: int
 
 
 def spread_of(model: Callable, inputs: Tensor, *, seed: int = 0, batch_size: int = 64) -> float:
-    """By how much a network's answers to two different samples differ, relative; 1 for a single sample."""
+    """By how much a network's answers to two different samples differ, relative; 1 for a single sample.
+
+    >>> spread_of(torch.nn.Identity(), torch.tensor([[1.0, 0.0], [1.0, 0.5]])) < 0.5
+    True
+    """
     inputs = like_model(model, inputs)
     with undisturbed(model, seed):
-        answers = torch.cat([fed(model, part) for part in inputs.split(batch_size)])
+        answers = torch.cat([tensor_of(fed(model, part)) for part in inputs.split(batch_size)])
     return _spread(answers.double()) if len(answers) > 1 else 1.0
 
 
 def _spread(answers: Tensor) -> float:
     numbers = answers.flatten(1) if answers.ndim > 1 else answers[:, None]
-    return float((numbers - numbers.roll(1, 0)).norm(dim=-1).div(numbers.norm(dim=-1)).mean())
+    apart = (numbers - numbers.roll(1, 0)).norm(dim=-1)
+    return float((apart / numbers.norm(dim=-1).clamp_min(torch.finfo(numbers.dtype).tiny)).mean())
 
 
 def wilson(share: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:

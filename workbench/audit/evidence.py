@@ -16,6 +16,7 @@ from workbench.audit.answer import TIE
 from workbench.audit.decisions import ASKED
 from workbench.audit.outside import FOLLOWED, SAMPLES, outside_look, told_from_outside
 from workbench.audit.questions import FLIPS, SHIFTS, TURNS
+from workbench.audit.reasons import UNEXPLAINED
 from workbench.audit.result import Verdict
 from workbench.audit.words import percent
 from workbench.groups import O2, Plane
@@ -58,7 +59,7 @@ def second_look(
         broken: turns or flips are broken.
         output: how the answer moves, as in :func:`workbench.measure.equivariance_error`.
         usual: that is, as maps or not at all, as its shape has it.
-        shifted: shifts are broken.
+        shifted: shifts are broken, and no layer was found that explains it.
         cancel: as in :func:`workbench.measure.equivariance_error`.
 
     Returns:
@@ -98,7 +99,7 @@ def second_look(
             ask("Lie derivative", 16, lambda: lie_derivative(model, images[:8], "SO2", seed=seed, cancel=cancel))
         else:
             left_out.append(f"Not measured, Lie derivative: it is known for maps and vectors, not for {output}.")
-    elif shifted and output in FOLLOWED:
+    if shifted and output in FOLLOWED:
         ask("from outside", 7 * SAMPLES, lambda: outside_look(model, images, output, seed, cancel))
     if labels is not None and len(labels) == len(images):
         rows = torch.tensor([[x, 0.0, math.radians(turn), mirror] for _, x, turn, mirror in ASKED], dtype=torch.float64)
@@ -174,7 +175,7 @@ def with_evidence(verdicts: tuple[Verdict, ...], found: dict[str, xr.Dataset]) -
             if "fixes" in found:
                 one = replace(one, advice=_fixes(found["fixes"]))
         if one.question == SHIFTS and one.level in ("broken", "close") and "from outside" in found:
-            why, mend = told_from_outside(found["from outside"])
+            why, mend = told_from_outside(found["from outside"], UNEXPLAINED in one.because)
             one = replace(one, because=why, advice=mend)
         result.append(one)
     return tuple(result)
@@ -225,7 +226,7 @@ def _fixes(ds: xr.Dataset) -> str:
         return f"Mending the geometry of the layers removes next to nothing (measured on a copy). {TIE}"
     several = f"{len(tried)} layer{'s' * (len(tried) > 1)}"
     share, low, high = (float(ds[name][best]) for name in ("share", "share_low", "share_high"))
-    most = f"{ds.module.values[best]}: {ds.fix.values[best]} ({share:.0%}, {_interval(low, high)})"
+    most = f"{_place(ds, best)}: {ds.fix.values[best]} ({share:.0%}, {_interval(low, high)})"
     sure = _interval(float(ds.share_all_low), float(ds.share_all_high))
     told = (
         f"Mending the geometry of {several} removes {whole:.0%} ({sure}) of the error over turns and flips, measured "
@@ -238,6 +239,12 @@ def _fixes(ds: xr.Dataset) -> str:
     unseen = FUNCTIONS in ds.rule.values
     where = "in what is done between the modules, because all filters follow" if unseen else "in the filters"
     return f"{told} The rest, {percent(rest)}, is {where}. {TIE}"
+
+
+def _place(ds: xr.Dataset, at: int) -> str:
+    """Where a finding is, and which table it is about, because a module may hold more than that."""
+    name = "the network itself" if str(ds.module.values[at]) == "model" else str(ds.module.values[at])
+    return f"{name} ({ds.reason.values[at]})" if str(ds.rule.values[at]) == "position encoding" else name
 
 
 def task_rows(ds: xr.Dataset) -> list[tuple[str, ...]]:

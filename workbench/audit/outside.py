@@ -19,8 +19,10 @@ from torch import Tensor
 from workbench.audit.reasons import ELSE, SILENT
 from workbench.audit.words import percent
 from workbench.groups import Translation
-from workbench.measure import equivariance_error, labelled
+from workbench.measure import equivariance_error, labelled, undisturbed
+from workbench.measure.entry import fed
 from workbench.measure.explain import paired_share
+from workbench.measure.probe import like_model
 
 SAMPLES = 8
 STEPS = (1, 2, 3, 4, 5, 8)
@@ -38,6 +40,12 @@ MODULE = (
 )
 
 
+BETWEEN = (
+    "No layer says so of itself, so it is done by functions between the modules (max_pool2d, interpolate, a slice) or "
+    "by transposed convolutions: make modules of them to have each one tried."
+)
+
+
 def outside_look(model: Callable, images: Tensor, output: str, seed: int = 0, cancel: Any = None) -> xr.Dataset:
     """The error under shifts of content in the middle of the image, and of the same content across the frame.
 
@@ -49,7 +57,8 @@ def outside_look(model: Callable, images: Tensor, output: str, seed: int = 0, ca
     Returns:
         ``error(shift, sample)`` relative, in the middle, NaN where the answer cannot move without interpolation;
         ``across(sample)`` and ``middle(sample)``, the error under the attribute ``step`` across the frame and in the
-        middle; the attribute ``stride`` is 1 where none is seen, and ``quiet_px`` is how far the content keeps away.
+        middle; the attribute ``stride`` is 1 where none is seen, ``quiet_px`` is how far the content keeps away, and
+        ``beyond_blank`` is 1 for maps, of which those of a blank image are taken off.
 
     Raises:
         ValueError: images too small to be shifted, another behaviour, or what the measure refuses.
@@ -63,14 +72,22 @@ def outside_look(model: Callable, images: Tensor, output: str, seed: int = 0, ca
     steps = [step for step in STEPS if step < quiet]
     if output not in FOLLOWED or len(steps) < 2:
         raise ValueError(f"answers that move as {output} on {side} pixels were given; expected maps or numbers.")
-    some = quieted(images[:SAMPLES], quiet)
+    some = like_model(model, quieted(images[:SAMPLES], quiet))
+    seen = model if output == "invariant" else _beyond_blank(model, some[:1, :, :1, :1])
+    with undisturbed(model, seed):
+        return _looked(seen, some, steps, output, seed, cancel).assign_attrs(
+            quiet_px=quiet, beyond_blank=int(output != "invariant")
+        )
+
+
+def _looked(model: Callable, some: Tensor, steps: list[int], output: str, seed: int, cancel: Any) -> xr.Dataset:
     error = _errors(model, some, steps, output, seed, cancel)
     stride, share = _stride(error, steps)
     known = [step for step, row in zip(steps, error, strict=True) if np.isfinite(row).all()]
     if not known:
         raise ValueError("no shift that the answer follows without interpolation; expected finer maps.")
     step = stride if stride in known else known[0]
-    half = [round(int(length) / 2 / step) * step for length in images.shape[-2:]]
+    half = [round(int(length) / 2 / step) * step for length in some.shape[-2:]]
     across = _errors(model, some.roll(half, (-2, -1)), [step], output, seed, cancel)[0]
     words = "relative error under shifts"
     return xr.Dataset(
@@ -80,16 +97,26 @@ def outside_look(model: Callable, images: Tensor, output: str, seed: int = 0, ca
             "middle": labelled("sample", error[steps.index(step)], f"{words}, content in the middle"),
         },
         coords={"shift": labelled("shift", steps, "shift to the right", "pixels")},
-        attrs={"stride": stride, "stride_share": share, "step": step, "quiet_px": quiet, "seed": seed},
+        attrs={"stride": stride, "stride_share": share, "step": step, "seed": seed},
     )
 
 
 def quieted(images: Tensor, margin: int) -> Tensor:
-    """The images with their own mean next to the frame, as far as ``margin`` pixels."""
-    found = images.mean((-2, -1), keepdim=True).expand_as(images).clone()
+    """The images with the mean of all of them next to the frame, as far as ``margin`` pixels."""
+    found = images.mean((0, -2, -1), keepdim=True).expand_as(images).clone()
     inside = (..., slice(margin, -margin), slice(margin, -margin))
     found[inside] = images[inside]
     return found
+
+
+def _beyond_blank(model: Callable, colour: Tensor) -> Callable:
+    """What maps hold beyond those of a blank image, because what padding makes of a blank frame never moves."""
+
+    def beyond(x: Tensor) -> Tensor:
+        blank = fed(model, colour.to(x).expand_as(x).contiguous())
+        return fed(model, x) - blank
+
+    return beyond
 
 
 def _errors(model: Callable, images: Tensor, steps: list[int], output: str, seed: int, cancel: Any) -> np.ndarray:
@@ -119,12 +146,13 @@ def _stride(error: np.ndarray, steps: list[int]) -> tuple[int, float]:
     return 1, 0.0
 
 
-def told_from_outside(ds: xr.Dataset) -> tuple[str, str]:
-    """Reason and advice in words, with the shares that were measured."""
+def told_from_outside(ds: xr.Dataset, seen: bool = False) -> tuple[str, str]:
+    """Reason and advice in words, with the shares that were measured; ``seen``: its layers are, and explain nothing."""
     mean, steps, stride = ds["error"].mean("sample").values, ds["shift"].values, int(ds.attrs["stride"])
     across, middle, told, fixes = ds["across"].values, ds["middle"].values, list[str](), list[str]()
     begin = (
         f"Measured from outside on {ds.sizes['sample']} images, content kept {ds.attrs['quiet_px']} px off the frame"
+        + (", maps less those of a blank image" if ds.attrs["beyond_blank"] else "")
     )
     if stride > 1:
         most = percent(float(np.nanmax(mean[steps % stride == 0])))
@@ -151,5 +179,5 @@ def told_from_outside(ds: xr.Dataset) -> tuple[str, str]:
     elif not np.nanmax(mean) > SILENT:
         told.append("it follows every shift as long as nothing enters or leaves: the rest is what does, at the frame")
         fixes.append("leave more room around what counts")
-    why = f"{begin}: {'; '.join(told) or 'no reason was found'}. {MODULE}"
+    why = f"{begin}: {'; '.join(told) or 'no reason was found'}. {BETWEEN if seen else MODULE}"
     return why, f"If it should not: {'; '.join(fixes)}; or train on shifted copies." if fixes else ELSE

@@ -66,6 +66,7 @@ _FRAME = (
     "shifting round the {edge} with circular padding, where nothing enters,",
     "leave more room around what counts, for which no layer has to change",
 )
+UNEXPLAINED = "No reason was measured: nothing that its layers say of themselves breaks shifts."
 ELSE = "If it should not, train on shifted copies, or average its answers over some shifts."
 
 
@@ -203,7 +204,7 @@ def _told(
     before: np.ndarray, tried: list[Tried], together: tuple[list[Tried], np.ndarray], named: str
 ) -> tuple[str, str]:
     if not tried:
-        return "No reason was measured: nothing that its layers say of themselves breaks shifts.", ELSE
+        return UNEXPLAINED, ELSE
     first, share = tried[0], _removed(tried[0].after, before)
     if share < SOME:
         ways = "; ".join(f"{one.how} {_share(one.after, before)}" for one in tried)

@@ -131,6 +131,16 @@ class AuditResult:
         return taken(self.sweeps)
 
     @property
+    def scale(self) -> str:
+        """What an error is to be held against: how far answers to two inputs differ; empty where it is not known."""
+        if self.spread == 1.0 or self.spread < FAINT:  # then a caution says it
+            return ""
+        return (
+            f"For scale: the network's answers to two different {NOUNS[self.data.input]} differ by "
+            f"{percent(self.spread)}; an error of that size means that moving one matters as much as exchanging it."
+        )
+
+    @property
     def asked(self) -> dict[str, dict[str, Any]]:
         """How each question was asked: law of the output, its confidence and why, mask, padding, runs and the like."""
         return {q: {name: ds.attrs[name] for name in ASKED if name in ds.attrs} for q, ds in self.sweeps.items()}
@@ -285,7 +295,7 @@ class AuditResult:
         return self.sweeps | {name: ds for name, ds in parts.items() if ds is not None} | self.more
 
     def __str__(self) -> str:
-        told = self.caution, self.taken, self.answer, *self.refused, self.unseen_line
+        told = self.caution, self.taken, self.scale, self.answer, *self.refused, self.unseen_line
         return "\n".join(part for part in told if part)
 
 

@@ -15,6 +15,7 @@ from workbench.groups import GroupSignal
 from workbench.measure import undisturbed
 from workbench.measure.compare import tensor_of
 from workbench.measure.entry import NO_GRADIENT, fed
+from workbench.measure.inference import refuse_without_numbers
 from workbench.measure.probe import like_model, why_not
 from workbench.measure.result import measurable, selected
 from workbench.measure.state import ways_of
@@ -53,6 +54,7 @@ def trial(model: Callable, inputs: Tensor, seed: int = 0, kind: str = "image") -
         ValueError: it takes no such samples, puts out something that cannot be compared, or NaN.
     """
     some = like_model(model, inputs[:2])
+    refuse_without_numbers(some)
     noun = NOUNS[kind]
     with undisturbed(model, seed):
         try:
@@ -70,7 +72,10 @@ def trial(model: Callable, inputs: Tensor, seed: int = 0, kind: str = "image") -
             ) from error
     selected(first, None)  # of several answers one has to be chosen
     if (problem := why_not(first, len(some))) and not measurable(first, len(some)):
-        raise ValueError(f"the model puts out {problem.split('; expected')[0]}; wrap it so that it gives one tensor.")
+        raise ValueError(
+            f"the model puts out {problem.split('; expected')[0]}; wrap it so that it gives one tensor of real numbers "
+            f"with a row for each of the {noun}."
+        )
     one, two = tensor_of(first).double(), tensor_of(second).double()
     if not torch.isfinite(one).all():
         raise ValueError("the model puts out NaN or infinite numbers; expected finite ones; look at its weights.")

@@ -21,6 +21,12 @@ from workbench.measure.probe import like_model
 
 GUESS = 0.1
 """Confidence below which how an answer moves counts as a guess."""
+_EXAMPLES = {
+    "image": "'invariant', 'key points in pixels' or 'boxes xyxy in unit'",
+    "series": "'invariant' or 'series'",
+    "points": "'invariant', 'vectors' or 'irreps 1x0e+1x1o'",
+    "set": "'invariant' or 'set'",
+}
 _NOTHING = "nothing fits"  # what an inference says where no law explains its trial
 _CALL = re.compile(r" \(call \d+\)|\[.*")  # what a name has behind that of its module
 _OUT = re.compile(r"elements of \S+ that move a frame of (\d+) x (\d+) out of itself")
@@ -83,7 +89,8 @@ def guess(sweeps: dict[str, xr.Dataset]) -> str:
     nothing = any(_NOTHING in str(ds.attrs.get("output_why", "")) for ds in laws.values())
     told = "nothing that its shape can mean fits in a trial" if nothing else "a trial hardly tells"
     maps = any(law.startswith(("image", "vector field")) for law in laws)
-    examples = "'image' or 'vector field'" if maps else "'invariant', 'key points in pixels' or 'boxes xyxy in unit'"
+    kind = str(next(iter(laws.values())).attrs.get("input", "image"))
+    examples = "'image' or 'vector field'" if maps else _EXAMPLES[kind]
     return (
         f"Careful: how its answer should move is a guess, because {told}. It was taken to {named}; every error below "
         f"is one under that guess. Say how it moves with --moves (output=... in Python), for example {examples}."

@@ -57,7 +57,7 @@ def _run(options: argparse.Namespace, cancel: threading.Event) -> int:
     if made is None:
         _tell(result)
     else:
-        each = [f"{name}. {one.taken}" for name, one in zip(made.names, made.results, strict=True)]
+        each = [f"{name}. {one.taken} {one.scale}".rstrip() for name, one in zip(made.names, made.results, strict=True)]
         print("\n".join([*made.answer.splitlines(), *each, *made.notes]))
     dataset, report = (result if made is None else made).save(options.output)
     print(f"The report is {report}, its numbers are {dataset}.")
@@ -74,7 +74,7 @@ def _tell(result: AuditResult) -> None:
     from workbench.audit.upfront import left_training
     from workbench.audit.words import both
 
-    print(f"{result.short}\n\n{result.taken}")
+    print("\n".join(filter(None, (f"{result.short}\n", result.taken, result.scale))))
     print(f"{result.unseen_line} The report names them all.\n" if result.unseen_line else "")
     for line in (*result.answer.splitlines(), *result.refused):
         print(f"{line}\n")

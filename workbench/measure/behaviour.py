@@ -45,7 +45,8 @@ class Behaviour:
             ``"irreps"``: by e3nn's matrices. ``"set"``: reordered with the input, otherwise unchanged.
         irreps: of ``"irreps"`` only, for example ``"8x0e+4x1o"``.
         confidence: in [0, 1]; 1 where declared or where the shape leaves no choice. After a trial (1 - e) (1 - e / e'),
-            e the error of this law and e' that of the next best.
+            e the error of this law and e' that of the next best; for positions also times how much better it is than
+            an answer that stays where it is.
         why: where it comes from, in words.
         frame: of boxes, key points and vector fields. ``"centre"``: pixels from the centre, x right, y up.
             ``"pixels"``: from the upper left corner of the frame, y down, the first pixel's centre at 0.5.
@@ -156,12 +157,27 @@ def _of_image(value: Tensor, inputs: Tensor, group: Group) -> list[Behaviour]:
         return [Behaviour("image")]
     last = value.shape[-1] if value.ndim in (2, 3) else 0
     found = [Behaviour("invariant")] if value.ndim <= 2 else []
+    first = _frame_of(value)
     if last == 2:
-        found += [Behaviour("key points", frame=frame) for frame in ("pixels", "indices", "unit", "signed", "centre")]
+        frames = ("pixels", "indices", "unit", "signed", "centre")
+        found += [Behaviour("key points", frame=frame) for frame in sorted(frames, key=first.__ne__)]
     if last == 4:
         frames = ("pixels", "unit", "indices", "signed", "centre")
-        found += [Behaviour("boxes", frame=frame, layout=layout) for frame in frames for layout in LAYOUTS]
+        corners = bool((value[..., 2:] >= value[..., :2]).all())
+        layouts = LAYOUTS if corners else LAYOUTS[::-1]
+        found += [
+            Behaviour("boxes", frame=frame, layout=layout)
+            for frame in sorted(frames, key=first.__ne__)
+            for layout in layouts
+        ]
     return found
+
+
+def _frame_of(value: Tensor) -> str:
+    """The frame that the range of positions speaks for: no picture of several pixels is measured in [0, 1] of them."""
+    if not value.numel() or not value.is_floating_point() or bool(value.abs().max() > 1):
+        return "pixels"
+    return "signed" if bool(value.min() < 0) else "unit"
 
 
 def _of_series(value: Tensor, inputs: Tensor, group: Group) -> list[Behaviour]:
@@ -204,6 +220,8 @@ def choose(laws: list[Behaviour], errors: list[float], still: list[float] | None
     taken = best if errors[best] < _FITS and errors[best] * _NOT_WORSE <= bar else 0
     rival = min((e for e in errors if abs(e - errors[taken]) > 1e-9 * (1 + errors[taken])), default=None)
     confidence = max(0.0, 1 - errors[taken]) * (1.0 if rival is None else max(0.0, 1 - errors[taken] / rival))
+    if still is not None and laws[taken].kind in ("boxes", "key points"):  # in the middle they move hardly at all
+        confidence *= max(0.0, 1 - errors[taken] / max(still[taken], 1e-12))
     per_kind: dict[str, float] = {}
     for law, error in zip(laws, errors, strict=True):
         per_kind[law.kind] = min(error, per_kind.get(law.kind, error))

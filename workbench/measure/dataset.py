@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -151,7 +152,10 @@ def open_dataset(path: str | os.PathLike, largest_bytes: int = LARGEST_BYTES, gr
     if group is not None and group not in (there := dataset_groups(path)):
         raise ValueError(f"group = {group!r} was given; expected one of {', '.join(there) or 'none'} in {path}.")
     try:
-        with xr.open_dataset(io.BytesIO(path.read_bytes()), engine="h5netcdf", group=group) as lazy:
+        content = path.read_bytes()
+        classic = content[:3] == b"CDF" and group is None
+        kind: Any = {"engine": "scipy"} if classic else {"engine": "h5netcdf", "group": group}
+        with xr.open_dataset(io.BytesIO(content), **kind) as lazy:
             if lazy.nbytes > largest_bytes:
                 raise _TooLarge(lazy.nbytes)
             ds = lazy.load()
@@ -162,7 +166,7 @@ def open_dataset(path: str | os.PathLike, largest_bytes: int = LARGEST_BYTES, gr
         ) from None
     except Exception as error:  # h5py and h5netcdf raise a dozen kinds for one damaged byte
         raise ValueError(
-            f"{path} could not be read as NetCDF-4 ({type(error).__name__}); expected an undamaged file; "
+            f"{path} could not be read as NetCDF ({type(error).__name__}); expected an undamaged file; "
             "restore it from a copy, or measure again."
         ) from error
     stated = ds.attrs.pop(_CHECKSUM, None)

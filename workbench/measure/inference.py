@@ -182,12 +182,17 @@ def checked_inputs(model: Callable, inputs: Tensor, group: Group, kind: str) -> 
     if not inputs.is_floating_point():
         return inputs
     inputs = like_model(model, inputs)
+    refuse_without_numbers(inputs)
+    return inputs
+
+
+def refuse_without_numbers(inputs: Tensor) -> None:
+    """A sentence for inputs, already where the model is, on a device that holds no numbers."""
     if inputs.device.type == "meta":
         raise ValueError(
             "a model or inputs on the device 'meta' were given, which holds shapes without numbers; expected real "
             "weights; use model.to_empty(device='cpu') and load them."
         )
-    return inputs
 
 
 def _refuse_the_immense(inputs: Tensor) -> None:

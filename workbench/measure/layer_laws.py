@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -35,9 +36,22 @@ def layer_laws(
     found, everywhere = {}, replace(action, mask="none")
     for name, value in before.items():
         laws = candidates(value, inputs, action.group, action.input_kind)
+        laws += _stated(model, name, value, action)
         if laws and name in after:
             found[name] = laws[0] if len(laws) == 1 else _tried(value, after[name], laws, everywhere)
     return found
+
+
+def _stated(model: Callable, name: str, value: Output, action: Action) -> list[Behaviour]:
+    """The irreps that e3nn's modules say they put out, those of the whole for their compiled parts."""
+    if action.input_kind != "points" or action.group.dim != 3 or not isinstance(model, nn.Module):
+        return []
+    modules, place = dict(model.named_modules()), name.split(" (call ")[0].split("[")[0]
+    for module in (modules.get(place), modules.get(place.rpartition(".")[0])):
+        stated: Any = getattr(module, "irreps_out", None)
+        if type(stated).__name__ == "Irreps" and stated.dim == tensor_of(value).shape[-1]:
+            return [Behaviour("irreps", irreps=str(stated))]
+    return []
 
 
 def _tried(before: Output, after: Output, laws: list[Behaviour], action: Action) -> Behaviour:
