@@ -288,6 +288,44 @@ def test_n10_the_audit_asserts_what_it_says_and_quotes_no_percentage():
     assert re.findall(r"\d ?%", prose) == []
 
 
+def test_n10_what_is_said_of_relaxed_networks_holds():
+    claims = load_claims("relaxed_cnn")
+
+    def gap(task: str, name: str, against: str, **options: float) -> tuple[float, float, float]:
+        names = [str(one) for one in claims["experiment"].values if str(one).startswith(task)]
+        ds = over_seeds(claims, names, f"{task}_{against}", **options).sel(experiment=f"{task}_{name}")
+        return tuple(float(ds[part]) for part in ("gap_low", "gap_mean", "gap_high"))
+
+    assert (claims["test_accuracy"].sel(experiment="place_strict") < 0.27).all()
+    low, mean, _ = gap("place", "fixed1", "learned")
+    assert low > 0
+    assert round(mean) == 2
+    low, _, high = gap("place", "fixed1", "learned", seeds=2)
+    assert low < 0 < high
+    for name in ("fixed1", "free"):
+        _, mean, high = gap("digit", name, "strict", level=0.99)
+        assert round(mean) == -6
+        assert high < 0
+        assert float(claims["train_accuracy"].sel(experiment=f"digit_{name}").min()) > 0.99
+    low, _, high = gap("digit", "learned", "strict")
+    assert low < 0 < high
+    dial = claims["dial"].max("layer")
+    assert float(dial.sel(experiment="digit_learned").max()) < 0.05
+    assert float(dial.sel(experiment="digit_free").min()) > 0.9
+    loss = claims["validation_loss"]
+    assert (loss.sel(experiment="digit_strict") < loss.sel(experiment="digit_fixed1")).all()
+    assert (loss.sel(experiment="place_fixed1") < loss.sel(experiment="place_strict")).all()
+    assert (loss.sel(experiment="digit_learned") < loss.sel(experiment="digit_free")).all()
+
+
+def test_n10_the_notebook_of_relaxed_networks_quotes_no_percentage_and_types_no_band():
+    cells = {cell.id: cell.source for cell in read("04_relaxed_equivariance.ipynb").cells}
+    assert re.findall(r"\d ?%", "\n".join(cells[name] for name in cells if name not in ("train",))) == []
+    constants = [node.value for node in ast.walk(ast.parse(cells["check"])) if isinstance(node, ast.Constant)]
+    assert [value for value in constants if isinstance(value, int | float)] == []
+    assert find_method("relaxed_cnn").notebook == "04_relaxed_equivariance.ipynb"
+
+
 def test_the_notebooks_all_have_a_number_of_their_own_and_the_first_one_is_there():
     numbers = [path.name[:3] for path in NOTEBOOKS]
     assert len(set(numbers)) == len(numbers)
