@@ -51,6 +51,14 @@ def test_a_detector_that_is_sound_as_a_set_of_boxes_is_judged_as_one(images):
     assert "exact: quarter turns, flips" in result.short
 
 
+def test_a_group_that_is_named_is_judged_on_the_set_too(images):
+    result = audit(Anchors(), images, group="D(4)", output="boxes xyxy in pixels", data_samples=0)
+    assert result.verdicts[0].level == "exact"
+    assert "exactly equivariant to the group D(4)" in result.verdicts[0].sentence
+    shifts = audit(Anchors(), images, group="Translation", output="boxes xyxy in pixels", data_samples=0)
+    assert shifts.verdicts[0].level == "broken"
+
+
 def test_a_detector_that_is_broken_stays_so_when_matched(images):
     result = audit(Anchors(sound=False), images, output="boxes xyxy in pixels", data_samples=0)
     turns = result.verdicts[0]

@@ -13,7 +13,7 @@ import xarray as xr
 from torch import Tensor
 
 from workbench.audit.answer import moves, words
-from workbench.audit.questions import FLIPS, HALF_TURNS, TURNS, Question
+from workbench.audit.questions import BUILT_IN, Question
 from workbench.audit.result import Verdict
 from workbench.audit.words import CLOSE, PIXELS, both, percent
 from workbench.measure import undisturbed
@@ -129,12 +129,14 @@ class Matched:
         error, absolute: ``(elements, samples)``, relative, and in pixels for each number of a box.
         at: the elements in words.
         whole: each box has one partner in both directions, in every sample and at every element.
+        every: no element of the question lies between pixels, which is not matched.
     """
 
     error: np.ndarray
     absolute: np.ndarray
     at: tuple[str, ...]
     whole: bool
+    every: bool
 
 
 def _matched(
@@ -145,7 +147,8 @@ def _matched(
     step = next((s for s in steps if s.name == one.question and len(s.elements) == sweep.sizes["transform"]), None)
     if step is None or not law.startswith("boxes"):
         return None
-    places = np.flatnonzero(sweep["lattice"].values & moves(sweep))
+    moved, lattice = moves(sweep), sweep["lattice"].values
+    places = np.flatnonzero(lattice & moved)
     if not places.size:
         return None
     try:
@@ -153,7 +156,8 @@ def _matched(
     except (ValueError, RuntimeError):  # then it is said without a number
         return None
     error, absolute = (np.stack([part[which] for part in parts]) for which in (0, 1))
-    return Matched(error, absolute, tuple(words(sweep, int(at)) for at in places), all(part[2] for part in parts))
+    whole, every = all(part[2] for part in parts), bool((lattice | ~moved).all())
+    return Matched(error, absolute, tuple(words(sweep, int(at)) for at in places), whole, every)
 
 
 def _in_batches(
@@ -170,7 +174,7 @@ def _as_a_set(one: Verdict, held: Matched, limit: float) -> Verdict:
         return one
     worst = int(held.error.mean(-1).argmax())
     error, absolute = float(held.error[worst].mean()), float(held.absolute[worst].mean())
-    if one.question not in (TURNS, HALF_TURNS, FLIPS):  # what lies between pixels was not matched
+    if not held.every:
         return replace(one, lattice_error=error if np.isfinite(one.lattice_error) else one.lattice_error)
     low, high = (float(np.nan_to_num(end[0], nan=error)) for end in interval(held.error[worst][None]))
     level = "exact" if error <= limit else "close" if error <= CLOSE else "broken"
@@ -178,9 +182,10 @@ def _as_a_set(one: Verdict, held: Matched, limit: float) -> Verdict:
     size = f"{both(error, absolute, PIXELS)}" + (
         "" if level == "exact" else f", 95 % interval {percent(low)} to {percent(high)}"
     )
+    asked = one.question if one.question in BUILT_IN else f"the group {one.question}"
     rest = "rounding alone" if level == "exact" else f"at {held.at[worst]}"
     told = (
-        f"{SETS}, each matched to the nearest one, your model {begin} {one.question}: the largest error is {size}, "
+        f"{SETS}, each matched to the nearest one, your model {begin} {asked}: the largest error is {size}, "
         f"{rest}, {held.error.shape[-1]} samples. {SLOTWISE} {both(one.error, one.absolute, one.unit)}, because "
         "boxes change places: what reads them by number sees that."
     )
@@ -199,7 +204,7 @@ def _told(count: int, one: Verdict, held: Matched | None) -> str:
         f"Its {count} slots (a box for each anchor or query) are compared slot by slot, number i of f(g x) with number "
         "i of g f(x): where boxes only change places it breaks, although it finds the same ones."
     )
-    if held is not None and one.question in (TURNS, HALF_TURNS, FLIPS):
+    if held is not None and held.every:
         mean = held.error.mean(-1)
         told += (
             f" With each box matched to the nearest one instead, its answer differs by {percent(float(mean.max()))} at "
