@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 import xarray as xr
+from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -178,3 +179,18 @@ def test_immense_images_are_refused_before_they_are_copied(monkeypatch):
 def test_a_seed_that_is_no_whole_number_gets_one_sentence(images, seed):
     with pytest.raises(ValueError, match="expected a whole number"):
         audit(nn.Conv2d(1, 2, 3), images, seed=seed)
+
+
+def test_n15_pictures_left_out_and_samples_not_shown_are_on_the_terminal(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "photos").mkdir()
+    for at in range(5):
+        pixels = np.random.default_rng(at).integers(0, 255, (16, 16), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "photos" / f"{at}.png")
+    (tmp_path / "photos" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nxxxx")
+    (tmp_path / "thin.py").write_text("import torch\nnet = torch.nn.Conv2d(1, 2, 3)\n")
+    asked = ["--data", "photos", "--samples", "4", "--data-samples", "0", "--output", "out"]
+    assert main(["audit", "thin.py:net", *asked]) == 0
+    told = capsys.readouterr().out
+    assert "broken.png is cut short or damaged" in told
+    assert " of 6 samples, chosen by the seed." in told

@@ -90,8 +90,10 @@ def _tell(result: AuditResult) -> None:
     for line in filter(None, (in_training(result.model.model), *left_training(result.findings))):
         print(line)
     for note in result.data.notes:
-        if note.startswith("Read as"):  # what the samples were taken for is never left unsaid
+        if note.startswith("Read as") or "left out" in note:  # what they were taken for and what is missing is said
             print(note)
+    if showing := result.data.showing:
+        print(f"{showing[0].upper()}{showing[1:]}, chosen by the seed.")
 
 
 def _judged(result: AuditResult, bound: float | None) -> int:
