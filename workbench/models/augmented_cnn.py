@@ -4,7 +4,7 @@ G. Benton, M. Finzi, P. Izmailov, A. G. Wilson, "Learning Invariances in Neural 
 2010.11882 (Augerino): angles from a learned uniform distribution, predictions averaged. Romero & Lohit 2022 (arXiv
 2110.10211) compare with it under their own distribution, which is the one used here: the arc of a partial layer on
 the image itself. Logits of the copies are averaged, in training and evaluation alike (released code). Augerino's
-own penalty for narrow distributions is a training setting, not part of this file; its baseline numbers are
+own law and its reward for wide ones are :mod:`workbench.models.learned_augmentation_cnn`; its baseline numbers are
 unverified.
 """
 
