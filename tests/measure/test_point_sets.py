@@ -208,7 +208,29 @@ def test_an_e3nn_network_is_audited_layer_by_layer() -> None:
 
     ds = equivariance_error(Net(), points(), O3(), output="irreps 3x0e+2x1o", layers=["mix"], n_elements=9)
     assert float(ds.error.sel(layer="output").max()) <= TIGHT
-    assert float(ds.error.sel(layer="mix").max()) > 0.01  # a layer is taken as invariant unless it is the output
+    assert float(ds.error.sel(layer="mix").max()) <= TIGHT  # the layer states its irreps
+    shifts = Translation(3)  # which know no irreps
+    ds = equivariance_error(Net(), points(), shifts, output="set", input="points", layers=["mix"], n_elements=5)
+    assert np.allclose(ds.error.sel(layer="mix"), ds.error.sel(layer="output"))
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_layer_with_exchanged_axes_is_not_excused_by_what_it_states() -> None:
+    class Exchanged(Harmonics):
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(x.flip(-1))
+
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.harmonics = Exchanged()
+            self.harmonics.irreps_out = Harmonics.irreps
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.harmonics(x).square().sum(-1, keepdim=True)
+
+    ds = equivariance_error(Net(), points(), O3(), output="invariant", layers=["harmonics"], n_elements=9)
+    assert float(ds.error.sel(layer="harmonics").max()) > 0.01
 
 
 # ---- sets
@@ -316,3 +338,19 @@ def test_the_public_checker_takes_point_sets(group) -> None:
     with pytest.raises(AssertionError, match="rotation by|permutation that moves"):
         check_equivariance(lambda x: forces(x) + x[:, :1].abs() * torch.arange(6).view(1, 6, 1), points(), group,
                            tolerance=1e-9, output=output)  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_layers_move_alike_in_every_piece_of_a_stream(tmp_path, monkeypatch) -> None:
+    from e3nn import o3
+
+    from workbench.measure import equivariance_error_streamed, sweep
+
+    tried = []
+    given = sweep.layer_laws
+    monkeypatch.setattr(sweep, "layer_laws", lambda *asked: tried.append(1) or given(*asked))
+    net = nn.Sequential(Harmonics(), o3.Linear(Harmonics.irreps, "3x0e+2x1o").double())
+    options = {"output": "irreps 3x0e+2x1o", "layers": ["1"], "n_elements": 9, "batch_size": 2, "chunk": 4}
+    streamed = equivariance_error_streamed(net, points().repeat(4, 1, 1), O3(), folder=tmp_path / "parts", **options)
+    assert len(tried) == 1
+    assert float(streamed.error.sel(layer="1").max()) <= TIGHT

@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from workbench.groups import E3, O3, SO3
 from workbench.measure.behaviour import Behaviour, candidates, choose
 from workbench.measure.compare import Action, tensor_of
 from workbench.measure.inference import TRIAL_SAMPLES, errors_of_laws
@@ -14,12 +15,13 @@ from workbench.measure.state import undisturbed
 
 
 def layer_laws(
-    model: Callable, inputs: Tensor, layers: dict[str, nn.Module], action: Action, seed: int
+    model: Callable, inputs: Tensor, layers: dict[str, nn.Module], action: Action, seed: int, select: Any = None
 ) -> dict[str, Behaviour]:
     """The law of every watched output that can be compared, by name, chosen as that of the result is.
 
     Args:
         inputs: of which four are moved by the elements of ``action`` (a few, none of them the identity).
+        select: the part of the model's result that is wanted.
 
     >>> import torch
     >>> from workbench.groups import SO3
@@ -30,9 +32,9 @@ def layer_laws(
     """
     inputs = inputs[:TRIAL_SAMPLES]
     with undisturbed(model, seed):
-        before = _outputs(model, inputs, layers)
+        before = _outputs(model, inputs, layers, select)
         moved = action.there(action.source(inputs)).flatten(0, 1).to(inputs.dtype)
-        after = _outputs(model, moved, layers)
+        after = _outputs(model, moved, layers, select)
     found, everywhere = {}, replace(action, mask="none")
     for name, value in before.items():
         laws = candidates(value, inputs, action.group, action.input_kind)
@@ -44,7 +46,7 @@ def layer_laws(
 
 def _stated(model: Callable, name: str, value: Output, action: Action) -> list[Behaviour]:
     """The irreps that e3nn's modules say they put out, those of the whole for their compiled parts."""
-    if action.input_kind != "points" or action.group.dim != 3 or not isinstance(model, nn.Module):
+    if action.input_kind != "points" or not isinstance(action.group, SO3 | O3 | E3) or not isinstance(model, nn.Module):
         return []
     modules, place = dict(model.named_modules()), name.split(" (call ")[0].split("[")[0]
     for module in (modules.get(place), modules.get(place.rpartition(".")[0])):
@@ -61,7 +63,11 @@ def _tried(before: Output, after: Output, laws: list[Behaviour], action: Action)
     return choose(laws, errors_of_laws(before, after, laws, action), still)
 
 
-def _outputs(model: Callable, inputs: Tensor, layers: dict[str, nn.Module]) -> dict[str, Output]:
+def _outputs(model: Callable, inputs: Tensor, layers: dict[str, nn.Module], select: Any) -> dict[str, Output]:
     found: dict[str, Output] = {}
-    run(model, inputs, layers, False, lambda name, value: found.__setitem__(name, copied(value)), dims=LIST_DIMS)
+
+    def receive(name: str, value: Output) -> None:
+        found[name] = copied(value)
+
+    run(model, inputs, layers, False, receive, select=select, dims=LIST_DIMS)
     return found

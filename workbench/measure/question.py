@@ -53,6 +53,7 @@ class Question:
     seed: int
     batch_size: int
     transform_dtype: torch.dtype | None
+    inner: dict[str, Behaviour] | None = None  # laws of layers that were tried before
 
     def action(self, images: Tensor) -> Action:
         size = size_of(images, self.input)
@@ -63,7 +64,7 @@ class Question:
 
     def sweep(self, model: Callable, images: Tensor) -> Sweep:
         """A run that has not begun, for images of this shape."""
-        return Sweep(
+        sweep = Sweep(
             model,
             self.action(images),
             self.layers,
@@ -75,6 +76,8 @@ class Question:
             self.repeats,
             refuse=self.stochastic == "refuse",
         )
+        sweep.inner = sweep.inner if self.inner is None else self.inner
+        return sweep
 
     def of(self, elements: Tensor, output: Behaviour) -> Question:
         """The same question of some of its elements, of an output whose behaviour is known."""

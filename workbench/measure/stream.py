@@ -149,7 +149,7 @@ class _Stream:
             )
         if not self.sweep.stochastic:
             self.sweep.repeats = 1  # nothing to average
-        self.question = replace(self.question, repeats=self.sweep.repeats)
+        self.question = replace(self.question, repeats=self.sweep.repeats, inner=self.sweep.inner)
         assert self.sweep.law is not None  # settled by the trial
         self.law = self.sweep.law
         self.answers = tensor_of(reference[OUTPUT]).double().flatten()[:ANSWERS].cpu().numpy()
@@ -166,7 +166,7 @@ class _Stream:
     def words(self) -> dict[str, str]:
         """What was asked, by name; the samples are known by each piece."""
         module = module_of(self.model)
-        asked = {field.name: getattr(self.question, field.name) for field in fields(self.question)}
+        asked = {f.name: getattr(self.question, f.name) for f in fields(self.question) if f.name != "inner"}  # follows
         asked |= {"elements": digest(self.question.elements), "group": self.question.group.name}
         asked["select"] = getattr(asked["select"], "__qualname__", asked["select"])
         return {name: repr(value) for name, value in asked.items()} | {

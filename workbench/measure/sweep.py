@@ -16,6 +16,7 @@ from workbench.measure.compare import FORMS, Action, error_of, shaped, tensor_of
 from workbench.measure.followed import Followed
 from workbench.measure.inference import LARGEST_SAMPLE, TRIAL_SAMPLES, change_between_runs, decide
 from workbench.measure.known import scaling_norms
+from workbench.measure.layer_laws import layer_laws
 from workbench.measure.probe import IMAGE_DIMS, LIST_DIMS, OUTPUT, Output, copied, named_layers, report, run, watching
 from workbench.measure.sums import Norms, Totals
 from workbench.measure.tables import table
@@ -23,6 +24,7 @@ from workbench.measure.turning import Scratch, TurnedMaps, companions_first, tur
 
 VIEW = "view size is not compatible"  # what torch says of a view that would need a copy
 FEW_PIXELS, FEWEST = 2**16, 8  # of a few samples
+TRIED = 3  # elements at which laws of layers are tried
 REPEATS = 8
 """Runs over which a stochastic model is averaged where nothing else is asked."""
 PASS_BYTES = 2**24
@@ -67,6 +69,7 @@ class Sweep:
         self.keys = ("error", *(f"{f}_error" for f in self.forms), "output_floor")
         self.dims = IMAGE_DIMS if action.input_kind == "image" else LIST_DIMS
         self.channels_last = action.input_kind == "image"  # convolutions on a processor are faster then
+        self.inner: dict[str, Behaviour] | None = {} if action.input_kind == "image" else None  # laws of the layers
         self.stochastic: float | None = None  # relative change between two runs of the same input
         self._clear()
 
@@ -142,6 +145,8 @@ class Sweep:
         """What the model makes of samples that are not moved; the first time, what it makes of them at all."""
         before = _random_state()
         raw = self._first(batch)
+        if self.inner is None:
+            self.inner = self._inner_laws(images)
         if self.law is None:
             self.law = decide(self.model, raw[OUTPUT], images, self.action, self.select)
             if self.law.kind == "unknown":
@@ -155,6 +160,12 @@ class Sweep:
             self.noise = {name: self._difference(again[name], value) for name, value in raw.items()}
         _refuse_what_is_not_finite(raw[OUTPUT])
         return {name: value if self.repeats > 1 else self._shaped(name, value) for name, value in raw.items()}
+
+    def _inner_laws(self, images: Tensor) -> dict[str, Behaviour]:
+        """How the outputs of layers move, tried at elements that are far from the identity."""
+        far = self._identity_distance().argsort(descending=True)[:TRIED]
+        tried = replace(self.action, elements=self.action.elements[far])
+        return layer_laws(self.model, images, self.layers, tried, 0, self.select) if self.layers else {}
 
     def _difference(self, value: Output, reference: Output) -> Tensor:
         """The error that chance alone makes, ``(B,)``: that of the identity."""
@@ -205,7 +216,8 @@ class Sweep:
             return shaped(value, self.law, like)
         if isinstance(value, GroupSignal) or self.action.input_kind == "image":
             return value
-        return shaped(value, candidates(value, self.inputs, self.action.group, self.action.input_kind)[0])
+        law = (self.inner or {}).get(name)
+        return shaped(value, law or candidates(value, self.inputs, self.action.group, self.action.input_kind)[0], like)
 
     def _once(self, images: Tensor, receive: Callable[[str, Output], None], spare: bool = False) -> None:
         self.inputs, given = images, images
