@@ -2,9 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from typing import Any, TypeVar
 
+Config = TypeVar("Config")
 WIDEST = 1 << 16  # more channels or classes than any network here holds: a larger number is a slip of the hand
+
+
+def from_preset(model: str, given: Mapping[str, Any], presets: Mapping[str, Mapping], kind: type[Config]) -> Config:
+    """The preset named in what was given, "demo" where none is, with the other entries put in place.
+
+    Raises:
+        ValueError: for an unknown preset or entry.
+    """
+    own = {key: value for key, value in given.items() if key not in ("name", "preset")}
+    preset = given.get("preset", "demo")
+    if preset not in presets:
+        raise ValueError(f"{model}: preset {preset!r} was given; expected one of {', '.join(presets)}.")
+    known = {field.name for field in fields(kind)}  # type: ignore[arg-type]
+    if unknown := sorted(set(own) - known):
+        raise ValueError(f"{model}: {', '.join(unknown)} was given; expected only {', '.join(sorted(known))}.")
+    return replace(kind(**presets[preset]), **own)  # type: ignore[type-var]
+
+
+def check_choices(model: str, config: Any, **allowed: tuple[str, ...]) -> None:
+    """Refuse an entry that is none of those allowed for it."""
+    for key, choices in allowed.items():
+        if (value := getattr(config, key)) not in choices:
+            raise ValueError(f"{model}: {key} {value!r} was given; expected {', '.join(choices)}.")
 
 
 def check_integers(model: str, **values: Any) -> None:

@@ -9,7 +9,7 @@ step, and fixed elements in evaluation.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -29,7 +29,14 @@ from workbench.layers import (
     LiftingConv,
     set_sums,
 )
-from workbench.models._checks import check_dropout, check_integers, check_stages, check_switches
+from workbench.models._checks import (
+    check_choices,
+    check_dropout,
+    check_integers,
+    check_stages,
+    check_switches,
+    from_preset,
+)
 from workbench.models._learned_pooling import LearnedPooling
 from workbench.models._partial_gcnn_settings import CONFIGS, demo_experiments, published_experiments
 from workbench.models.method import Claim, Method
@@ -211,17 +218,8 @@ def configuration(config: Mapping[str, Any]) -> Config:
     >>> configuration({"preset": "demo", "n": 4}).n
     4
     """
-    given = {key: value for key, value in config.items() if key not in ("name", "preset")}
-    preset = config.get("preset", "demo")
-    if preset not in CONFIGS:
-        raise ValueError(f"partial_gcnn: preset {preset!r} was given; expected one of {', '.join(CONFIGS)}.")
-    known = {field.name for field in fields(Config)}
-    if unknown := sorted(set(given) - known):
-        raise ValueError(f"partial_gcnn: {', '.join(unknown)} was given; expected only {', '.join(sorted(known))}.")
-    chosen = replace(Config(**CONFIGS[preset]), **given)
-    for key, allowed in (("architecture", tuple(_ARCHITECTURES)), ("norm", ("batch", "layer"))):
-        if (value := getattr(chosen, key)) not in allowed:
-            raise ValueError(f"partial_gcnn: {key} {value!r} was given; expected {', '.join(allowed)}.")
+    chosen = from_preset("partial_gcnn", config, CONFIGS, Config)
+    check_choices("partial_gcnn", chosen, architecture=tuple(_ARCHITECTURES), norm=("batch", "layer"))
     name = "partial_gcnn"
     check_integers(name, **{k: getattr(chosen, k) for k in ("in_channels", "classes", "input_size", "kernel_size")})
     doubled = chosen.classes == 2 if chosen.double_sums is None else chosen.double_sums

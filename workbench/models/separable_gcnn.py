@@ -9,7 +9,7 @@ scalings divided by the area, a periodic angle encoding, and elements that are f
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -26,7 +26,7 @@ from workbench.layers import (
     LiftingConv,
     SeparableConv,
 )
-from workbench.models._checks import check_dropout, check_integers, check_stages
+from workbench.models._checks import check_choices, check_dropout, check_integers, check_stages, from_preset
 
 SEVEN = ("nonseparable", *FACTORISATIONS, *OF_SIMILARITIES)
 
@@ -183,17 +183,8 @@ def configuration(config: Mapping[str, Any]) -> Config:
     >>> configuration({"preset": "demo", "n": 4}).factorisation
     'separable'
     """
-    given = {key: value for key, value in config.items() if key not in ("name", "preset")}
-    preset = config.get("preset", "demo")
-    if preset not in CONFIGS:
-        raise ValueError(f"separable_gcnn: preset {preset!r} was given; expected one of {', '.join(CONFIGS)}.")
-    known = {field.name for field in fields(Config)}
-    if unknown := sorted(set(given) - known):
-        raise ValueError(f"separable_gcnn: {', '.join(unknown)} was given; expected only {', '.join(sorted(known))}.")
-    chosen = replace(Config(**CONFIGS[preset]), **given)
-    for key, allowed in (("architecture", ("ckgresnet", "demo")), ("factorisation", SEVEN)):
-        if (value := getattr(chosen, key)) not in allowed:
-            raise ValueError(f"separable_gcnn: {key} {value!r} was given; expected {', '.join(allowed)}.")
+    chosen = from_preset("separable_gcnn", config, CONFIGS, Config)
+    check_choices("separable_gcnn", chosen, architecture=("ckgresnet", "demo"), factorisation=SEVEN)
     integers = ("in_channels", "classes", "input_size", "kernel_size", "hidden")
     check_integers("separable_gcnn", **{key: getattr(chosen, key) for key in integers})
     if chosen.head != 0:
