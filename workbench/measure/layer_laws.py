@@ -35,20 +35,24 @@ def layer_laws(
         before = _outputs(model, inputs, layers, select)
         moved = action.there(action.source(inputs)).flatten(0, 1).to(inputs.dtype)
         after = _outputs(model, moved, layers, select)
-    found, everywhere = {}, replace(action, mask="none")
+    found, everywhere, modules = {}, replace(action, mask="none"), _with_irreps(model, action)
     for name, value in before.items():
         laws = candidates(value, inputs, action.group, action.input_kind)
-        laws += _stated(model, name, value, action)
+        laws += _stated(modules, name, value)
         if laws and name in after:
             found[name] = laws[0] if len(laws) == 1 else _tried(value, after[name], laws, everywhere)
     return found
 
 
-def _stated(model: Callable, name: str, value: Output, action: Action) -> list[Behaviour]:
+def _with_irreps(model: Callable, action: Action) -> dict[str, nn.Module]:
+    """The modules by name, where what they state of irreps counts; none where it does not."""
+    turned = action.input_kind == "points" and isinstance(action.group, SO3 | O3 | E3)
+    return dict(model.named_modules()) if turned and isinstance(model, nn.Module) else {}
+
+
+def _stated(modules: dict[str, nn.Module], name: str, value: Output) -> list[Behaviour]:
     """The irreps that e3nn's modules say they put out, those of the whole for their compiled parts."""
-    if action.input_kind != "points" or not isinstance(action.group, SO3 | O3 | E3) or not isinstance(model, nn.Module):
-        return []
-    modules, place = dict(model.named_modules()), name.split(" (call ")[0].split("[")[0]
+    place = name.split(" (call ")[0].split("[")[0]
     for module in (modules.get(place), modules.get(place.rpartition(".")[0])):
         stated: Any = getattr(module, "irreps_out", None)
         if type(stated).__name__ == "Irreps" and stated.dim == tensor_of(value).shape[-1]:
