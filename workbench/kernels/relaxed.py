@@ -111,8 +111,7 @@ class RelaxedKernels(nn.Module):
     def same(self) -> Tensor:
         """The one filter of ``w_abs = 0``: ``(C_out, C_in, P)``."""
         given = self.cycles_relative, self.relative, self.phase, self.readout, self.gain
-        found = _Same.apply(self.taps.to(self.phase), *given, self.in_channels * len(self.taps))
-        return found.view(self.out_channels, self.in_channels, -1)
+        return _Same.apply(self.taps.to(self.phase), *given, self.in_channels)
 
     def everywhere(self, size: tuple[int, int]) -> Tensor:
         """A filter for each place: ``(U, C_out, C_in, P)``."""
@@ -145,33 +144,35 @@ class RelaxedKernels(nn.Module):
 
 
 class _Same(torch.autograd.Function):
-    """gain K / sqrt(n mean K^2) with K = readout cos(2 pi w cycles taps' + phase), in one step: a small layer's
-    convolution takes no longer than a dozen small operations with a gradient each."""
+    """gain K / sqrt(n mean K^2) with K = readout cos(2 pi w cycles taps' + phase), in few steps: a small layer's
+    convolution takes no longer than a dozen small operations, so that what is one number stays out of tensors."""
 
     @staticmethod
     def forward(
-        ctx, taps: Tensor, cycles: Tensor, dial: Tensor, phase: Tensor, readout: Tensor, gain: Tensor, n: int
+        ctx, taps: Tensor, cycles: Tensor, dial: Tensor, phase: Tensor, readout: Tensor, gain: Tensor, inputs: int
     ) -> Tensor:
-        along = 2 * math.pi * (cycles @ taps.T)
-        angle = torch.addcmul(phase[:, None], along, dial)
+        turns = 2 * math.pi * float(dial)
+        angle = torch.addmm(phase[:, None], cycles, taps.T, alpha=turns)
         cosine = angle.cos()
         found = (cosine.T @ readout.T).T.contiguous()  # half the time of the same product with few taps on its right
-        size = (found.square().mean().clamp_min(LEAST) * n).rsqrt()
-        unit = found * size
-        ctx.save_for_backward(taps, along, dial, angle, cosine, readout, gain, unit, size)
-        return unit * gain
+        square = float(torch.linalg.vector_norm(found)) ** 2
+        size = (max(square / found.numel(), LEAST) * inputs * len(taps)) ** -0.5
+        ctx.save_for_backward(taps, cycles, angle, cosine, readout, found)
+        ctx.numbers = turns, size, size * float(gain), 1 / max(square, LEAST)
+        return (found * ctx.numbers[2]).view(-1, inputs, len(taps))
 
     @staticmethod
     @once_differentiable
     def backward(ctx, grad: Tensor) -> tuple[Tensor | None, ...]:
-        taps, along, dial, angle, cosine, readout, gain, unit, size = ctx.saved_tensors
-        of_gain = (grad * unit).sum()
-        straight = unit * (of_gain / unit.square().sum().clamp_min(LEAST))
-        of_found = (grad - straight) * (gain * size)
-        of_angle = (of_found.T @ readout).T * angle.sin().neg_()
-        of_dial = (of_angle * along).sum() if ctx.needs_input_grad[2] else None
-        of_cycles = (of_angle @ taps) * (2 * math.pi * dial)
-        return None, of_cycles, of_dial, of_angle.sum(1), of_found @ cosine.T, of_gain, None
+        taps, cycles, angle, cosine, readout, found = ctx.saved_tensors
+        turns, size, scale, inverse = ctx.numbers
+        grad = grad.reshape(found.shape)
+        along = torch.dot(grad.view(-1), found.view(-1))
+        of_found = grad.add(found, alpha=-inverse * float(along)).mul_(scale)
+        of_angle = (of_found.T @ readout).T.mul(angle.sin().neg_())
+        of_turns = of_angle @ taps
+        of_dial = 2 * math.pi * torch.sum(of_turns * cycles) if ctx.needs_input_grad[2] else None
+        return None, of_turns * turns, of_dial, of_angle.sum(1), of_found @ cosine.T, along * size, None
 
 
 def pixel_places(size: tuple[int, int]) -> Tensor:

@@ -91,12 +91,12 @@ class RelaxedConv2d(nn.Module):
         with torch.autocast(x.device.type, enabled=False) if half else nullcontext():
             basis = None
             if kernels.stationary:
-                filters = kernels.same()[None]
+                filters = kernels.same()
             elif self.low_rank:
                 filters, basis = kernels.mixed(size)
             else:
                 filters = kernels.everywhere(size)
-        if len(filters) == 1:
+        if filters.ndim == 3:
             return self._slid(x, filters, self.bias)
         if basis is None:
             y = self._by_place(x, filters, size)
