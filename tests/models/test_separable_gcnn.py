@@ -2,14 +2,17 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
 from tests.layers.symmetry import relative
 from tests.tolerances import BROKEN, EXACT
 from workbench.layers import GroupPool, LiftingConv, SeparableConv, set_n
+from workbench.measure import cost
 from workbench.models import build_model
-from workbench.models.separable_gcnn import CONFIGS, SEVEN, ResidualBlock, build, configuration
+from workbench.models.separable_gcnn import CONFIGS, METHOD, SEVEN, ResidualBlock, build, configuration
+from workbench.training import load_claims, verdicts
 
 # Counted on the released classes (Knigge et al. 2022), C = 32, 32, 64 and k = 7 on 28 x 28 pixels.
 COUNTS = {
@@ -123,3 +126,50 @@ def test_every_small_preset_is_built_by_name():
 def test_wrong_settings_are_refused_with_a_sentence(config, sentence):
     with pytest.raises(ValueError, match=sentence):
         build(config)
+
+
+# ---- the stored results
+
+
+@pytest.fixture(scope="module")
+def claims():
+    return load_claims(METHOD)
+
+
+def test_every_experiment_is_stored_with_five_seeds_or_more(claims):
+    assert claims["experiment"].values.tolist() == [experiment.name for experiment in METHOD.experiments]
+    assert claims.sizes["seed"] >= 5
+    assert claims.attrs["fast"] == "false"
+    assert bool(np.isfinite(claims["test_accuracy"]).all())
+
+
+@pytest.mark.parametrize("at", range(len(METHOD.claims)), ids=[claim.id for claim in METHOD.claims])
+def test_a_stored_claim_lies_in_its_band(claims, at):
+    found = verdicts(claims, METHOD)[at]
+    assert found.in_band, (found.claim, found.mean, found.band)
+
+
+def test_a_claim_hears_of_other_results(claims):
+    """The twin: with separable and non-separable swapped, what was saved is lost."""
+    names = claims["experiment"].values.tolist()
+    swap = {"nonseparable": "separable_equal_epochs", "separable_equal_epochs": "nonseparable"}
+    wrong = claims.sel(experiment=[swap.get(name, name) for name in names]).assign_coords(experiment=names)
+    lost = {row.claim for row in verdicts(wrong, METHOD) if not row.in_band}
+    assert {"redundant", "multiplications", "step-time", "equal-work"} <= lost
+
+
+def test_what_is_stored_of_kernels_and_costs_is_of_these_networks(claims, uncalibrated):
+    first = claims["group_energy"].sel(component=1)
+    for weights in ("drawn", "trained"):
+        assert np.allclose(first.sel(experiment="separable_equal_epochs", weights=weights), 1)
+    assert bool((first.sel(experiment="nonseparable") < 1 - BROKEN).all())
+    assert bool(np.isnan(first.sel(experiment="plain")).all())
+    for experiment in METHOD.experiments[:5]:
+        net = build_model(experiment.model)
+        count = float(cost(net, (1, 1, 16, 16))["multiply_adds"].sum())
+        assert float(claims["multiply_adds"].sel(experiment=experiment.name)) == count
+
+
+def test_the_released_commands_are_there_by_name():
+    assert all(configuration(dict(e.model)).architecture == "ckgresnet" for e in METHOD.published)
+    assert {e.training["epochs"] for e in METHOD.published} == {300}

@@ -27,6 +27,8 @@ from workbench.layers import (
     SeparableConv,
 )
 from workbench.models._checks import check_choices, check_dropout, check_integers, check_stages, from_preset
+from workbench.models._separable_claims import ROTATION_CLAIMS, STUDIES, published_experiments, rotation_experiments
+from workbench.models.method import Method
 
 SEVEN = ("nonseparable", *FACTORISATIONS, *OF_SIMILARITIES)
 
@@ -210,3 +212,18 @@ def build(config: Mapping[str, Any]) -> nn.Module:
     """
     chosen = configuration(config)
     return SeparableGCNN(chosen, _body(chosen))
+
+
+METHOD = Method(
+    name="separable_gcnn",
+    title="Exploiting Redundancy: Separable Group Convolutional Networks on Lie Groups",
+    authors="D. M. Knigge, D. W. Romero, E. J. Bekkers",
+    year=2022,
+    arxiv="2110.13059",
+    summary="Group kernels as products: one picture for all poses, times numbers; larger groups can be afforded.",
+    notebook="03_separable_gcnn.ipynb",
+    experiments=rotation_experiments(),
+    published=published_experiments(),
+    claims=ROTATION_CLAIMS,
+    studies=STUDIES,
+)
