@@ -25,6 +25,7 @@ class KernelBank(nn.Module):
         spec: the coordinate network.
         lifting: the input has no group axis.
         support: how far kernels reach on a group that stretches, ``None`` on one that keeps lengths.
+        gain: one factor of all kernels; calibrated where not given, which takes most of the time to make a bank.
 
     Evaluated once per distinct kernel: where both lists of elements are whole even grids and a quarter turn
     maps them to themselves, three of four orientations are turned copies, exact by construction; where only a half
@@ -50,6 +51,7 @@ class KernelBank(nn.Module):
         spec: KernelSpec,
         lifting: bool,
         support: Support | None = None,
+        gain: float | None = None,
     ):
         super().__init__()
         self.in_channels, self.out_channels, self.kernel_size = in_channels, out_channels, kernel_size
@@ -62,7 +64,7 @@ class KernelBank(nn.Module):
         self._kept: tuple | None = None
         self._kept_plan: tuple | None = None
         self._kept_places: dict[tuple[int, ...] | None, tuple[Tensor, tuple[int, int, int]]] = {}
-        self.gain.fill_(calibrate(self))
+        self.gain.fill_(calibrate(self) if gain is None else gain)
 
     few = False
 

@@ -35,7 +35,8 @@ class FactoredKernels(nn.Module):
     """The kernels of one layer, factored; a sibling of :class:`KernelBank`.
 
     Args:
-        in_channels, out_channels, kernel_size, group, spec, support: as for :class:`KernelBank`.
+        in_channels, out_channels, kernel_size, group, spec, support, gain: as for :class:`KernelBank`; without a gain
+            every factor is calibrated, and their product.
         factorisation: one of :data:`FACTORISATIONS`, or of :data:`OF_SIMILARITIES` on RotationScale.
 
     >>> from workbench.groups import SO2
@@ -62,6 +63,7 @@ class FactoredKernels(nn.Module):
         spec: KernelSpec,
         factorisation: str,
         support: Support | None = None,
+        gain: float | None = None,
     ):
         super().__init__()
         _check(factorisation, group)
@@ -75,19 +77,19 @@ class FactoredKernels(nn.Module):
             self.channels = nn.Parameter(torch.empty(out_channels, in_channels).uniform_(-reach, reach))
         into, filters = 1 if own else in_channels, in_channels if every else 1
         if factorisation == "dseparable":
-            self.over_plane = KernelBank(1, out_channels, kernel_size, group, spec, False, support)
+            self.over_plane = KernelBank(1, out_channels, kernel_size, group, spec, False, support, gain)
         else:
             if isinstance(group, RotationScale) and factorisation in OF_SIMILARITIES:
                 assert support is not None  # as on every group that stretches
                 scales = Scale(2, group.largest)
                 reached = Support(scales, support.reach, support.slope)
-                self.over_turns = KernelBank(in_channels, out_channels, 1, SO2(), spec, False)
-                self.over_scales = KernelBank(filters, out_channels, 1, scales, spec, False, reached)
+                self.over_turns = KernelBank(in_channels, out_channels, 1, SO2(), spec, False, gain=gain)
+                self.over_scales = KernelBank(filters, out_channels, 1, scales, spec, False, reached, gain)
             else:
-                self.over_group = KernelBank(into, out_channels, 1, group, spec, False, support)
-            self.over_plane = KernelBank(filters, out_channels, kernel_size, group, spec, True, support)
+                self.over_group = KernelBank(into, out_channels, 1, group, spec, False, support, gain)
+            self.over_plane = KernelBank(filters, out_channels, kernel_size, group, spec, True, support, gain)
         self.register_buffer("gain", torch.ones(()))
-        self.gain.fill_(calibrate(self))
+        self.gain.fill_(calibrate(self) if gain is None else gain)
 
     @property
     def weight(self) -> Tensor:
