@@ -121,10 +121,9 @@ class RelaxedKernels(nn.Module):
 
     def mixed(self, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
         """The same without a filter for each place: scaled :meth:`filters` and :meth:`basis`."""
-        filters, basis = self.filters(), self.basis(size)
-        flat = filters.flatten(1)
-        mean_square = ((basis @ basis.T) * (flat @ flat.T)).sum() / (basis.shape[1] * flat.shape[1])
-        return filters * self.scale(mean_square), basis
+        given = self.cycles_relative, self.cycles_absolute, self.relative, self.absolute, self.phase, self.readout
+        places, taps = pixel_places(size).to(self.phase), self.taps.to(self.phase)
+        return _Mixed.apply(taps, places, *given, self.gain, self.in_channels)
 
     def feature_matrix(self, size: tuple[int, int]) -> Tensor:
         """What the read-out sees at each pair of place and tap: ``(U P, F)``; its rank tells the corners apart.
@@ -173,6 +172,55 @@ class _Same(torch.autograd.Function):
         of_turns = of_angle @ taps
         of_dial = 2 * math.pi * torch.sum(of_turns * cycles) if ctx.needs_input_grad[2] else None
         return None, of_turns * turns, of_dial, of_angle.sum(1), of_found @ cosine.T, along * size, None
+
+
+class _Mixed(torch.autograd.Function):
+    """Scaled filters ``(R, C_out, C_in, P)`` and basis ``(R, U)`` of :class:`RelaxedKernels`, as :class:`_Same`."""
+
+    @staticmethod
+    def forward(
+        ctx, taps: Tensor, places: Tensor, cycles: Tensor, of_place: Tensor, relative: Tensor, absolute: Tensor,
+        phase: Tensor, readout: Tensor, gain: Tensor, inputs: int,
+    ) -> tuple[Tensor, Tensor]:  # fmt: skip
+        turns, moves, groups = 2 * math.pi * float(relative), 2 * math.pi * float(absolute), len(of_place)
+        angle = torch.addmm(phase[:, None], cycles, taps.T, alpha=turns)
+        waves = torch.stack([angle.cos(), angle.sin().neg_()]).unflatten(1, (groups, -1))  # (2, R/2, E, P)
+        mixing = readout.unflatten(1, (groups, -1)).permute(1, 2, 0)  # (R/2, E, C)
+        filters = (waves.transpose(2, 3) @ mixing).permute(1, 0, 3, 2).contiguous()  # (R/2, 2, C, P)
+        turned = (of_place @ places.T).mul_(moves)
+        basis = torch.stack([turned.cos(), turned.sin()], 1)  # (R/2, 2, U)
+        flat, rows = filters.view(2 * groups, -1), basis.view(2 * groups, -1)
+        alike, same = rows @ rows.T, flat @ flat.T
+        count = rows.shape[1] * flat.shape[1]
+        square = max(float(torch.dot(alike.view(-1), same.view(-1))) / count, LEAST)
+        size = (square * inputs * len(taps)) ** -0.5
+        ctx.save_for_backward(taps, places, cycles, of_place, waves, mixing, filters, basis, alike, same)
+        ctx.numbers = turns, moves, size, size * float(gain), 1 / (square * count)
+        return (filters * ctx.numbers[3]).view(2 * groups, -1, inputs, len(taps)), rows.clone()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad: Tensor, of_basis: Tensor) -> tuple[Tensor | None, ...]:
+        taps, places, cycles, of_place, waves, mixing, filters, basis, alike, same = ctx.saved_tensors
+        turns, moves, size, scale, inverse = ctx.numbers
+        flat, rows = filters.view(len(alike), -1), basis.view(len(alike), -1)
+        grad = grad.reshape(flat.shape)
+        along = torch.dot(grad.view(-1), flat.view(-1))
+        shrink = -inverse * scale * float(along)  # a longer filter, or a longer basis, is scaled down
+        of_filters = torch.addmm(grad.mul(scale), alike, flat, alpha=shrink).view(filters.shape)
+        of_rows = torch.addmm(of_basis, same, rows, alpha=shrink).view(basis.shape)
+        of_turned = (of_rows[:, 1] * basis[:, 0]).addcmul_(of_rows[:, 0], basis[:, 1], value=-1)
+        of_values = of_filters.permute(1, 0, 2, 3)  # (2, R/2, C, P)
+        of_mixing = (waves @ of_values.transpose(2, 3)).sum(0)  # (R/2, E, C)
+        of_waves = mixing @ of_values  # (2, R/2, E, P)
+        of_angle = (of_waves[0] * waves[1]).addcmul_(of_waves[1], waves[0], value=-1).flatten(0, 1)
+        of_turns, of_moves = of_angle @ taps, of_turned @ places
+        of_relative = 2 * math.pi * torch.sum(of_turns * cycles) if ctx.needs_input_grad[4] else None
+        of_absolute = 2 * math.pi * torch.sum(of_moves * of_place) if ctx.needs_input_grad[5] else None
+        return (
+            None, None, of_turns * turns, of_moves * moves, of_relative, of_absolute, of_angle.sum(1),
+            of_mixing.permute(2, 0, 1).flatten(1), along * size, None,
+        )  # fmt: skip
 
 
 def pixel_places(size: tuple[int, int]) -> Tensor:
