@@ -8,6 +8,7 @@ from tests.layers.symmetry import relative
 from tests.tolerances import BROKEN, EXACT
 from workbench.layers.quarter_turns import (
     PLANE,
+    SYMMETRIES,
     FieldBatchNorm2d,
     FieldConv2d,
     expanded,
@@ -31,10 +32,14 @@ def wrong_sign(weight: Tensor, first: bool) -> Tensor:
     return torch.stack(turned).mean(0).reshape(weight.shape)
 
 
-def defect(layer: nn.Module, x: Tensor, first: bool) -> float:
-    """The worst |f(g x) - g f(x)| / |f(x)| over quarter turns."""
-    moved = (lambda v, q: torch.rot90(v, q, PLANE)) if first else turn_fields
-    return max(relative(layer(moved(x, q)), turn_fields(layer(x), q)) for q in (1, 2, 3))
+def defect(layer: nn.Module, x: Tensor, first: bool, symmetry: str = "C(4)") -> float:
+    """The worst |f(g x) - g f(x)| / |f(x)| over the elements of a symmetry."""
+
+    def of_image(v: Tensor, q: int, mirrored: bool) -> Tensor:
+        return torch.rot90(v.flip(-1) if mirrored else v, q, PLANE)
+
+    moved = of_image if first else turn_fields
+    return max(relative(layer(moved(x, *g)), turn_fields(layer(x), *g)) for g in SYMMETRIES[symmetry][1:])
 
 
 def layer_of(weight: Tensor, first: bool) -> FieldConv2d:
@@ -78,6 +83,29 @@ def test_projected_weights_commute_with_quarter_turns_exactly(kind, size):
     x = torch.randn(2, w.shape[1], size, size, dtype=torch.float64)
     assert defect(layer_of(projected(w, first), first), x, first) <= TIGHT
     assert defect(layer_of(w, first), x, first) > BROKEN
+
+
+@pytest.mark.parametrize("kind", SHAPES)
+def test_each_symmetry_has_its_own_projection_and_no_other_keeps_it(kind):
+    w, first = weights(kind)
+    x = torch.randn(2, w.shape[1], 8, 8, dtype=torch.float64)
+    for symmetry in SYMMETRIES:
+        once, layer = projected(w, first, symmetry), layer_of(w, first)
+        assert relative(projected(once, first, symmetry), once) <= TIGHT
+        layer.project_weights(symmetry)
+        broken = {other: defect(layer, x, first, other) for other in SYMMETRIES}
+        held = {"C(4)": {"C(4)", "C(2)"}}.get(symmetry, {symmetry})
+        assert {other for other, size in broken.items() if size <= TIGHT} == held
+        assert min(size for other, size in broken.items() if other not in held) > BROKEN
+
+
+def test_mirrors_and_turns_of_fields_are_those_of_the_square():
+    v = torch.randn(2, 8, 5, 5, dtype=torch.float64)
+    assert torch.equal(turn_fields(turn_fields(v, 0, True), 0, True), v)
+    for q in (1, 2, 3):
+        there = turn_fields(turn_fields(turn_fields(v, 0, True), q), 0, True)
+        assert torch.equal(there, turn_fields(v, -q))
+        assert torch.equal(turn_fields(v, q, True), turn_fields(turn_fields(v, 0, True), q))
 
 
 @pytest.mark.parametrize("kind", SHAPES)

@@ -82,6 +82,26 @@ def test_draws_in_evaluation_fill_the_box_evenly_and_training_draws_each_image_a
     assert torch.equal(net(x), net(x))
 
 
+def test_training_may_draw_fewer_copies_than_evaluation_averages():
+    seen: list[int] = []
+    net = network(copies=4, training_copies=1)
+    net.network.register_forward_pre_hook(lambda module, given: seen.append(len(given[0])))
+    x = torch.randn(3, 1, 16, 16).double()
+    net(x)
+    net.eval()(x)
+    assert seen == [3, 12]
+    net.load_state_dict(network(copies=2).state_dict())
+
+
+def test_widths_that_are_not_learned_and_one_copy_are_plain_augmentation():
+    net, x = network(copies=1, start=math.pi, learned=False), torch.randn(2, 1, 16, 16).double()
+    assert relative(net(x), net.network(x)) > BROKEN_LOGITS, "moved in training"
+    (net(x).sum() + net.penalty()).backward()
+    assert net.width.grad is None
+    net.eval()
+    assert relative(net(x), net.network(x)) <= TIGHT, "and not in evaluation"
+
+
 def test_the_reward_is_minus_the_norm_of_the_widths_up_to_the_largest():
     net = network(generators=("turn", "scale"), reward=0.5)
     with torch.no_grad():
@@ -132,6 +152,8 @@ def test_the_width_grows_further_where_labels_do_not_depend_on_the_angle():
         ({"generators": ("turn", "turn")}, "each once"),
         ({"generators": ()}, "expected some of"),
         ({"copies": 0}, "copies = 0 was given"),
+        ({"training_copies": 0}, "training_copies = 0 was given; expected a positive integer"),
+        ({"learned": 0}, "learned = 0 was given; expected True or False"),
         ({"reward": -1.0}, "reward = -1.0 was given; expected a finite number"),
         ({"width": 1.0}, "width was given; expected only in_channels"),
     ],

@@ -22,18 +22,33 @@ from workbench.layers.lattice import check_window
 PLANE = (-2, -1)
 
 
-def turn_fields(v: Tensor, q: int) -> Tensor:
+SYMMETRIES: dict[str, tuple[tuple[int, bool], ...]] = {
+    "C(4)": ((0, False), (1, False), (2, False), (3, False)),
+    "C(2)": ((0, False), (2, False)),
+    "D(1)": ((0, False), (0, True)),
+}
+"""Groups that act on fields of C4, as (quarter turns, mirrored left to right first). A mirror sends orientation r to
+-r, which is the action of D4 on its four cosets of one mirror."""
+
+
+def turn_fields(v: Tensor, q: int, mirrored: bool = False) -> Tensor:
     """rho(q) on regular fields ``(B, 4 F, H, W)``; vectors ``(B, 4 F)`` have no pixels to turn.
 
     >>> turn_fields(torch.tensor([[1.0, 2.0, 3.0, 4.0]]), 1).tolist()
     [[4.0, 1.0, 2.0, 3.0]]
     """
-    rolled = v.unflatten(1, (-1, 4)).roll(q, 2).flatten(1, 2)
+    fields = v.unflatten(1, (-1, 4))
+    if mirrored:
+        fields = _orientations(fields, 2, 0, True)
+        fields = fields.flip(-1) if v.ndim == 4 else fields
+    rolled = fields.roll(q, 2).flatten(1, 2)
     return torch.rot90(rolled, q, PLANE) if v.ndim == 4 else rolled
 
 
-def projected(weight: Tensor, first: bool = False) -> Tensor:
-    """P W: the nearest weights ``(4 O, C_in, k, k)`` that commute with quarter turns; C_in = 4 I, or any if ``first``.
+def projected(weight: Tensor, first: bool = False, symmetry: str = "C(4)") -> Tensor:
+    """P W: the nearest weights ``(4 O, C_in, k, k)`` that commute with a symmetry of :data:`SYMMETRIES`.
+
+    C_in = 4 I, or any number if ``first``.
 
     >>> w = torch.randn(8, 1, 3, 3)
     >>> torch.allclose(projected(projected(w, True), True), projected(w, True))
@@ -42,11 +57,20 @@ def projected(weight: Tensor, first: bool = False) -> Tensor:
     apart = weight.unflatten(0, (-1, 4))
     if not first:
         apart = apart.unflatten(2, (-1, 4))
-    turned = []
-    for q in range(4):
-        ahead = apart.roll(-q, 1) if first else apart.roll((-q, -q), (1, 3))
-        turned.append(torch.rot90(ahead, -q, PLANE))
-    return torch.stack(turned).mean(0).reshape(weight.shape)
+    moved = []
+    for q, mirrored in SYMMETRIES[symmetry]:
+        ahead = _orientations(apart, 1, q, mirrored)
+        ahead = ahead if first else _orientations(ahead, 3, q, mirrored)
+        back = torch.rot90(ahead, -q, PLANE)
+        moved.append(back.flip(-1) if mirrored else back)
+    return torch.stack(moved).mean(0).reshape(weight.shape)
+
+
+def _orientations(apart: Tensor, dim: int, q: int, mirrored: bool) -> Tensor:
+    """Orientation q + r, or q - r, in the place of r."""
+    if not mirrored:
+        return apart.roll(-q, dim)
+    return apart.index_select(dim, torch.tensor([(q - r) % 4 for r in range(4)], device=apart.device))
 
 
 def expanded(base: Tensor) -> Tensor:
@@ -60,9 +84,11 @@ def expanded(base: Tensor) -> Tensor:
     return weight.flatten(1, 2) if over_fields else weight
 
 
-def field_mean(bias: Tensor) -> Tensor:
-    """The nearest bias ``(4 F,)`` that is alike for all orientations."""
-    return bias.unflatten(0, (-1, 4)).mean(1, keepdim=True).expand(-1, 4).flatten()
+def field_mean(vector: Tensor, symmetry: str = "C(4)") -> Tensor:
+    """The nearest ``(..., 4 F)`` that a symmetry leaves alone, a bias or a read-out: for C(4), alike in each field."""
+    apart = vector.unflatten(-1, (-1, 4))
+    moved = [_orientations(apart, apart.ndim - 1, q, mirrored) for q, mirrored in SYMMETRIES[symmetry]]
+    return torch.stack(moved).mean(0).flatten(-2)
 
 
 class FieldConv2d(nn.Conv2d):
@@ -83,17 +109,17 @@ class FieldConv2d(nn.Conv2d):
         super().__init__(in_channels, out_channels, kernel_size, padding=padding)
         self.first = first
 
-    def distance(self) -> Tensor:
+    def distance(self, symmetry: str = "C(4)") -> Tensor:
         """|W - P W|^2 + |b - P b|^2."""
-        of_bias = 0.0 if self.bias is None else (self.bias - field_mean(self.bias)).square().sum()
-        return (self.weight - projected(self.weight, self.first)).square().sum() + of_bias
+        of_bias = 0.0 if self.bias is None else (self.bias - field_mean(self.bias, symmetry)).square().sum()
+        return (self.weight - projected(self.weight, self.first, symmetry)).square().sum() + of_bias
 
     @torch.no_grad()
-    def project_weights(self) -> None:
+    def project_weights(self, symmetry: str = "C(4)") -> None:
         """Replace the weights by the nearest ones that commute."""
-        self.weight.copy_(projected(self.weight, self.first))
+        self.weight.copy_(projected(self.weight, self.first, symmetry))
         if self.bias is not None:
-            self.bias.copy_(field_mean(self.bias))
+            self.bias.copy_(field_mean(self.bias, symmetry))
 
 
 class FieldBatchNorm2d(nn.Module):

@@ -4,10 +4,12 @@ G. Benton, M. Finzi, P. Izmailov, A. G. Wilson, "Learning Invariances in Neural 
 2020, arXiv 2010.11882 (Augerino): the mean over k of f(exp(sum_i w_i e_ki G_i) x), e uniform on [-1, 1], with
 loss - lambda |w|. Checked against the abstract and released code: six generators of affine motions, shifts a tenth of
 the others, a uniform law on a box, the norm of all widths as the reward, which ends above a largest width; an example
-draws its own motions. Differences: there one copy in training and log-probabilities averaged in evaluation, here K
-copies and logits in both; there widths pass a softplus and span [-w/2, w/2], here they are used as |w|; in evaluation
-the K draws are fixed and even. Unverified: the paper's numbers and its factor lambda on images (the code's default is
-0.01). :mod:`workbench.models.augmented_cnn` is the same mean with the law of a partial layer.
+draws its own motions, one copy of it in training and several in evaluation. Differences: there log-probabilities are
+averaged, here logits, in training over as many copies as asked; there widths pass a softplus and span [-w/2, w/2], here
+they are used as |w|; in evaluation the K draws are fixed and even. With widths that are not learned and one copy it is
+plain augmentation: pictures move in training, and not in evaluation. Unverified: the paper's numbers and its factor
+lambda on images (the code's default is 0.01). :mod:`workbench.models.augmented_cnn` is the same mean with the law of a
+partial layer.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from workbench.models._checks import check_amount, check_integers
+from workbench.models._checks import check_amount, check_integers, check_switches
 from workbench.models.plain_cnn import PlainCNN, read_settings
 
 GENERATORS: dict[str, tuple[tuple[float, float, float], tuple[float, float, float]]] = {
@@ -45,13 +47,23 @@ class LearnedAugmentation(nn.Module):
     generators: Tensor
     most: Tensor
 
-    def __init__(self, network: nn.Module, names: tuple[str, ...], copies: int, start: float, reward: float):
+    def __init__(
+        self,
+        network: nn.Module,
+        names: tuple[str, ...],
+        copies: int,
+        start: float,
+        reward: float,
+        training_copies: int | None = None,
+        learned: bool = True,
+    ):
         super().__init__()
         self.network, self.names, self.n, self.reward = network, names, copies, reward
+        self.drawn = training_copies or copies
         rows = torch.tensor([[*GENERATORS[name], (0.0, 0.0, 0.0)] for name in names])
         self.register_buffer("generators", rows, persistent=False)
         self.register_buffer("most", torch.tensor([MOST.get(name, 1.0) for name in names]), persistent=False)
-        self.width = nn.Parameter(torch.full((len(names),), float(start)))
+        self.width = nn.Parameter(torch.full((len(names),), float(start)), requires_grad=learned)
 
     def forward(self, x: Tensor) -> Tensor:
         """Square images ``(B, C, H, H)`` to logits ``(B, classes)``, the mean over copies."""
@@ -60,11 +72,11 @@ class LearnedAugmentation(nn.Module):
                 f"LearnedAugmentation: images of shape {tuple(x.shape)} were given; expected (B, C, H, H)."
             )
         if self.training:
-            drawn = torch.rand(self.n, len(x), len(self.names), dtype=x.dtype, device=x.device) * 2 - 1
+            drawn = torch.rand(self.drawn, len(x), len(self.names), dtype=x.dtype, device=x.device) * 2 - 1
         else:
             drawn = even(self.n, len(self.names)).to(x)[:, None].expand(-1, len(x), -1)
         copies = moved(x, self.motions(drawn))
-        return self.network(copies.flatten(0, 1)).unflatten(0, (self.n, len(x))).mean(0)
+        return self.network(copies.flatten(0, 1)).unflatten(0, (len(copies), len(x))).mean(0)
 
     def motions(self, drawn: Tensor) -> Tensor:
         """exp(sum_i |w_i| e_i G_i) ``(..., 3, 3)`` of draws e ``(..., generators)`` in [-1, 1]."""
@@ -116,8 +128,9 @@ def build(config: Mapping[str, Any]) -> nn.Module:
     """A plain CNN with learned augmentation, from square images ``(B, C, H, H)`` to logits ``(B, classes)``.
 
     Args:
-        config: ``generators`` (("turn",), names of :data:`GENERATORS`), ``copies`` K (8), ``start`` (0.3, every width),
-            ``reward`` lambda (0.05), and what :func:`workbench.models.plain_cnn.build` takes.
+        config: ``generators`` (("turn",), names of :data:`GENERATORS`), ``copies`` K (8), in training
+            ``training_copies`` (None: also K), ``start`` (0.3, every width), ``reward`` lambda (0.05), ``learned``
+            (True), and what :func:`workbench.models.plain_cnn.build` takes.
 
     Raises:
         ValueError: for generators that are unknown, named twice or none, negative numbers, or another key.
@@ -127,6 +140,7 @@ def build(config: Mapping[str, Any]) -> nn.Module:
     """
     own: dict[str, Any]
     defaults = {"generators": ("turn",), "copies": 8, "start": 0.3, "reward": 0.05}
+    defaults |= {"training_copies": None, "learned": True}
     backbone, own = read_settings("learned_augmentation_cnn", config, **defaults)
     names = tuple(own["generators"]) if isinstance(own["generators"], tuple | list) else ()
     if not names or len(set(names)) < len(names) or not set(names) <= set(GENERATORS):
@@ -135,5 +149,10 @@ def build(config: Mapping[str, Any]) -> nn.Module:
             f"{', '.join(GENERATORS)}, each once, such as ('turn',)."
         )
     check_integers("learned_augmentation_cnn", copies=own["copies"])
+    if own["training_copies"] is not None:
+        check_integers("learned_augmentation_cnn", training_copies=own["training_copies"])
+    check_switches("learned_augmentation_cnn", learned=own["learned"])
     check_amount("learned_augmentation_cnn", start=own["start"], reward=own["reward"])
-    return LearnedAugmentation(PlainCNN(**backbone), names, own["copies"], own["start"], own["reward"])
+    own["names"] = names
+    del own["generators"]
+    return LearnedAugmentation(PlainCNN(**backbone), **own)
