@@ -91,3 +91,11 @@ DIAL_LINEAR = 0.02
 DIAL_SATURATED = 0.1
 # Relaxed group layers: size of the kernels at any dial over that at 0, mean of eight seeds (measured 0.95 to 1.06).
 DIAL_AMPLITUDE = (0.8, 1.25)
+# Kernels: change of a smooth turned kernel (sigma 2.5 px, 21 taps) against the formula of its harmonic, and its floor.
+TURNED_KERNEL = 0.06
+# Kernels: radii and areas among frequencies on a grid of 64 against their formulas.
+GRID_BAND = 0.06
+# Kernels: entropy of thousands of random kernels against that of infinitely many, and between two random layers.
+RANDOM_KERNELS = 0.03
+# Kernels: share by which gradient descent on a sample of 20,000 misses the predicted energy of its filters.
+LINEAR_ENERGY = 0.06

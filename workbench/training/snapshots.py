@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 KERNELS = 4  # output channels per layer, first input channel, at the identity
+PLACES = 5  # a side, evenly over the image, at which a filter that drifts over the image is kept: one channel pair
 
 
 def snapshot_epochs(epochs: int, points: int) -> set[int]:
@@ -25,10 +26,18 @@ def kernel_snapshot(model: nn.Module) -> dict[str, dict[str, Any]]:
     """Up to `KERNELS` kernels (P, k, k) of every convolution and, as `of`, how many it has.
 
     Group layers are asked for the kernels between identity elements; fixed convolutions show their weights. Kernels
-    of one tap are left out. The mean over input elements is not divided out: one input element is asked for.
+    of one tap are left out. The mean over input elements is not divided out: one input element is asked for. Relaxed
+    layers, whose filters drift over the image, show one channel pair at `PLACES` x `PLACES` places, row by row.
     """
     found = {}
     for name, layer in model.named_modules():
+        drifting = getattr(getattr(layer, "kernels", None), "everywhere", None)
+        if drifting is not None and layer.kernel_size > 1:
+            filters = drifting((PLACES, PLACES))
+            square = filters[:, 0, 0].unflatten(-1, (layer.kernel_size, layer.kernel_size))
+            of = filters.shape[0] * filters.shape[1] * filters.shape[2]
+            found[name] = {"of": of, "values": square.float().cpu().clone()}
+            continue
         kernels = _kernels(layer)
         if kernels is not None and kernels.shape[-1] > 1:
             of = kernels.shape[0] * kernels.shape[1]
@@ -76,7 +85,7 @@ def as_variables(rows: list[dict[str, Any]]) -> tuple[dict[str, Any], dict[str, 
         "snapshot_epoch": ("snapshot", epochs, {"long_name": "epoch of the snapshot", "units": "1"}),
         "kernel_layer": ("kernel_layer", np.asarray(layers, dtype=str), {"long_name": "layer", "units": "1"}),
         "kernel_taps": ("kernel_layer", taps, {"long_name": "taps a side", "units": "1"}),
-        "kernel_number": ("kernel_number", np.arange(count), {"long_name": "output channel", "units": "1"}),
+        "kernel_number": ("kernel_number", np.arange(count), {"long_name": "output channel, or place", "units": "1"}),
         "y": ("y", line[::-1].copy(), {"long_name": "up from the centre", "units": "pixels"}),
         "x": ("x", line, {"long_name": "right from the centre", "units": "pixels"}),
     }
