@@ -73,8 +73,8 @@ def kernel_dataset(n: int = 4, size: int = 5) -> xr.Dataset:
             "weight": labelled("relative_angle_deg", np.cos(np.linspace(-np.pi, np.pi, 7)), "one weight"),
         },
         coords={
-            "angle_out_deg": labelled("g_out", angles, "output orientation", "degrees"),
-            "angle_in_deg": labelled("g_in", angles, "input orientation", "degrees"),
+            "pose_out": labelled("g_out", [f"{angle:g}°" for angle in angles], "output pose"),
+            "pose_in": labelled("g_in", [f"{angle:g}°" for angle in angles], "input pose"),
             "fine_y": labelled("fine_y", line, "up"),
             "fine_x": labelled("fine_x", line, "right"),
             "frequency": labelled("frequency", [0.1, 0.3, 0.5], "frequency", "cycles per pixel"),
