@@ -38,6 +38,11 @@ def test_two_experiments_or_claims_of_one_name_are_refused() -> None:
         a_method(claims=(a_claim("c"), a_claim("c")))
 
 
+def test_what_is_no_paper_has_no_number_in_its_citation() -> None:
+    assert a_method().cited == "A. Author, 2020, arXiv 0000.00000"
+    assert a_method(arxiv="").cited == "A. Author, 2020"
+
+
 def test_an_unknown_method_model_or_experiment_names_the_nearest_one() -> None:
     with pytest.raises(ValueError, match="there is no method 'partial_gcn_'"):
         find_method("partial_gcn_")

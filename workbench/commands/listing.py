@@ -37,7 +37,7 @@ def method_lines() -> Iterator[str]:
     from workbench.models.method import methods
 
     for name, method in sorted(methods().items()):
-        yield f"{name}  {method.title} ({method.authors}, {method.year}, arXiv {method.arxiv})"
+        yield f"{name}  {method.title} ({method.cited})"
         yield _wrapped(method.summary)
         if method.experiments:
             yield _wrapped("train: " + _names(method, method.experiments))
@@ -86,9 +86,8 @@ def readme_table() -> str:
 
     rows = ["| method | paper | notebook | what it is about | reproduced here |", "| --- | --- | --- | --- | --- |"]
     for name, method in sorted(methods().items()):
-        paper = (
-            f"{method.title} ({method.authors}, {method.year}, [{method.arxiv}](https://arxiv.org/abs/{method.arxiv}))"
-        )
+        link = f", [{method.arxiv}](https://arxiv.org/abs/{method.arxiv})" if method.arxiv else ""
+        paper = f"{method.title} ({method.authors}, {method.year}{link})"
         notebook = f"[{Path(method.notebook).name}]({_notebook_path(method.notebook)})"
         rows.append(f"| `{name}` | {paper} | {notebook} | {' '.join(method.summary.split())} | {_reproduced(method)} |")
     return "\n".join(rows)

@@ -71,7 +71,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class Method:
-    """A paper: who wrote it, what is trained, what is studied and what is claimed.
+    """A paper: who wrote it, what is trained, what is studied and what is claimed. A comparison has no arXiv number.
 
     studies  name -> "package.module:function"; the function takes (runs, fast) and returns an xarray.Dataset whose
              variables join the claims Dataset. `runs` maps (experiment, seed) to the folder of that run.
@@ -98,6 +98,11 @@ class Method:
             repeated = sorted({name for name in names if names.count(name) > 1})
             if repeated:
                 raise ValueError(f"method {self.name!r} has two {kind} named {repeated}; give each its own name")
+
+    @property
+    def cited(self) -> str:
+        """Who wrote it, when, and where it lies, if it is a paper."""
+        return ", ".join([self.authors, str(self.year), *([f"arXiv {self.arxiv}"] if self.arxiv else [])])
 
     def experiment(self, name: str) -> Experiment:
         """The experiment of that name."""

@@ -90,7 +90,7 @@ def verdict_table(method: Method, dataset: xr.Dataset) -> VerdictTable:
     lines.insert(1, "  ".join("-" * width for width in widths))
     seeds = dataset.sizes.get("seed", 0)
     short = "short training: these numbers are not the claims'" if dataset.attrs.get("fast") == "true" else ""
-    told = [f"{method.title} ({method.authors}, {method.year}, arXiv {method.arxiv}); {seeds} seeds", short]
+    told = [f"{method.title} ({method.cited}); {seeds} seeds", short]
     sentences = [f"{row.claim}: {row.sentence} ({row.source})" for row in rows]
     table = VerdictTable("\n".join([*filter(None, told), "", *lines, "", *KEY, "", *sentences]))
     shown = [(f"{cells[0]}: {row.sentence} ({row.source})", *cells[1:]) for row in rows for cells in [_cells(row)]]
