@@ -6,15 +6,19 @@ from workbench.audit.data import AuditData, load_data
 from workbench.audit.model import AuditedModel, load_model
 from workbench.audit.report import report_html, write_report
 from workbench.audit.result import AuditResult, Verdict
+from workbench.audit.right_amount import RightAmount, advise, check_advice
 
 __all__ = [
     "AuditData",
     "AuditResult",
     "AuditedModel",
     "Comparison",
+    "RightAmount",
     "Verdict",
+    "advise",
     "audit",
     "audit_beside",
+    "check_advice",
     "compare",
     "load_data",
     "load_model",

@@ -1,0 +1,173 @@
+"""The advice follows stated rules on what an audit saw, and is checked on pictures that it never saw."""
+
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+
+from tests.measure.family_study import BASE, FAMILIES, made_study
+from workbench.audit.right_amount import ABSENT, PER_CLASS, PRESENT, UNTOLD, advise, check_advice
+from workbench.measure import data_symmetry
+from workbench.measure.dataset import labelled
+from workbench.measure.studies import blob_images
+
+STUDY = made_study()
+CIRCLE, NARROW, VAGUE = (150, 180), (0, 4), (100, 180)
+
+
+def audited(
+    whole: tuple[bool, tuple[float, float]], classes: dict[str, bool] | None = None, count: int = 100, total: int = 400
+) -> xr.Dataset:
+    """What `data_symmetry` would say: whether the whole and each class differ from their quarter turns, and its arc."""
+    classes = classes or {}
+    differs = [whole[0], *classes.values()]
+    low, high = whole[1]
+    circle = whole[1] == CIRCLE
+    verdict = "turned through the whole circle (150 to 180)" if circle else "not resolvable at this n"
+    rows = len(differs)
+    over = ("class", "question")
+    return xr.Dataset(
+        {
+            "element_rejected": labelled(over, np.array(differs)[:, None], "differs"),
+            "element_p_holm": labelled(over, np.where(differs, 0.01, 0.8)[:, None], "p"),
+            "pictures": labelled("class", [total] + [count] * len(classes), "pictures"),
+            "arc_low_deg": labelled("class", [low] * rows, "low"),
+            "arc_high_deg": labelled("class", [high] * rows, "high"),
+            "resolvable": labelled("class", [whole[1] == NARROW] * rows, "resolvable"),
+            "verdict": labelled("class", [verdict] * rows, "in words"),
+        },
+        {
+            "class": labelled("class", ["all", *classes], "class"),
+            "question": labelled("question", ["C4"], "question"),
+        },
+    )
+
+
+TEN = {str(digit): False for digit in range(10)}
+CASES = {
+    PRESENT: audited((False, CIRCLE), TEN),
+    ABSENT: audited((True, NARROW), dict.fromkeys(TEN, True)),
+    PER_CLASS: audited((False, VAGUE), {**TEN, "6": True, "9": True}),
+    UNTOLD: audited((False, VAGUE), TEN),
+}
+
+
+@pytest.mark.parametrize(("kind", "data"), CASES.items())
+def test_the_kind_is_what_the_audit_saw(kind, data):
+    assert advise(data, STUDY).kind == kind
+
+
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [
+        (audited((True, NARROW)), ABSENT),
+        (audited((False, CIRCLE)), PRESENT),
+        (audited((True, VAGUE), TEN), UNTOLD),
+        (audited((False, CIRCLE), TEN, count=10), UNTOLD),
+        (audited((True, VAGUE), {"a": True, "b": False}, count=10), UNTOLD),
+        (audited((True, NARROW), {"a": True, "b": True}, count=10), ABSENT),
+    ],
+)
+def test_without_classes_or_with_small_ones_it_says_only_what_can_be_known(data, kind):
+    assert advise(data, STUDY).kind == kind
+
+
+def test_where_the_symmetry_is_there_families_that_hold_it_come_first_by_the_data_they_need():
+    found = advise(CASES[PRESENT], STUDY)
+    assert found.order["name"].values.tolist() == ["strict", "averaged", "leaning", "plain"]
+    assert found.family == "strict"
+    assert float(found.order["data_needed"][0]) == 100
+    assert "needs 100 (100 to" in found.because[2]
+    assert "2 times its arithmetic" in found.because[2]
+
+
+def test_where_it_is_not_those_that_hold_it_come_last():
+    found = advise(CASES[ABSENT], STUDY)
+    assert set(found.order["name"].values[:2]) == {"plain", "leaning"}
+    assert found.order["fits"].values.tolist() == [True, True, False, False]
+
+
+def test_where_classes_differ_those_fit_that_lean_and_can_give_it_up():
+    found = advise(CASES[PER_CLASS], STUDY)
+    assert found.family == "leaning"
+    assert found.order["fits"].values.tolist() == [True, False, False, False]
+    assert found.classes["6"] == "differs"
+    assert "differs in 6 and 9" in found.because[0]
+
+
+def test_where_the_data_do_not_tell_the_smallest_worst_case_counts():
+    found = advise(CASES[UNTOLD], STUDY)
+    assert found.family == "leaning"
+    worst = {name: max(max(v[s] for v in BASE.values()) - BASE[name][s] for s in range(3)) for name in FAMILIES}
+    assert found.order["name"].values.tolist() == sorted(FAMILIES, key=lambda name: worst[name])
+    known = advise(audited((True, VAGUE), TEN), STUDY).order
+    assert set(known["name"].values[-2:]) == {"strict", "averaged"}, (
+        "something differs, so what cannot give it up is last"
+    )
+
+
+@pytest.mark.parametrize("kind", CASES)
+def test_test_pictures_take_no_part(kind):
+    other = STUDY.assign(test_accuracy=1 - STUDY["test_accuracy"])
+    assert advise(CASES[kind], other).order.identical(advise(CASES[kind], STUDY).order)
+
+
+def test_the_check_catches_an_order_by_test_pictures():
+    swapped = STUDY.assign(validation_accuracy=1 - STUDY["validation_accuracy"])
+    assert not advise(CASES[PRESENT], swapped).order.identical(advise(CASES[PRESENT], STUDY).order)
+
+
+def test_holding_is_read_from_the_errors_and_not_from_the_name():
+    error = STUDY["turn_error"].copy()
+    error[(STUDY["family"] == "strict").values & (STUDY["data_set"] == "digits-upright").values] = 0.1
+    found = advise(CASES[PRESENT], STUDY.assign(turn_error=error))
+    assert found.family == "averaged"
+    assert found.order["fits"].values.sum() == 1
+
+
+def test_it_says_what_it_cannot_tell():
+    told = " ".join(advise(CASES[PRESENT], STUDY).cannot_tell)
+    assert "what they mean" in told
+    assert "How wide the arc" not in told
+    assert "How wide the arc of 8 of 10 is" in " ".join(advise(CASES[PER_CLASS], STUDY).cannot_tell)
+    assert "no labels were given" in " ".join(advise(audited((False, CIRCLE)), STUDY).cannot_tell)
+    few = advise(audited((False, CIRCLE), {"a": False, "b": False}, count=10), STUDY)
+    assert "fewer than 20 pictures" in " ".join(few.cannot_tell)
+    assert str(few).startswith(f"Quarter turns: {UNTOLD}. Try first: ")
+
+
+def test_the_check_on_unseen_pictures_says_best_within_or_worse():
+    present, absent = advise(CASES[PRESENT], STUDY), advise(CASES[ABSENT], STUDY)
+    good = check_advice(present, "digits-rotated", STUDY)
+    assert good.attrs["verdict"] == "best"
+    assert good["family"].values[0] == "strict"
+    bad = check_advice(present, "digits-upright", STUDY)
+    assert bad.attrs["verdict"] == "worse than the best"
+    assert bad.attrs["place"] == 3
+    assert float(bad["ahead"][0]) == pytest.approx(20)
+    assert "is ahead by 20.0 points (20.0 to 20.0)" in bad.attrs["sentence"]
+    noisy = STUDY.copy()
+    right = noisy["test_accuracy"].values.copy()
+    right[(STUDY["family"] == absent.family).values] += np.array([0.1, -0.2, 0.1, -0.1, 0])
+    near = check_advice(absent, "digits-upright", noisy.assign(test_accuracy=(("experiment", "seed"), right)))
+    assert near.attrs["verdict"] == "within the interval of the best"
+
+
+def test_it_reads_a_real_audit():
+    images = blob_images(0, range(0, 360, 9), count=1, size=15)[:, 0].float()
+    quick = {"n_angles": 24, "permutations": 199, "resamples": 20, "power_repeats": 0}
+    assert advise(data_symmetry(images, **quick), STUDY).kind == PRESENT
+    same = torch.cat([blob_images(seed, [0.0], count=1, size=15)[:, 0].float() for seed in [1] * 40])
+    noise = torch.rand(same.shape, generator=torch.Generator().manual_seed(0))
+    assert advise(data_symmetry(same + 0.1 * noise, **quick), STUDY).kind == ABSENT
+
+
+def test_data_that_were_not_asked_for_quarter_turns_are_refused():
+    with pytest.raises(ValueError, match="not asked for quarter turns were given; expected 'C4'"):
+        advise(CASES[PRESENT].drop_vars("question"), STUDY)
+
+
+def test_a_family_without_a_result_cannot_be_checked():
+    drop = (("strict", "digits-rotated", "equal samples", 400),)
+    with pytest.raises(ValueError, match="'strict' has no result on 'digits-rotated'"):
+        check_advice(advise(CASES[PRESENT], STUDY), "digits-rotated", made_study(drop))
