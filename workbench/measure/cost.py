@@ -17,13 +17,14 @@ from workbench.measure.provenance import provenance
 from workbench.measure.state import undisturbed
 
 
-def cost(model: nn.Module, input_shape: Sequence[int]) -> xr.Dataset:
+def cost(model: nn.Module, input_shape: Sequence[int] | Tensor) -> xr.Dataset:
     """Parameters, multiply-adds and activation memory of one evaluation pass.
 
     Args:
         model: a module; convolutions, linear layers, attention, recurrent layers and group convolutions are counted.
             All others, and products written as functions, cost no multiply-adds here.
-        input_shape: ``(B, C, H, W)``; ``(B, C, L)`` or the like for other inputs.
+        input_shape: ``(B, C, H, W)``; ``(B, C, L)`` or the like for other inputs. Or the inputs themselves, for models
+            that do more for some of them than for zeros.
 
     Returns:
         Over ``layer`` in order of first use: ``parameters`` (its own, shared ones counted once),
@@ -41,7 +42,9 @@ def cost(model: nn.Module, input_shape: Sequence[int]) -> xr.Dataset:
     """
     if not isinstance(model, nn.Module):
         raise ValueError(f"a {type(model).__name__} was given; expected a torch module, whose layers can be seen.")
-    shape = tuple(input_shape) if isinstance(input_shape, tuple | list) else ()
+    given = input_shape if isinstance(input_shape, Tensor) else None
+    sides = input_shape if given is None else given.shape
+    shape = tuple(sides) if isinstance(sides, tuple | list) else ()
     if not 2 <= len(shape) <= 4 or not all(isinstance(side, int) and side > 0 for side in shape):
         raise ValueError(
             f"input_shape = {input_shape} was given; expected two to four positive numbers, (B, C, H, W) for images."
@@ -59,7 +62,7 @@ def cost(model: nn.Module, input_shape: Sequence[int]) -> xr.Dataset:
         row += np.array([dense, disc, _bytes(output), 1])
 
     with undisturbed(model), watching(layers, receive):
-        fed(model, torch.zeros(shape, **options))
+        fed(model, torch.zeros(shape, **options) if given is None else given.to(**options))
     rows |= {name: np.zeros(4, dtype=np.int64) for name in layers if name not in rows and own[name]}
     counted = np.array([[own[name], *rows[name]] for name in rows]).reshape(-1, 5).T
     return xr.Dataset(
@@ -79,7 +82,7 @@ def cost(model: nn.Module, input_shape: Sequence[int]) -> xr.Dataset:
             seed="not used",
             dtype="float32" if reference is None else reference.dtype,
             reduction="sum over calls",
-            input_kind="zeros",
+            input_kind="zeros" if given is None else "given",
             input_shape=shape,
             model=type(model).__name__,
         ),
