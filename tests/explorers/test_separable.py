@@ -1,17 +1,18 @@
-"""The kernel wall shows the kernels of a real layer, their components, and the cost of every factorisation."""
+"""The kernel wall shows the kernels of a real layer, their components, and the first picture with its numbers."""
 
 import time
 
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 from tests.explorers.promises import finite, keeps_every_promise
 from tests.tolerances import BROKEN, EXACT
-from workbench.explorers.separable import SeparableExplorer, wall_dataset
-from workbench.layers import LiftingConv, SeparableConv
-from workbench.measure import cost
+from workbench.datasets import data_folder
+from workbench.explorers.separable import TRAINED, SeparableExplorer, wall_dataset
+from workbench.layers import GroupConv
+from workbench.measure import kernels, redundancy
+from workbench.training import Run
 
 F32 = EXACT[torch.float32]
 
@@ -43,20 +44,35 @@ def test_rows_of_a_quarter_turn_further_are_the_same_pictures_turned():
         assert np.abs(turned - kernel[1, column]).max() > BROKEN
 
 
-@pytest.mark.parametrize(
-    ("factorisation", "apart"),
-    [("nonseparable", False), ("separable", False), ("dseparable", False), ("dgseparable", False), ("separable", True)],
-)
-def test_the_cost_is_that_of_a_layer_as_it_runs(factorisation, apart):
-    ds = SeparableExplorer(
-        group="RotationScale", factorisation=factorisation, apart=apart, n=4, scales=2, kernel_size=17, channels=8
-    ).dataset()
-    name = f"{factorisation}+2d" if apart else factorisation
-    assert ds.attrs["factorisation"] == name
-    common = {"group": "RotationScale", "n": 4, "stretches": 2}
-    layers = LiftingConv(1, 8, 17, **common), SeparableConv(8, 8, 17, factorisation=name, **common)
-    counted = cost(nn.Sequential(*layers), (1, 1, 16, 16))["multiply_adds"][1]
-    assert float(ds["multiply_adds"].sel(way=name)) == float(counted) / 256
+@pytest.mark.parametrize("factorisation", ["separable", "nonseparable"])
+def test_the_picture_and_its_numbers_make_a_row_as_far_as_one_picture_can(factorisation):
+    ds = SeparableExplorer(factorisation=factorisation, n=6, kernel_size=7).dataset()
+    row = ds["kernel"].values[0].astype(np.float64)
+    rest = np.square(row - np.multiply.outer(ds["number"].values, ds["picture"].values)).sum() / np.square(row).sum()
+    assert float(np.abs(ds["picture"]).max()) == 1
+    assert abs(rest - (1 - float(ds["energy"][0]))) <= F32
+    assert (rest <= F32) == (factorisation == "separable")
+
+
+def test_a_trained_layer_is_that_of_the_stored_network_and_its_energy_that_of_all_channels():
+    layers = [m for m in Run(data_folder() / "runs" / TRAINED).model().modules() if isinstance(m, GroupConv)]
+    ds = SeparableExplorer(weights="2", n=6).dataset()
+    assert np.allclose(ds["energy"], redundancy(layers[1], n=6)["energy"][:6])
+    assert not np.allclose(ds["energy"], redundancy(layers[0], n=6)["energy"][:6])
+    assert ds.attrs["showing"] == "showing the strongest of 64 pairs of channels"
+    kernel = ds["kernel"].values
+    assert any(
+        np.allclose(kernel * ds.attrs["largest_weight"], kernels(layers[1], 6)["kernel"][:, :, a, b], atol=1e3 * F32)
+        for a in range(8)
+        for b in range(8)
+    )
+
+
+def test_without_the_stored_network_the_sentence_says_how_it_is_made(monkeypatch, tmp_path):
+    monkeypatch.setenv("WORKBENCH_DATA", str(tmp_path))
+    (tmp_path / "runs").mkdir()
+    with pytest.raises(FileNotFoundError, match="workbench reproduce separable_gcnn --ship"):
+        SeparableExplorer(weights="1", n=3).dataset()
 
 
 def test_two_factors_of_the_group_are_for_products_of_group_and_plane_on_similarities_alone():
@@ -77,14 +93,23 @@ def test_poses_are_named_by_what_differs():
 
 
 def test_the_same_seed_gives_the_same_wall_and_another_one_another():
-    one, again, other = (wall_dataset("SO2", "separable", 4, 2, 7, 10.0, 8, seed) for seed in (0, 0, 1))
+    one, again, other = (wall_dataset("SO2", "separable", 4, 2, 2.0, 7, 10.0, seed) for seed in (0, 0, 1))
     assert one.identical(again)
     assert not np.array_equal(one["kernel"], other["kernel"])
 
 
-@pytest.mark.parametrize(("name", "values"), [("omega0", (4, 5, 6)), ("seed", (3, 4, 5)), ("channels", (8, 32, 64))])
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("omega0", (4, 5, 6)),
+        ("seed", (3, 4, 5)),
+        ("n", (9, 10, 11)),
+        ("kernel_size", (5, 9, 13)),
+        ("largest", (1.2, 3)),
+    ],
+)
 def test_a_move_is_answered_within_a_tenth_of_a_second(name, values):
-    explorer = SeparableExplorer(group="RotationScale", factorisation="nonseparable", n=12, scales=4)
+    explorer = SeparableExplorer(group="RotationScale", factorisation="nonseparable", n=12, scales=4, kernel_size=15)
     explorer.figure_dict()
     times = []
     for value in values:

@@ -1,4 +1,4 @@
-"""Where the kernel wall puts tiles, components and costs, and what it says of them."""
+"""Where the kernel wall puts tiles, components, the first picture and its numbers, and what it says of them."""
 
 import numpy as np
 import plotly.graph_objects as go
@@ -17,15 +17,15 @@ def dataset(outputs: int = 2, inputs: int = 3) -> xr.Dataset:
         {
             "kernel": labelled(("g_out", "g_in", "y", "x"), kernel, "Every kernel"),
             "energy": labelled("component", [0.75, 0.25], "Share"),
-            "multiply_adds": labelled("way", [1000.0, 10.0], "Multiply-adds per output pixel"),
+            "picture": labelled(("y", "x"), kernel[1, 2], "Picture"),
+            "number": labelled("g_in", np.arange(inputs) - 1.0, "Number"),
         },
         {
             "pose_out": labelled("g_out", [f"{at}°" for at in range(outputs)], "output pose"),
             "pose_in": labelled("g_in", [f"<b>{at}</b>" for at in range(inputs)], "input pose"),
             "component": labelled("component", [1, 2], "singular component"),
-            "way": labelled("way", ["nonseparable", "separable"], "factorisation"),
         },
-        {**ATTRS, "factorisation": "separable"},
+        ATTRS,
     )
 
 
@@ -52,17 +52,18 @@ def test_no_more_poses_are_named_than_can_be_read():
     assert len(kernel_wall(dataset(12, 12))["layout"]["yaxis"]["ticktext"]) == 12
 
 
-def test_the_bars_are_the_numbers_and_the_way_that_is_shown_stands_out():
+def test_the_bars_the_picture_and_the_numbers_are_those_of_the_dataset():
     figure = kernel_wall(dataset())
-    energy, cost = figure["data"][1:]
+    energy, picture, numbers = figure["data"][1:]
     assert energy["y"].tolist() == [0.75, 0.25]
-    assert cost["x"].tolist() == [1000, 10]
-    assert cost["marker"]["color"][0] != cost["marker"]["color"][1]
+    assert (picture["z"] == 1).all()
+    assert numbers["y"].tolist() == [-1, 0, 1]
+    assert figure["layout"]["yaxis4"]["range"][1] > 1
     said = [one["text"] for one in figure["layout"]["annotations"]]
     assert any("75%" in words for words in said)
 
 
-@pytest.mark.parametrize("name", ["kernel", "energy", "multiply_adds"])
+@pytest.mark.parametrize("name", ["kernel", "energy", "picture", "number"])
 def test_a_missing_variable_is_named(name):
     with pytest.raises(ValueError, match=name):
         kernel_wall(dataset().drop_vars(name))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import threading
 import warnings
 from dataclasses import replace
@@ -15,13 +14,13 @@ import torch
 import xarray as xr
 
 from workbench.explorers._explorer import Explorer
-from workbench.kernels import FACTORISATIONS, OF_SIMILARITIES, KernelBank, KernelSpec, make_network
-from workbench.kernels.factored import multiply_adds
-from workbench.layers import SeparableConv
+from workbench.explorers._runs import run_path, trained_model
+from workbench.kernels import OF_SIMILARITIES, FactoredKernels, KernelBank, KernelSpec
+from workbench.layers import GroupConv, SeparableConv
 from workbench.measure.dataset import labelled
 from workbench.measure.kernels import kernels
 from workbench.measure.provenance import provenance
-from workbench.measure.redundancy import redundancy
+from workbench.measure.redundancy import leading_pattern, redundancy
 from workbench.views.wall import kernel_wall
 
 WHOLE = "nonseparable"
@@ -29,11 +28,14 @@ SIMILARITIES = "RotationScale"
 COMPONENTS = 8
 """Singular components that are drawn; the others hold less."""
 SPEC = KernelSpec(hidden=16)
+RANDOM = "random"
+TRAINED = "separable_gcnn/nonseparable"
+"""The stored network with whole kernels, trained on rotated digits."""
 _building = threading.Lock()  # weights are drawn from torch's global generator
 
 
 class SeparableExplorer(Explorer):
-    """All kernels of one layer as a wall, its redundancy, and what each factorisation of it would cost.
+    """All kernels of one layer as a wall, how much of them is one picture, and that picture with its numbers.
 
     >>> float(SeparableExplorer().dataset()["energy"].sel(component=1).round(6))
     1.0
@@ -45,12 +47,24 @@ class SeparableExplorer(Explorer):
     explanation = (
         "Each tile is the kernel from one input pose to one output pose. In a full group convolution every tile is a "
         "picture of its own. In a separable one each row of the wall is a single picture, times a number for each "
-        "column: mixing the poses and filtering the plane then become two cheap steps instead of one dear one. The "
-        "bars on the upper right measure it: all energy in the first component means one picture. The bars below "
-        "count the multiplications of every way to factor the same layer. A row further down is always the same "
-        "picture turned or stretched, whatever the factors: that is what keeps the layer equivariant."
+        "column: mixing the poses and filtering the plane then become two cheap steps instead of one dear one. On the "
+        "right stands what one row is made of: bars for its singular components (all energy in the first means one "
+        "picture), below them the first picture itself and its number at each input pose. A row further down is always "
+        "the same, turned or stretched, whatever the factors: that is what keeps the layer equivariant."
     )
 
+    weights = param.Selector(
+        objects={
+            "random": RANDOM,
+            "trained, first group layer": "1",
+            "trained, second group layer": "2",
+            "trained, third group layer": "3",
+        },
+        default=RANDOM,
+        label="Weights",
+        doc="A layer as it is drawn, or one of a stored network with whole kernels, trained on rotated digits; of that "
+        "one only the number of rotations can be chosen.",
+    )
     group = param.Selector(
         objects={"rotations, SE(2)": "SO2", "scalings": "Scale", "both, Sim(2)": SIMILARITIES},
         default="SO2",
@@ -74,18 +88,19 @@ class SeparableExplorer(Explorer):
         label="Rotation and scaling as two factors",
         doc="The paper's +2d: one factor over angles and one over scales. For group x plane on Sim(2); no effect else.",
     )
-    n = param.Selector(
-        objects={"4": 4, "8": 8, "12": 12},
-        default=8,
-        label="Rotations",
-        doc="How many rotations the layer works with, where its group has any.",
+    n = param.Integer(
+        8, bounds=(1, 12), step=1, label="Rotations", doc="How many rotations there are, where the group has any."
     )
     scales = param.Integer(
-        3, bounds=(2, 4), step=1, label="Scales", doc="How many scalings the layer works with, where its group has any."
+        3, bounds=(2, 4), step=1, label="Scales", doc="How many scalings there are, where the group has any."
     )
-    kernel_size = param.Selector(
-        objects={"7 x 7": 7, "11 x 11": 11, "17 x 17": 17},
-        default=11,
+    largest = param.Number(
+        2.0, bounds=(1.1, 3), step=0.1, label="Largest scale", doc="The factor between the smallest and the largest."
+    )
+    kernel_size = param.Integer(
+        11,
+        bounds=(3, 15),
+        step=2,
         label="Kernel size (pixels)",
         doc="How many pixels a kernel covers; with scalings the smallest one has only a part of them.",
     )
@@ -96,22 +111,17 @@ class SeparableExplorer(Explorer):
         label="Frequency (radians per half width)",
         doc="How fast the network behind the kernels varies; slow ones are nearly one picture by themselves.",
     )
-    channels = param.Selector(
-        objects={"8": 8, "16": 16, "32": 32, "64": 64},
-        default=16,
-        label="Channels, for the cost",
-        doc="Channels on both sides in the count of multiplications; the wall shows one pair of them.",
-    )
     seed = param.Integer(0, bounds=(0, 50), step=1, label="Seed", doc="Another draw of the network's random weights.")
 
     def compute(self) -> xr.Dataset:
-        """The kernels of a one-channel layer, their singular components, and the cost of each factorisation."""
+        """The kernels of one pair of channels, their singular components, and the first picture with its numbers."""
+        if self.weights != RANDOM:
+            return trained_wall(int(self.weights), self.n)
         name = self.factorisation
         if self.apart and self.group == SIMILARITIES and f"{name}+2d" in OF_SIMILARITIES:
             name = f"{name}+2d"
-        return wall_dataset(
-            self.group, name, self.n, self.scales, self.kernel_size, self.omega0, self.channels, self.seed
-        )
+        sizes = self.n, self.scales, self.largest, self.kernel_size
+        return wall_dataset(self.group, name, *sizes, self.omega0, self.seed)
 
     def view(self, ds: xr.Dataset) -> dict[str, Any]:
         """Draw it."""
@@ -122,47 +132,74 @@ EXPLORER = SeparableExplorer
 
 
 def wall_dataset(
-    group: str, factorisation: str, n: int, scales: int, kernel_size: int, omega0: float, channels: int, seed: int
+    group: str, factorisation: str, n: int, scales: int, largest: float, kernel_size: int, omega0: float, seed: int
 ) -> xr.Dataset:
-    """What the explorer shows of one untrained layer.
+    """What the explorer shows of one untrained layer with a single channel.
 
     Args:
-        group: a name.
+        group: "SO2", "Scale" or "RotationScale".
         factorisation: of the layer, see :class:`workbench.layers.SeparableConv`.
         n, scales: elements, where the group has rotations and scalings.
+        largest: scale, where it has any.
         kernel_size: k taps a side.
         omega0: frequency of the kernel network.
-        channels: on both sides, for the cost alone.
         seed: of its random weights.
 
     Returns:
         `kernel(g_out, g_in, y, x)` as shares of the largest weight with `pose_out(g_out)` and `pose_in(g_in)` in
-        words, `energy(component)`, and `multiply_adds(way)` per output pixel of each factorisation.
+        words, `energy(component)`, and of the middle row `picture(y, x)` and `number(g_in)`.
     """
-    layer = _layer(group, factorisation, n, scales, kernel_size, omega0, seed)
-    measured = kernels(layer)
-    kernel = measured["kernel"].values[:, :, 0, 0]
+    layer = _layer(group, factorisation, n, scales, round(largest, 6), kernel_size, omega0, seed)
+    given = {"factorisation": factorisation, "n": n, "scales": scales, "largest_scale": largest, "omega0": omega0}
+    return _described(layer, kernels(layer), (0, 0), seed=seed, kernel_size=kernel_size, **given)
+
+
+@lru_cache(maxsize=32)
+def trained_wall(number: int, n: int) -> xr.Dataset:
+    """The same of a group layer of the stored network with whole kernels, by its number from 1; shared.
+
+    Its `energy` is that of all pairs of channels; the kernels are those of the strongest pair.
+
+    Raises:
+        FileNotFoundError: the network is not stored; the sentence says how it is made.
+    """
+    path = run_path(TRAINED)
+    if path is None or not path.is_dir():
+        raise FileNotFoundError(
+            f"there is no trained network at {path}; expected the one that ships with the workbench; make it with: "
+            "workbench reproduce separable_gcnn --ship"
+        )
+    layer = [one for one in trained_model(path).modules() if isinstance(one, GroupConv)][number - 1]
+    measured = kernels(layer, n)
+    strength = np.square(measured["kernel"].values[0]).sum((0, 3, 4))
+    pair = np.unravel_index(int(strength.argmax()), strength.shape)
+    ds = _described(layer, measured, (int(pair[0]), int(pair[1])), seed="that of the run", n=n, factorisation=WHOLE)
+    return ds.assign_attrs(showing=f"showing the strongest of {strength.size} pairs of channels", layer=number)
+
+
+def _described(
+    layer: GroupConv, measured: xr.Dataset, pair: tuple[int, int], seed: int | str, **given: Any
+) -> xr.Dataset:
+    kernel = measured["kernel"].values[:, :, pair[0], pair[1]]
     largest = float(np.abs(kernel).max()) or 1.0
+    kernel = (kernel / largest).astype(np.float32)
     energy = redundancy(layer, stored=measured)["energy"].values[:COMPONENTS]
-    count, taps = len(kernel), kernel_size**2
-    ways = [WHOLE, *FACTORISATIONS, *(OF_SIMILARITIES if group == SIMILARITIES else ())]
-    costs = [sum(multiply_adds(way, channels, channels, count, count, taps)) for way in ways]
+    picture, numbers = leading_pattern(kernel[0 if layer.group.isometric else len(kernel) // 2])
     return xr.Dataset(
         {
-            "kernel": labelled(("g_out", "g_in", "y", "x"), (kernel / largest).astype(np.float32), "Every kernel"),
+            "kernel": labelled(("g_out", "g_in", "y", "x"), kernel, "Every kernel"),
             "energy": labelled("component", energy, "Share of the energy of all kernels"),
-            "multiply_adds": labelled("way", costs, "Multiply-adds per output pixel"),
+            "picture": labelled(("y", "x"), picture.astype(np.float32), "The first picture of a row"),
+            "number": labelled("g_in", numbers, "Its number at each input pose"),
         },
         {
             "pose_out": labelled("g_out", _poses(measured, "out"), "output pose"),
             "pose_in": labelled("g_in", _poses(measured, "in"), "input pose"),
             "component": labelled("component", np.arange(1, len(energy) + 1), "singular component"),
-            "way": labelled("way", ways, "factorisation"),
         },
         provenance(
             "wall_dataset", seed=seed, dtype="float32", reduction="weights as a share of the largest",
-            group=group, factorisation=factorisation, n=n, scales=scales, kernel_size=kernel_size, omega0=omega0,
-            channels=channels, largest_weight=largest,
+            group=layer.group.name, largest_weight=largest, **given,
         ),
     )  # fmt: skip
 
@@ -174,30 +211,32 @@ def _poses(measured: xr.Dataset, side: str) -> list[str]:
     if f"factor_{side}" in measured.coords:
         factors = measured[f"factor_{side}"].values
         words = [f"{word} x{factor:.2f}".strip() for word, factor in zip(words, factors, strict=True)]
-    return words
+    return words if len(angles) > 1 else ["0°"]
 
 
-@lru_cache(maxsize=32)
-def _template(group: str, factorisation: str, n: int, scales: int, kernel_size: int) -> SeparableConv:
-    """A one-channel layer to put networks into; building one anew would calibrate its gain."""
-    elements = {"SO2": {"n": n}, "Scale": {"n": scales}, SIMILARITIES: {"n": n, "stretches": scales}}[group]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # of small kernels on scales: this one is looked at, not used
-        return SeparableConv(
-            1, 1, kernel_size, group=group, factorisation=factorisation, bias=False, kernel=SPEC, **elements
-        )
+class _Shown(SeparableConv):
+    """A layer that is looked at, not used: its gain does not show, and calibrating it would take most of the time."""
+
+    def _kernels(self, spec: KernelSpec) -> FactoredKernels | KernelBank:
+        sizes = self.in_channels, self.out_channels, self.kernel_size
+        if self.factorisation == WHOLE:
+            return KernelBank(*sizes, self.group, spec, False, self.support, gain=1.0)
+        return FactoredKernels(*sizes, self.group, spec, self.factorisation, self.support, gain=1.0)
 
 
 @lru_cache(maxsize=64)
 def _layer(
-    group: str, factorisation: str, n: int, scales: int, kernel_size: int, omega0: float, seed: int
+    group: str, factorisation: str, n: int, scales: int, largest: float, kernel_size: int, omega0: float, seed: int
 ) -> SeparableConv:
     """The layer with seeded weights; shared, do not change it."""
-    spec = replace(SPEC, omega0=omega0)
-    with _building, torch.random.fork_rng(devices=[]):
+    elements: dict[str, Any] = {
+        "SO2": {"group": "SO2", "n": n},
+        "Scale": {"group": f"Scale(2,{largest})", "n": scales},
+        SIMILARITIES: {"group": f"RotationScale({largest})", "n": n, "stretches": scales},
+    }[group]
+    with _building, torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of small kernels on scales: this one is looked at, not used
         torch.manual_seed(seed)
-        layer = copy.deepcopy(_template(group, factorisation, n, scales, kernel_size))
-        for bank in layer.modules():
-            if isinstance(bank, KernelBank):
-                bank.network, bank.spec = make_network(spec, bank.coordinate_dim, 1), spec
+        spec = replace(SPEC, omega0=omega0)
+        layer = _Shown(1, 1, kernel_size, factorisation=factorisation, bias=False, kernel=spec, **elements)
     return layer.eval().requires_grad_(False)

@@ -31,8 +31,8 @@ from workbench.views.symmetry import symmetry
 
 PREFERRED = ("180_partial",)
 """The run shown first: a turn by 180 degrees changes the label there, so something had to be given up."""
-WITHOUT_LAYERS = ("plain_cnn", "augmented_cnn")
-"""Networks without group layers have nothing to show on circles."""
+WITHOUT_LAYERS = ("plain_cnn", "augmented_cnn", "separable_gcnn", "relaxed_cnn")
+"""Networks without layers that learn what they keep have nothing to show on circles."""
 ARC = "share of the circle kept"
 GATE = "probability that the mirror is kept"
 

@@ -70,3 +70,22 @@ def redundancy(layer: Any, n: int | None = None, stored: xr.Dataset | None = Non
         ),
     )
     return validate(ds, {"energy": ("component",)})
+
+
+def leading_pattern(kernel: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The one picture, and its number for each element, that come closest to a row of kernels.
+
+    Args:
+        kernel: ``(G, y, x)``, the kernels of one output element and pair of channels.
+
+    Returns:
+        ``(y, x)``, whose largest weight is 1 in size, and ``(G,)``; their product is the first singular component.
+
+    >>> picture, numbers = leading_pattern(np.multiply.outer([1.0, -2.0], [[0.0, 3.0]]))
+    >>> picture.round(6).tolist(), numbers.round(6).tolist()
+    ([[0.0, 1.0]], [3.0, -6.0])
+    """
+    left, size, right = np.linalg.svd(kernel.reshape(len(kernel), -1).astype(np.float64), full_matrices=False)
+    picture = right[0]
+    largest = picture[np.abs(picture).argmax()]
+    return (picture / largest).reshape(kernel.shape[1:]), left[:, 0] * size[0] * largest
