@@ -3,10 +3,13 @@
 import numpy as np
 import pytest
 import torch
+import xarray as xr
 from torch import Tensor, nn
 
 from workbench.audit import AuditResult, audit, report_html
+from workbench.audit.beside_data import side_by_side
 from workbench.audit.data_look import data_look
+from workbench.audit.questions import FLIPS
 
 
 def pictures(symmetric: bool, shape: tuple[int, int] = (16, 16)) -> Tensor:
@@ -51,10 +54,27 @@ def test_an_answer_that_moves_along_is_not_held_against_the_data() -> None:
     assert audit(nn.AvgPool2d(2), pictures(False)).beside_data == []
 
 
-def test_too_few_pictures_say_nothing_of_finite_symmetries() -> None:
-    few = audit(Left(), pictures(False)[:4])
+@pytest.mark.parametrize(("net", "words"), [(Left(), "answers otherwise by"), (Symmetric(), "your network has none")])
+def test_too_few_pictures_say_nothing_of_finite_symmetries(net: nn.Module, words: str) -> None:
+    few = audit(net, pictures(False)[:4])
     assert all(np.isfinite(pair.p_value) for pair in few.beside_data)
-    assert audit(Left(), pictures(False), data_samples=0).beside_data == []
+    assert "your pictures are too few to tell whether they differ (p = 1); your network" in told(few)
+    assert words in told(few)
+    assert "worth mending" not in few.answer
+    assert audit(net, pictures(False), data_samples=0).beside_data == []
+
+
+@pytest.mark.parametrize(("needed", "count", "few"), [(90, 30, True), (900, 30, False), (np.inf, 30, False),
+                                                      (np.inf, 19, True)])  # fmt: skip
+def test_a_difference_that_few_more_pictures_would_show_is_not_ruled_out(needed: float, count: int, few: bool) -> None:
+    per = ("class", "question")
+    values = {"element_p_holm": 0.2, "element_rejected": False, "element_needed": needed, "element_distance": 0.1}
+    data = xr.Dataset({name: (per, [[value]]) for name, value in values.items()}, {"question": ["left-right"]})
+    sweep = xr.Dataset({"error_mean": (("layer", "transform"), [[0.5]])}, {"layer": ["output"]})
+    sweep = sweep.assign_coords(angle_deg=("transform", [0.0])).assign_attrs(output="invariant")
+    (pair,) = side_by_side(data.assign(pictures=("class", [count])), {FLIPS: sweep}, 1e-5, 1.0)
+    assert ("too few to tell" in pair.sentence) == few
+    assert ("worth mending" in pair.sentence) != few
 
 
 def test_oblong_pictures_keep_their_shape_when_the_data_are_asked() -> None:

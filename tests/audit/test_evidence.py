@@ -9,8 +9,9 @@ import xarray as xr
 from torch import nn
 
 from workbench.audit import audit, report_html
+from workbench.audit.causes import named_causes
 from workbench.audit.evidence import MOST_LOOKED, on_samples, with_evidence
-from workbench.audit.questions import TURNS
+from workbench.audit.questions import PERMUTATIONS, TURNS
 from workbench.audit.result import Verdict
 from workbench.measure import open_dataset
 
@@ -24,11 +25,13 @@ def shares(means: list[float], lows: list[float], samples: int = 4) -> xr.Datase
     return xr.Dataset(values, names, {"samples": samples, "samples_of": 24})
 
 
-def fixes(share: float, low: float) -> xr.Dataset:
-    """One fix that removes this share of an error of 0.5."""
+def fixes(share: float, low: float, low_of_all: float | None = None) -> xr.Dataset:
+    """One fix that removes this share of an error of 0.5; its interval, and that of all fixes, begin there."""
+    low_of_all = low if low_of_all is None else low_of_all
     row = {"share": share, "share_low": low, "share_high": 1.0, "repaired": True}
     row |= {"module": "a", "rule": "flatten", "fix": "take the mean"}
-    alone = {"share_all": share, "share_all_low": low, "share_all_high": 1.0, "error_repaired": 0.5 * (1 - share)}
+    alone = {"share_all": share, "share_all_low": low_of_all, "share_all_high": 1.0}
+    alone["error_repaired"] = 0.5 * (1 - share)
     attrs = {"samples": 4, "samples_of": 24}
     return xr.Dataset({name: (("finding",), [value]) for name, value in row.items()} | alone, attrs=attrs)
 
@@ -57,10 +60,27 @@ def test_a_module_whose_share_may_be_nothing_is_not_named_as_the_reason(low):
 
 
 def test_what_a_fix_removes_has_its_interval_and_the_number_of_samples():
-    sure, unsure = (told(fixes=fixes(0.8, low)).advice for low in (0.6, -0.1))
+    sure, unsure = (told(fixes=fixes(0.8, low, 0.6)).advice for low in (0.6, -0.1))
     assert "removes 80% (95 % interval 60% to 100%) of the error" in sure
     assert "with 4 of 24 images; most of it at a: take the mean (80%, 95 % interval 60% to 100%)" in sure
     assert "with 4 of 24 images; at which of them most of it cannot be told" in unsure
+    none = told(fixes=fixes(0.8, -0.1)).advice
+    assert none.startswith("Mending the geometry of 1 layer does not help measurably: ")
+    assert "95 % interval -10% to 100%, measured on a copy with 4 of 24 images" in none
+    assert "removes" not in none
+
+
+@pytest.mark.parametrize(
+    ("low", "words"),
+    [
+        (0.1, "taken away, 30% of the error goes (95 % interval 10%"),
+        (-0.2, "taking it away does not help measurably (95 % interval -20%"),
+    ],
+)
+def test_what_a_layer_says_of_itself_is_no_reason_where_its_share_may_be_none(low: float, words: str) -> None:
+    row = {"share": 0.3, "share_low": low, "share_high": 0.5, "module": "a", "reason": "it sorts", "rule": "recurrence"}
+    found = xr.Dataset({name: (("finding",), [value]) for name, value in row.items()}, None, fixes(0, 0).attrs)
+    assert f"in a, it sorts: {words} to 50%, 4 of 24 samples)" in named_causes(PERMUTATIONS, found)
 
 
 @pytest.fixture(scope="module")

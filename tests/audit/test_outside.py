@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
+import xarray as xr
 from torch import Tensor, nn
 
 from workbench.audit import audit, load_model, report_html
@@ -50,16 +51,27 @@ def test_a_stride_is_told_from_the_shifts_that_are_followed(stride):
     ds = outside_look(lambda x: net(x), images(), "invariant")
     assert ds.attrs["stride"] == stride
     why, mend = told_from_outside(ds)
-    assert (f"one of {stride} pixels a side" in why) == (stride > 1)
-    assert (f"in steps of {stride}" in mend) == (stride > 1)
+    told = f"of 2, 4 and 8 px, {stride} is the smallest stride that helps: shifts by its multiples change it"
+    assert (told in why) == (stride > 1)
+    assert (f"in steps of {stride} or more" in mend) == (stride > 1)
     assert "padding" not in mend
 
 
 def test_padding_is_told_by_laying_the_content_across_the_frame():
     why, mend = told(framed())
     assert "100% of that is what stands at the frame (padding), 95 % interval" in why
-    assert "one of" not in why
+    assert "stride that helps" not in why
     assert "pad circularly" in mend
+
+
+def test_padding_that_may_make_none_of_it_is_not_blamed():
+    error = np.full((2, 4), 0.2)
+    across = {"across": ("sample", [0.3, 0.1, 0.5, 0.1]), "middle": ("sample", [0.1, 0.3, 0.1, 0.3])}
+    attrs = {"stride": 1, "stride_share": 0.0, "step": 1, "seed": 0, "quiet_px": 5, "beyond_blank": 0}
+    look = xr.Dataset({"error": (("shift", "sample"), error), **across}, {"shift": [1, 2]}, attrs)
+    why, mend = told_from_outside(look)
+    assert "it is not measurably the padding, 95 % interval of its share -" in why
+    assert "pad circularly" not in mend
 
 
 def test_a_weight_for_each_place_is_neither():
@@ -100,7 +112,7 @@ def test_a_program_gets_reasons_that_are_measured_and_kept(saved, tmp_path):
     result = audit(load_model(saved / "free.pt"), images(16), data_samples=0)
     shifts = next(verdict for verdict in result.verdicts if verdict.question == "shifts")
     assert shifts.because.startswith(
-        "Measured from outside on 6 images, content kept 5 px off the frame: shifts by multiples"
+        "Measured from outside on 6 images, content kept 5 px off the frame: of 2, 4 and 8 px,"
     )
     assert "audit the Python module behind it" in shifts.because
     assert "No reason was measured" not in result.answer

@@ -2,6 +2,7 @@
 
 import re
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 from workbench.audit import audit
 from workbench.audit.framing import fair
 from workbench.audit.questions import CIRCULAR, SHIFTS, Samples, questions
-from workbench.audit.reasons import ELSE, closed, why_shifted
+from workbench.audit.reasons import ELSE, Tried, closed, most_helpful, told_of, why_shifted
 from workbench.measure import Cancelled, equivariance_error
 
 AROUND = {"padding_mode": "circular"}
@@ -68,9 +69,29 @@ def test_a_shift_by_a_multiple_of_the_steps_is_not_blamed_on_them():
     assert "takes away 100% of the error" in told
     assert re.search(r"takes away 100% of the error \(from \S+ % to \S+, 95 % interval 100% to 100%\)", told)
     assert "measured at a shift by 8 px" in told
-    assert "Blurring before the steps of 0, 2 takes away 9% of the error" in told, "measured, too, and little"
+    assert "Blurring before the steps of 0, 2 does not help measurably (from" in told, "9 %, by its interval nothing"
     assert "leave more room around what counts" in mend
     assert "blur" not in mend
+
+
+def tried(after: list[float], rule: str) -> Tried:
+    return Tried(rule, f"what {rule} does", f"leaving {rule} out", f"mend {rule}", np.array(after))
+
+
+def test_what_may_help_nothing_by_its_interval_is_not_called_a_help() -> None:
+    before = np.array([0.5, 0.4, 0.6, 0.5])
+    noisy, sure = tried([0.1, 0.7, 0.1, 0.7], "noise"), tried([0.4, 0.32, 0.48, 0.4], "cause")
+    told, mend = told_of(before, [noisy], ([noisy], noisy.after), "a shift")
+    assert "leaving noise out does not help measurably (from 50 % to 40 %, 95 % interval of the share -" in told
+    assert told.startswith("Nothing that was tried at a shift explains it by itself")
+    assert mend == ELSE
+    assert [one.rule for one in most_helpful([noisy, sure], before)] == ["cause", "noise"]
+    told, mend = told_of(before, [sure, noisy], ([sure], sure.after), "a shift")
+    assert told.startswith("Part of it is what cause does: leaving cause out takes away 20% of the error")
+    assert "Leaving noise out does not help measurably" in told
+    assert "mend cause (measured: 20% of the error goes)" in mend
+    told, _ = told_of(before, [noisy, noisy], ([noisy, noisy], noisy.after), "a shift")
+    assert "Together, leaving noise out and leaving noise out do not help measurably" in told
 
 
 def test_steps_are_blamed_where_nothing_else_is_there():

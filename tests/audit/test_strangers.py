@@ -106,7 +106,7 @@ def test_labels_that_never_change_are_no_symmetry(images):
 def test_the_steps_of_a_function_are_found_from_outside_and_not_called_a_table_of_places(mapped):
     shifts = next(v for v in mapped.verdicts if v.question == "shifts")
     assert "from outside" in mapped.more
-    told = ("it keeps one of 2 pixels a side", "functions between the modules", "less those of a blank image")
+    told = ("2 is the smallest stride that helps", "functions between the modules", "less those of a blank image")
     assert all(words in shifts.because for words in told)
     assert "weight of its own" not in shifts.because
 

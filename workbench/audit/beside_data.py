@@ -9,6 +9,7 @@ import xarray as xr
 
 from workbench.audit.questions import FLIPS, HALF_TURNS, TURNS
 from workbench.audit.words import CLOSE, percent
+from workbench.measure.data_answer import FEWEST
 
 _PAIRS = (
     ("left-right", "a left-right flip", FLIPS, 0.0),
@@ -17,6 +18,8 @@ _PAIRS = (
     ("C2", "half turns", HALF_TURNS, None),
 )
 """Name among the symmetries of data, words, the question to the network, and the turn of its mirror."""
+MORE = 4.0
+"""Pictures are too few where up to so many times as many would show a difference as large as the one that is seen."""
 
 
 class Pair(NamedTuple):
@@ -25,6 +28,7 @@ class Pair(NamedTuple):
     Attributes:
         words: the symmetry.
         differ: the data differ from what it makes of them.
+        few: the pictures are too few to tell.
         p_value: of that test, corrected.
         error: the network's largest mean error under it.
         broken: that error counts.
@@ -32,6 +36,7 @@ class Pair(NamedTuple):
 
     words: str
     differ: bool
+    few: bool
     p_value: float
     error: float
     broken: bool
@@ -45,6 +50,9 @@ class Pair(NamedTuple):
             if self.broken:
                 return f"{data} and {network}: this may be as it should be."
             return f"{data}, your network does not tell the two apart: wrong, if what you ask of it hangs on that."
+        if self.few:
+            data = f"{self.words}: your pictures are too few to tell whether they differ (p = {self.p_value:.2g})"
+            return f"{data}; {network if self.broken else 'your network has none'}."
         data = f"{self.words}: no difference is seen in your data (p = {self.p_value:.2g})"
         return f"{data}, {network}: worth mending." if self.broken else f"{data}, and your network has none either."
 
@@ -70,5 +78,13 @@ def side_by_side(data: xr.Dataset, sweeps: dict[str, xr.Dataset], limit: float, 
         if error.size and np.isfinite(p_value):
             worst = float(error.max())
             counts = worst > max(limit, CLOSE * min(1.0, spread))
-            found.append(Pair(words, bool(data["element_rejected"].values[0, at]), p_value, worst, counts))
+            found.append(
+                Pair(words, bool(data["element_rejected"].values[0, at]), _few(data, at), p_value, worst, counts)
+            )
     return found
+
+
+def _few(data: xr.Dataset, at: int) -> bool:
+    """Whether the pictures cannot tell: fewer than any answer needs, or hardly more would show a difference."""
+    pictures = int(data["pictures"].values[0])
+    return pictures < FEWEST or float(data["element_needed"].values[0, at]) <= MORE * pictures

@@ -10,6 +10,7 @@ from torch import nn
 
 from workbench.audit.questions import FLIPS, PERMUTATIONS, TRANSLATIONS
 from workbench.audit.result import mean_of
+from workbench.audit.words import shown
 from workbench.measure.filters import ASYMMETRIC, asymmetry
 
 
@@ -64,11 +65,19 @@ def named_causes(question: str, findings: xr.Dataset | None) -> str:
     told = []
     for at in np.flatnonzero(np.isin(findings["rule"].values, rules))[:3]:
         share = float(findings["share"].values[at]) if "share" in findings else float("nan")
-        gone = f": taken away, {share:.0%} of the error goes{_sure(findings, at)}" if np.isfinite(share) else ""
         name = str(findings["module"].values[at])
-        reason = f"{findings['reason'].values[at]}{gone or ': not measured'}"
+        reason = f"{findings['reason'].values[at]}: {_gone(share, findings, at)}"
         told.append(f"in {'the network itself' if name == 'model' else name}, {reason}")
     return f" Named by its layers: {'; '.join(told)}." if told else ""
+
+
+def _gone(share: float, findings: xr.Dataset, at: int) -> str:
+    """What taking one finding away does, or that nobody knows."""
+    if not np.isfinite(share):
+        return "not measured"
+    if not shown(float(findings["share_low"].values[at])):
+        return f"taking it away does not help measurably{_sure(findings, at)}"
+    return f"taken away, {share:.0%} of the error goes{_sure(findings, at)}"
 
 
 def _sure(findings: xr.Dataset, at: int) -> str:

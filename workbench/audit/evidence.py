@@ -18,7 +18,7 @@ from workbench.audit.outside import FOLLOWED, SAMPLES, outside_look, told_from_o
 from workbench.audit.questions import FLIPS, SHIFTS, TURNS
 from workbench.audit.reasons import UNEXPLAINED
 from workbench.audit.result import Verdict
-from workbench.audit.words import percent
+from workbench.audit.words import percent, shown
 from workbench.groups import O2, Plane
 from workbench.measure import (
     attribute_error,
@@ -225,9 +225,14 @@ def _fixes(ds: xr.Dataset) -> str:
     if whole < 0.05:
         return f"Mending the geometry of the layers removes next to nothing (measured on a copy). {TIE}"
     several = f"{len(tried)} layer{'s' * (len(tried) > 1)}"
+    sure = _interval(float(ds.share_all_low), float(ds.share_all_high))
+    if not shown(float(ds.share_all_low)):
+        return (
+            f"Mending the geometry of {several} does not help measurably: the share of the error that goes has the "
+            f"{sure}, measured on a copy with {on_samples(ds)}. {TIE}"
+        )
     share, low, high = (float(ds[name][best]) for name in ("share", "share_low", "share_high"))
     most = f"{_place(ds, best)}: {ds.fix.values[best]} ({share:.0%}, {_interval(low, high)})"
-    sure = _interval(float(ds.share_all_low), float(ds.share_all_high))
     told = (
         f"Mending the geometry of {several} removes {whole:.0%} ({sure}) of the error over turns and flips, measured "
         f"on a copy of your network with {on_samples(ds)}; "

@@ -17,7 +17,7 @@ import xarray as xr
 from torch import Tensor
 
 from workbench.audit.reasons import ELSE, SILENT
-from workbench.audit.words import percent
+from workbench.audit.words import percent, shown
 from workbench.groups import Translation
 from workbench.measure import equivariance_error, labelled, undisturbed
 from workbench.measure.entry import fed
@@ -28,6 +28,7 @@ SAMPLES = 8
 STEPS = (1, 2, 3, 4, 5, 8)
 """Shifts in pixels: multiples of two, of four and of eight, and others."""
 STRIDES = (2, 4, 8)
+_STRIDES = f"{', '.join(map(str, STRIDES[:-1]))} and {STRIDES[-1]}"
 GAP = 0.5
 """Errors under multiples of a stride below this part of that under other shifts speak for it."""
 SOME = 0.1
@@ -158,19 +159,22 @@ def told_from_outside(ds: xr.Dataset, seen: bool = False) -> tuple[str, str]:
         most = percent(float(np.nanmax(mean[steps % stride == 0])))
         usual = percent(float(np.nanmedian(mean[steps % stride != 0])))
         told.append(
-            f"shifts by multiples of {stride} px change it by at most {most}, others by {usual}: it keeps one of "
-            f"{stride} pixels a side (strides, pooling), which makes {ds.attrs['stride_share']:.0%} of that error"
+            f"of {_STRIDES} px, {stride} is the smallest stride that helps: shifts by its multiples change it by at "
+            f"most {most}, others by {usual}, so it drops pixels in such steps or larger ones (strides, pooling), "
+            f"which makes {ds.attrs['stride_share']:.0%} of that error"
         )
-        fixes.append(f"blur before it drops pixels, which it does in steps of {stride} (anti-aliasing)")
+        fixes.append(f"blur before it drops pixels, in steps of {stride} or more (anti-aliasing)")
     if across.mean() > SILENT:
         share = 1 - float(middle.mean() / across.mean())
         low, high = (float(end[0]) for end in paired_share(across, middle[None], int(ds.attrs["seed"])))
         sure = f", 95 % interval {low:.0%} to {high:.0%}" if np.isfinite(low) else ", one sample, so no interval"
         ends = f"{percent(float(across.mean()))} across the frame and {percent(float(middle.mean()))} in the middle"
         by = f"a shift by {ds.attrs['step']} px changes it by {ends}"
-        if share > SOME:
+        if share > SOME and shown(low):
             told.append(f"{by}: {share:.0%} of that is what stands at the frame (padding){sure}")
             fixes.append("pad circularly, or leave more room around what counts")
+        elif share > SOME:
+            told.append(f"{by}: it is not measurably the padding{sure.replace('interval', 'interval of its share')}")
         else:
             told.append(f"{by}: it is not the padding")
             if stride == 1:

@@ -16,7 +16,7 @@ from workbench.audit.framing import is_circular
 from workbench.audit.kinds import NOUNS, PLACES
 from workbench.audit.questions import Question
 from workbench.audit.trial import NOISE
-from workbench.audit.words import percent
+from workbench.audit.words import percent, shown
 from workbench.groups import Translation
 from workbench.measure import equivariance_error, repair, undisturbed, will_it_be_equivariant
 from workbench.measure.explain import SILENT, paired_share
@@ -111,11 +111,11 @@ def why_shifted(
         before = trial.error(model)
         if before.mean() <= SILENT:
             return "", ""
-        tried = _all_tried(model, trial)
+        tried = most_helpful(_all_tried(model, trial), before)
         together = _together(model, trial, tried, before)
     except (ValueError, RuntimeError) as error:  # a copy that cannot be made says so itself
         return f"No reason was measured: {str(error).splitlines()[0]}", ELSE
-    why, mend = _told(before, tried, together, trial.named)
+    why, mend = told_of(before, tried, together, trial.named)
     return why + _named_only(model, trial), mend
 
 
@@ -163,7 +163,7 @@ class _Trial:
 
 
 def _all_tried(model: nn.Module, trial: _Trial) -> list[Tried]:
-    """Everything that can be taken away by itself, the most helpful first."""
+    """Everything that can be taken away by itself."""
     places, edge = PLACES[trial.step.input], "frame" if trial.step.input == "image" else "ends"
     tried: list[Tried] = []
     for rule, texts in _RULES.items():
@@ -175,7 +175,12 @@ def _all_tried(model: nn.Module, trial: _Trial) -> list[Tried]:
     if around and (changed := closed(model)) is not None and _runs(changed, trial):
         what, how, fix = (text.format(edge=edge) for text in _FRAME)
         tried.append(Tried(FRAME, what, how, fix, trial.error(changed, around=True)))
-    return sorted(tried, key=lambda one: float(one.after.mean()))
+    return tried
+
+
+def most_helpful(tried: list[Tried], before: np.ndarray) -> list[Tried]:
+    """The most helpful first; what does not help measurably, by its interval, comes last."""
+    return sorted(tried, key=lambda one: (not _shown(one.after, before), float(one.after.mean())))
 
 
 def _together(
@@ -195,18 +200,26 @@ def _together(
         if changed is None or not _runs(changed, trial):
             continue
         after = trial.error(changed, around=any(part.rule == FRAME for part in some))
-        if after.mean() < least.mean() * (1 - NOTHING):
+        if _removed(after, least) > NOTHING and _shown(after, least):
             kept, least = some, after
     return kept, least
 
 
-def _told(
+def told_of(
     before: np.ndarray, tried: list[Tried], together: tuple[list[Tried], np.ndarray], named: str
 ) -> tuple[str, str]:
+    """Reason and advice in words.
+
+    Args:
+        before: relative error of each sample.
+        tried: by :func:`most_helpful`.
+        together: those that help together, and the error that they leave.
+        named: the shift and the samples.
+    """
     if not tried:
         return UNEXPLAINED, ELSE
-    first, share = tried[0], _removed(tried[0].after, before)
-    if share < SOME:
+    first, share, sure = tried[0], _removed(tried[0].after, before), _shown(tried[0].after, before)
+    if share < SOME or not sure:
         ways = "; ".join(f"{one.how} {_share(one.after, before)}" for one in tried)
         told = f"Nothing that was tried at {named} explains it by itself: {ways}."
     else:
@@ -219,9 +232,10 @@ def _told(
     kept, left = together
     if len(kept) > 1:
         joined = " and ".join(one.how.removesuffix(",") for one in kept)
-        told += f" Together, {joined} {_share(left, before).replace('takes', 'take', 1)}."
-        share = _removed(left, before)
-    if share < SOME:
+        plural = _share(left, before).replace("takes", "take", 1).replace("does", "do", 1)
+        told += f" Together, {joined} {plural}."
+        share, sure = _removed(left, before), _shown(left, before)
+    if share < SOME or not sure:
         return told, ELSE
     fixes = "; ".join(one.fix for one in kept)
     return told, f"If it should not: {fixes} (measured: {share:.0%} of the error goes); or train on shifted copies."
@@ -239,12 +253,25 @@ def _removed(after: np.ndarray, before: np.ndarray) -> float:
     return 1 - float(after.mean()) / float(before.mean())
 
 
+def _ends(after: np.ndarray, before: np.ndarray) -> tuple[float, float]:
+    """The 95 % interval of the share that went; NaN for one sample."""
+    low, high = (float(end[0]) for end in paired_share(before, after[None], 0))
+    return low, high
+
+
+def _shown(after: np.ndarray, before: np.ndarray) -> bool:
+    return shown(_ends(after, before)[0])
+
+
 def _share(after: np.ndarray, before: np.ndarray) -> str:
     share, ends = _removed(after, before), f"from {percent(float(before.mean()))} to {percent(float(after.mean()))}"
     if share <= NOTHING:
         return f"does not help ({ends})"
-    low, high = (float(end[0]) for end in paired_share(before, after[None], 0))
-    sure = f", 95 % interval {low:.0%} to {high:.0%}" if np.isfinite(low) else ", one sample, so no interval"
+    low, high = _ends(after, before)
+    sure = f", 95 % interval of the share {low:.0%} to {high:.0%}" if np.isfinite(low) else ""
+    if not _shown(after, before):
+        return f"does not help measurably ({ends}{sure})"
+    sure = sure.replace(" of the share", "") or ", one sample, so no interval"
     return f"takes away {share:.0%} of the error ({ends}{sure})"
 
 

@@ -25,7 +25,7 @@ from workbench.audit.rounding import told_rounding
 from workbench.audit.slots import SLOT_BY_SLOT, SLOTS
 from workbench.audit.trial import NOISE
 from workbench.audit.upfront import by_reason, noise_left, stochastic
-from workbench.audit.words import HIDDEN, PIXELS, both, percent
+from workbench.audit.words import HIDDEN, PIXELS, both, percent, shown
 
 _HERE = Path(__file__).parent / "assets"
 MOST_MODULES = 12
@@ -153,7 +153,7 @@ def _finding_rows(result: AuditResult) -> list[dict[str, Any]]:
             row["removes"] = "not measured: it is done by hand" if by_hand else row["note"] or "not measured"
         else:
             ends = f" ({row['share_low']:.0%} to {row['share_high']:.0%})" if np.isfinite(row["share_low"]) else ""
-            row["removes"] = f"{row['share']:.0%}{ends}"
+            row["removes"] = f"{row['share']:.0%}{ends}{'' if shown(row['share_low']) else ', not measurable'}"
     return rows
 
 

@@ -13,9 +13,9 @@ import xarray as xr
 from torch import Tensor, nn
 
 from workbench.audit.words import percent
-from workbench.groups import GroupSignal
 from workbench.measure import labelled, undisturbed
 from workbench.measure.probe import OUTPUT, like_model, named_layers, pieces, watching
+from workbench.measure.result import tensors_of
 
 EXACT = {torch.float64: 1e-11, torch.float32: 1e-5}
 """Relative error of a deep network that rounding alone can make, by dtype."""
@@ -97,9 +97,9 @@ def _answers(model: Any, inputs: Tensor, seed: int) -> dict[str, Tensor]:
 
     def keep(name: str, module: Any, given: tuple, output: Any) -> None:
         for part, value in pieces(name, output).items():
-            tensor = value.values if isinstance(value, GroupSignal) else value
-            if isinstance(tensor, Tensor) and tensor.is_floating_point():
-                found[part] = tensor.detach().double()
+            for tensor in tensors_of(value):
+                if tensor.is_floating_point():
+                    found[part] = tensor.detach().double()
 
     with undisturbed(model, seed), watching(named_layers(model, "all"), keep):
         keep(OUTPUT, model, (), model(inputs))

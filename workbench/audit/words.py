@@ -33,3 +33,12 @@ def percent(value: float) -> str:
     if value < 0.001:
         return f"{value:.1e}" if value else "0"
     return f"{100 * value:.2g} %" if value < 0.1 else f"{100 * value:.0f} %"
+
+
+def shown(low: float) -> bool:
+    """Whether a share is measured to help: its interval begins above zero, or one sample has none.
+
+    >>> shown(0.1), shown(-0.25), shown(float("nan"))
+    (True, False, True)
+    """
+    return not low <= 0
