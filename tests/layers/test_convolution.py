@@ -14,6 +14,7 @@ from workbench.groups import O2, SO2, Draw, GroupSignal, UniformArc, parse_group
 from workbench.kernels import KernelSpec
 from workbench.kernels.networks import NETWORKS
 from workbench.layers import GroupConv, LiftingConv, group_layers, set_n, set_sampling, set_sums
+from workbench.layers.convolution import GroupLayer
 
 TIGHT = EXACT[torch.float64]
 
@@ -341,3 +342,11 @@ def test_sums_in_double_precision_are_those_of_a_double_network_and_only_in_eval
 def test_sums_of_another_kind_are_refused():
     with pytest.raises(ValueError, match=r"torch.int8 was given; expected torch.float64"):
         set_sums(pair("SO2", 8), torch.int8)
+
+
+def test_a_layer_that_lifts_says_so_itself():
+    class Images(GroupLayer):
+        lifting = True
+
+    assert Images(2, 3, 5, n=4).kernels.lifting
+    assert not GroupLayer(2, 3, 5, n=4).kernels.lifting

@@ -41,6 +41,7 @@ class GroupLayer(nn.Module):
     """What lifting and group convolutions share: elements, kernels, one convolution call."""
 
     distribution: GroupDistribution | None
+    lifting = False  # whether images go in, which have no group axis
     _kept_draw: tuple[tuple, Draw] | None
     _kept_bank: tuple[tuple, tuple[Weights, Tensor | None], tuple] | None
 
@@ -90,10 +91,8 @@ class GroupLayer(nn.Module):
             self.check_size(as_size(input_size))
 
     def _kernels(self, spec: KernelSpec) -> Any:
-        lifting = isinstance(self, LiftingConv)
-        return KernelBank(
-            self.in_channels, self.out_channels, self.kernel_size, self.group, spec, lifting, self.support
-        )
+        sizes = self.in_channels, self.out_channels, self.kernel_size
+        return KernelBank(*sizes, self.group, spec, self.lifting, self.support)
 
     @property
     def n(self) -> int:
@@ -313,6 +312,8 @@ class LiftingConv(GroupLayer):
     >>> tuple(LiftingConv(1, 4, 5, group="C(8)")(torch.zeros(2, 1, 16, 16)).values.shape)
     (2, 4, 8, 16, 16)
     """
+
+    lifting = True
 
     def forward(self, x: Tensor) -> GroupSignal:
         if not isinstance(x, Tensor) or not x.is_floating_point():
