@@ -20,6 +20,7 @@ def test_the_names_are_those_promised() -> None:
         "digits-rotated",
         "digits-upright",
         "digits-interval",
+        "digits-rotated-scaled",
         "quadrant-digits",
         "quadrant-places",
         "mnist",

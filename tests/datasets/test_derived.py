@@ -7,8 +7,8 @@ import torch
 
 from tests.tolerances import EXACT
 from workbench.actions import transform_image
-from workbench.datasets import ImageSet, load
-from workbench.datasets.digits import digit_pixels
+from workbench.datasets import ImageSet, derived, load
+from workbench.datasets.digits import digit_pixels, raw_digits
 from workbench.datasets.image_set import SPLITS, Pixels, PixelSet, split_in_groups
 from workbench.groups import SO2
 
@@ -160,9 +160,59 @@ def test_short_names_load_the_same_sets() -> None:
     assert torch.equal(load("rotated").splits["test"][0], load("digits-rotated").splits["test"][0])
 
 
+def radius(images: torch.Tensor) -> torch.Tensor:
+    """Root mean square distance of the ink from the centre of the frame, in pixels."""
+    line = torch.arange(images.shape[-1]) - (images.shape[-1] - 1) / 2
+    square = line.square() + line.square()[:, None]
+    return ((images[:, 0] * square).sum((-2, -1)) / images[:, 0].sum((-2, -1))).sqrt()
+
+
+def test_rotated_and_scaled_digits_are_their_originals_in_one_resampling() -> None:
+    size, upright = 32, {"smallest": 1, "largest": 1, "rotate_deg": 0}
+    posed, still = derived.rotated_scaled(size=size), derived.rotated_scaled(size=size, **upright)
+    for split in SPLITS:
+        assert torch.equal(posed.splits[split].origin, still.splits[split].origin)
+        ratio = radius(posed.splits[split].images) / radius(still.splits[split].images)
+        assert 0.48 < float(ratio.min()) < 0.55
+        assert 0.93 < float(ratio.max()) < 1.03  # a corner may leave the frame
+        share = (ratio.log2() + 1).clamp(0, 1)
+        assert abs(float((share < 0.5).float().mean()) - 0.5) < 0.1, "even in the logarithm"
+    base, turned = still.splits["test"].images[:20], posed.splits["test"].take(torch.arange(20))
+    small = derived._posed(base, torch.zeros(20), radius(turned.images) / radius(base), size)
+    for sign in (1, -1):
+        pairs = zip(turned.images, turned.angle_rad, strict=True)
+        back = torch.stack([transform_image(x, sign * -a[None], SO2(), resampler="bilinear") for x, a in pairs])
+        error = float((back - small).norm() / small.norm())
+        assert (error < 0.2) == (sign == 1), "the wrong sign must be noticed"
+
+
+def test_quarter_turns_of_posed_digits_are_exact_and_scaling_keeps_the_ink_per_area() -> None:
+    raw, share = raw_digits()[0][:20], torch.full((20,), 0.7)
+    still, quarter = (derived._posed(raw, torch.full((20,), a), share, 48) for a in (0.0, math.pi / 2))
+    assert (quarter - still.rot90(1, (-2, -1))).abs().max() <= 4 * EXACT[torch.float32]
+    half = derived._posed(raw, torch.zeros(20), share / 2, 48)
+    assert float(still.sum() / half.sum()) == pytest.approx(4, rel=0.02)
+
+
+def test_the_partners_of_rotated_and_scaled_digits_share_splits_and_the_bounds_are_said() -> None:
+    posed = load("digits-rotated-scaled")
+    turned = load("digits-rotated-scaled", smallest=1, largest=1)
+    for split in SPLITS:
+        assert torch.equal(posed.origin[split], turned.origin[split])
+        assert torch.equal(posed.angle_rad[split], turned.angle_rad[split])
+        assert posed.splits[split][1].equal(turned.splits[split][1])
+    assert posed.attrs["factors_train"] == posed.attrs["factors_test"] == [0.5, 1.0]
+    assert turned.attrs["factors_train"] == [1.0, 1.0]
+    assert _shared_originals(posed) == 0
+
+
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
+        ("digits-rotated-scaled", {"smallest": 0.01}, r"smallest must lie in \[0.1, 2\]"),
+        ("digits-rotated-scaled", {"largest": "1"}, "largest must be a factor"),
+        ("digits-rotated-scaled", {"smallest": 1.5}, "smallest = 1.5 was given with largest = 1; expected at most"),
+        ("digits-rotated-scaled", {"rotate_deg": 200}, "rotate_deg must lie in"),
         ("6-180", {"source": "cifar10"}, "source must be one of digits, glyphs, mnist"),
         ("6-180", {"rotate_deg": -1}, r"rotate_deg must lie in \[0, 180\]"),
         ("6-180", {"rotate_deg": float("nan")}, "rotate_deg must lie in"),

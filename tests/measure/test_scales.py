@@ -8,6 +8,7 @@ from tests.layers.scaling import network, scale_errors
 from tests.tolerances import BROKEN, EXACT, INNER_SCALE, SPLIT
 from workbench.layers import GroupConv, GroupProjection, LiftingConv
 from workbench.measure import open_dataset, save, scale_error
+from workbench.measure.scales import scale_floor
 
 BOTH = pytest.mark.parametrize(
     ("group", "options"), [("Scale(2,1.74)", {"n": 4}), ("RotationScale(1.74)", {"n": 4, "stretches": 4})]
@@ -71,3 +72,30 @@ def test_what_cannot_be_measured_is_refused(model, size, words):
 def test_group_layers_are_counted_by_their_kernels_and_not_by_their_names():
     net = nn.Sequential(LiftingConv(1, 1, 15, group="Scale(2,1.74)"), *(GroupConv(1, 1, 1, group="Scale(2,1.74)"),) * 1)
     assert scale_error(net, size=15, count=2).inner.values.tolist() == [False, True, False]
+
+
+def test_the_floor_of_pixels_falls_with_the_support_and_a_lifting_by_the_rules_stays_near_it():
+    floors = []
+    for k in (7, 15, 19):
+        net = network("Scale(2,1.74)", k, 0, n=4) if k > 14 else narrow(k)
+        floor, error = scale_floor(net[0]), scale_error(net, size=k).error.values
+        assert error.max() <= 3 * floor.max()
+        floors.append(floor.max())
+    assert floors[0] > 3 * floors[1] > 3 * floors[2]
+
+
+@pytest.mark.filterwarnings("ignore:.*leaves the smallest kernel")
+def narrow(k):
+    with pytest.warns(UserWarning, match="leaves the smallest kernel"):
+        return network("Scale(2,1.74)", k, 0, n=4)
+
+
+def test_the_floor_does_not_see_what_is_no_matter_of_pixels():
+    net = network("Scale(2,1.74)", 15, 0, n=4)
+    before = scale_floor(net[0])
+    net[0].kernels.gain.mul_(3)
+    assert scale_floor(net[0]) == pytest.approx(before, rel=SPLIT)
+    with pytest.raises(TypeError, match="expected a lifting over Scale or RotationScale"):
+        scale_floor(LiftingConv(1, 1, 5))
+    with pytest.raises(TypeError, match="expected a lifting"):
+        scale_floor(network("Scale(2,1.74)", 15, 1, n=4)[2])

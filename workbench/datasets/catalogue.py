@@ -34,6 +34,11 @@ _EMBEDDED: dict[str, tuple[Callable[..., PixelSet], str, str]] = {
     "digits-rotated": (derived.rotated, "each image turned by a random angle from the whole circle", _AS_SOURCE),
     "digits-upright": (derived.upright, "the upright partner of digits-rotated: same split, not turned", _AS_SOURCE),
     "digits-interval": (derived.interval, "each class turned within an interval of its own", _AS_SOURCE),
+    "digits-rotated-scaled": (
+        derived.rotated_scaled,
+        "each digit turned by any angle and scaled by 1/2 to 1, in one resampling",
+        _UCI,
+    ),
     "quadrant-digits": (quadrant_digits, "each digit in a quadrant drawn at random; the label is the digit", _UCI),
     "quadrant-places": (quadrant_places, "the same pictures; the label is the digit and its quadrant", _UCI),
 }

@@ -1,4 +1,4 @@
-"""Sets made from other sets by turning and mirroring, where how much symmetry a class has is known exactly.
+"""Sets made from other sets by turning, mirroring and scaling, where how much symmetry a class has is known exactly.
 
 Every original image belongs to one split before anything is turned or copied, so no original is on both sides.
 Romero & Lohit 2022 (arXiv 2110.10211) use the 6-180 and 6-mirror tasks; their own sets pick the best epoch on test
@@ -6,16 +6,17 @@ data, these have a true validation split.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from workbench.actions import transform_each
-from workbench.datasets.digits import digit_pixels
+from workbench.datasets.digits import FRACTIONS, content_size, digit_pixels, raw_digits
 from workbench.datasets.glyphs import glyph_pixels
-from workbench.datasets.image_set import SPLITS, Pixels, PixelSet, checked_seed
+from workbench.datasets.image_set import SPLITS, Pixels, PixelSet, checked_seed, checked_size
 from workbench.datasets.published import mnist_pixels
 from workbench.groups import SO2
 
@@ -127,6 +128,66 @@ def interval(
     return _named("digits-interval", base, splits, base.classes, what, **extra)
 
 
+def rotated_scaled(
+    smallest: float = 0.5,
+    largest: float = 1.0,
+    rotate_deg: float = 180.0,
+    size: int = 20,
+    fractions: Sequence[float] = FRACTIONS,
+    seed: int = 0,
+) -> PixelSet:
+    """Every digit turned by an angle from U(-rotate_deg, rotate_deg) and scaled, about the centre, in one resampling.
+
+    Factors are even in the logarithm between ``smallest`` and ``largest``, alike for training, validation and test.
+    At factor 1 a digit fills about 3/4 of the frame; with the defaults it is 8 to 16 pixels wide, never fewer than
+    are stored. ``smallest = largest = 1`` gives the partner that is only turned, ``rotate_deg = 0`` with it the upright
+    one: same splits, same originals, made in the same way.
+
+    Args:
+        smallest, largest: bounds of the factor, in [0.1, 2].
+        rotate_deg: in [0, 180].
+        size: H = W in pixels.
+        fractions: of train, validation and test.
+        seed: of the split, of the angles and of the factors.
+
+    Raises:
+        ValueError: a number out of range, or a smallest factor above the largest.
+
+    >>> rotated_scaled().splits["test"].images.shape
+    torch.Size([544, 1, 20, 20])
+
+    After MNIST-rot-scale as Knigge, Romero & Bekkers 2022 (arXiv 2110.13059) use it, whose factors are U(0.3, 1).
+    """
+    half_width = math.radians(_checked_degrees(rotate_deg, "rotate_deg"))
+    low, high = _checked_factor(smallest, "smallest"), _checked_factor(largest, "largest")
+    if low > high:
+        raise ValueError(f"smallest = {low:g} was given with largest = {high:g}; expected at most that")
+    side = checked_size(size)
+    base, (raw, _) = digit_pixels(8, fractions, seed), raw_digits()
+    generator, splits = torch.Generator().manual_seed(seed), {}
+    for split in reversed(SPLITS):
+        part = base.splits[split]
+        share = torch.rand(2, len(part.labels), generator=generator)
+        angle, factor = (share[0] * 2 - 1) * half_width, low * (high / low) ** share[1]
+        images = _posed(raw[part.origin], angle, factor * content_size(side) / side, side)
+        splits[split] = part._replace(images=images, angle_rad=angle)
+    what = (
+        f"turned by U(-{rotate_deg:g}, {rotate_deg:g}) degree, scaled by a log-uniform factor from {low:g} to {high:g}"
+    )
+    attrs = {**base.attrs, "transform": f"8x8 to {side}, bilinear in one step; factor 1: {content_size(side)} pixels"}
+    source = PixelSet("digits", base.splits, base.classes, attrs)
+    extra = {"factors_train": [low, high], "factors_test": [low, high], "rotate_deg": float(rotate_deg)}
+    return _named("digits-rotated-scaled", source, splits, base.classes, what, **extra, angle_seed=seed)
+
+
+def _posed(images: Tensor, angle_rad: Tensor, share: Tensor, side: int) -> Tensor:
+    """Images (N, C, h, w) turned counter-clockwise on screen, each as wide as that share of a frame of ``side``."""
+    cos, sin, none = angle_rad.cos() / share, angle_rad.sin() / share, torch.zeros_like(share)
+    back = torch.stack([cos, -sin, none, sin, cos, none], -1).unflatten(-1, (2, 3))  # rows count downwards
+    grid = functional.affine_grid(back, [*images.shape[:2], side, side], align_corners=False)
+    return functional.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+
+
 def rotate_each(images: Tensor, angle_rad: Tensor) -> Tensor:
     """Turn image i of (N, C, H, W) counter-clockwise on screen by angle i, bilinearly, zeros from outside.
 
@@ -195,4 +256,12 @@ def _checked_degrees(value: float, name: str) -> float:
         raise TypeError(f"{name} must be a number of degrees, got {value!r}; for example 45")
     if not 0 <= value <= 180:
         raise ValueError(f"{name} must lie in [0, 180] degrees, got {value}")
+    return float(value)
+
+
+def _checked_factor(value: float, name: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{name} must be a factor, got {value!r}; for example 0.5")
+    if not 0.1 <= value <= 2:
+        raise ValueError(f"{name} must lie in [0.1, 2], got {value}")
     return float(value)
