@@ -132,10 +132,18 @@ def test_a_way_is_chosen_only_where_it_is_defined():
     assert choose(Window((15, 15), 7, 2, 3, "zeros"), x, 256, True) == "dense"
     assert choose(Window((14, 14), 1, 1, 0, "zeros"), x, 256, True) == "dense"
     assert "split" not in prices(Window((14, 14), 6, 1, 0, "zeros"), 64, 256, 256, True)
-    assert choose(Window((28, 28), 7, 1, 3, "zeros"), torch.zeros(4, 1, 28, 28), 64, True) == "dense"  # a lifting
-    window, few = Window((28, 28), 3, 1, 1, "zeros"), torch.zeros(16, 10, 28, 28)
-    assert choose(window, few, 40, True) == "columns"
-    assert choose(window, few, 40, False) == "dense"
+    assert choose(Window((28, 28), 7, 1, 3, "zeros"), torch.zeros(4, 1, 28, 28), 64, False) == "last"  # a lifting
+    window, few = Window((8, 8), 3, 1, 1, "zeros"), torch.zeros(64, 128, 8, 8)
+    assert choose(window, few, 128, True) == "columns"
+    assert choose(Window((32, 32), 5, 1, 2, "zeros"), torch.zeros(8, 16, 32, 32), 16, False) == "dense"
+
+
+def test_factored_kernels_are_applied_whole_only_where_that_is_cheaper():
+    window, x = Window((28, 28), 7, 1, 3, "zeros"), torch.zeros(16, 160, 28, 28)
+    assert choose(window, x, 160, True, steps=(160 * 160, 160 * 49)) == "steps"
+    assert choose(window._replace(stride=2), x, 160, True, steps=(160 * 160, 160 * 49)) == "steps"
+    window, x = Window((7, 7), 7, 1, 3, "zeros"), torch.zeros(64, 64, 7, 7)
+    assert choose(window, x, 64, False, steps=(64, 64 * 64 * 49)) == "spectral"
 
 
 def test_half_precision_never_goes_through_spectra():
@@ -151,7 +159,7 @@ def test_a_layer_gives_the_same_answer_and_gradients_whichever_way_is_chosen(dty
     layer = GroupConv(4, 3, 5, n=4, kernel=KernelSpec(hidden=4)).to(dtype).train(training)
     signal = lifted(SO2(), 4, channels=4, size=12, dtype=dtype)
     answers, slopes = [], []
-    for way in ("dense", "split", "columns", "spectral"):
+    for way in ("dense", "last", "split", "columns", "spectral"):
         monkeypatch.setattr("workbench.layers.convolution.choose", lambda *_, way=way: way)
         values = layer(signal).values
         answers.append(values)
@@ -175,7 +183,7 @@ def test_kept_spectra_are_not_used_for_another_size(monkeypatch):
 
 def test_spectra_that_would_fill_the_memory_are_not_made(monkeypatch):
     x, window = torch.zeros(64, 256, 14, 14), Window((14, 14), 7, 1, 3, "zeros")
-    monkeypatch.setattr(choice, "LARGEST_SPECTRA", 2**20)
+    monkeypatch.setattr(choice, "largest_spectra", lambda: 2**20)
     assert choose(window, x, 256, True) == "split"
 
 

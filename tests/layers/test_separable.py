@@ -13,6 +13,14 @@ from workbench.layers import GroupConv, LiftingConv, SeparableConv, set_n
 from workbench.measure import redundancy
 
 EVERY = pytest.mark.parametrize("factorisation", FACTORISATIONS)
+WHOLE = ("dense", "split", "spectral")
+"""Ways by the product of the factors; small layers would take them of their own accord."""
+
+
+@pytest.fixture(autouse=True)
+def in_steps(monkeypatch):
+    """What is to be shown is shown of the steps."""
+    monkeypatch.setattr("workbench.layers.separable.choose", lambda *_: "steps")
 
 
 def stack(factorisation: str, group: str = "SO2", n: int = 8, **options) -> nn.Sequential:
@@ -45,6 +53,31 @@ def test_the_steps_are_one_convolution_by_the_product(factorisation, group, n, p
     layer.bias.data.normal_()
     signal = lifted(parse_group(group), n)
     assert relative(layer(signal).values, by_the_product(layer, signal)) <= EXACT[torch.float64]
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize("factorisation", ["separable", "dseparable", "dgseparable"])
+def test_answers_and_gradients_are_the_same_in_steps_and_by_the_product(factorisation, dtype, training, monkeypatch):
+    layer = SeparableConv(3, 4, 5, factorisation=factorisation, n=4, kernel=TINY).to(dtype).train(training)
+    signal = lifted(SO2(), 4, channels=3, size=12, dtype=dtype)
+    answer = layer(signal).values
+    slope = torch.autograd.grad(answer.square().sum(), list(layer.parameters()))
+    for way in WHOLE:
+        monkeypatch.setattr("workbench.layers.separable.choose", lambda *_, way=way: way)
+        found = layer(signal).values
+        assert relative(found, answer) <= EXACT[dtype]
+        slopes = torch.autograd.grad(found.square().sum(), list(layer.parameters()))
+        assert max(relative(a, b) for a, b in zip(slopes, slope, strict=True)) <= 10 * EXACT[dtype]
+
+
+@EVERY
+@pytest.mark.parametrize("way", WHOLE)
+def test_by_the_product_quarter_turns_are_exact_too(factorisation, way, monkeypatch):
+    monkeypatch.setattr("workbench.layers.separable.choose", lambda *_: way)
+    net = stack(factorisation, "O2", 8)
+    x = torch.randn(1, 2, 9, 9)
+    assert max(defect(net, x, g, parse_group("O2")) for g in (TURN[2], FLIPS["up-down"])) <= EXACT[torch.float32]
 
 
 def test_filtering_before_mixing_is_another_operator():

@@ -48,7 +48,7 @@ def prepare(
     """
     k = kernels.kernel_size
     block, tips = disc_split(k)
-    taps = {"dense": None, "split": block + tips}.get(way, disc_taps(k))
+    taps = {"dense": None, "last": None, "split": block + tips}.get(way, disc_taps(k))
     values = kernels.values(outputs, inputs, uniform, taps)
     if share is not None:
         values = values * share[:, None]
@@ -57,7 +57,7 @@ def prepare(
         return (kernel_spectra(into.flatten(2, 3).flatten(0, 1), disc_taps(k), window),)
     if way == "columns":
         return (values.permute(0, 1, 4, 2, 3).reshape(len(values) * values.shape[1], -1, 1, 1),)
-    if way == "dense":
+    if way in ("dense", "last"):
         return (values.reshape(len(values) * values.shape[1], -1, k, k),)
     return _Parts.apply(values, len(block))
 

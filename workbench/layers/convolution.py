@@ -43,7 +43,7 @@ class GroupLayer(nn.Module):
     distribution: GroupDistribution | None
     lifting = False  # whether images go in, which have no group axis
     _kept_draw: tuple[tuple, Draw] | None
-    _kept_bank: tuple[tuple, tuple[Weights, Tensor | None], tuple] | None
+    _kept_bank: tuple[tuple, tuple[Way, Weights, Tensor | None], tuple] | None
 
     def __init__(
         self,
@@ -195,16 +195,15 @@ class GroupLayer(nn.Module):
 
     def _bank(
         self, drawn: Draw, signal: GroupSignal | None, x: Tensor, window: Window
-    ) -> tuple[Weights, Tensor | None]:
-        """Kernels and biases of one call, kept while nothing that they are made from changes."""
+    ) -> tuple[Way, Weights, Tensor | None]:
+        """The way to convolve, kernels and biases of one call, kept while nothing that they are made from changes."""
         inputs, weights = (None, None) if signal is None else (signal.elements, signal.weights)
         volumes = None if signal is None else signal.volumes
         uniform = drawn.uniform and (signal is None or signal.uniform)
         moving = drawn.elements.requires_grad or (inputs is not None and inputs.requires_grad)
         parameters = [] if self.training else self._made_from()
         frozen = not self.training and not (torch.is_grad_enabled() and any(p.requires_grad for p in parameters))
-        n_out = self.out_channels * drawn.elements.shape[0]
-        way = choose(window, x, n_out, not frozen)
+        way = self._way(window, x, drawn.elements.shape[0], not frozen)
         key: tuple[object, ...] = () if not frozen else (
             *((p.data_ptr(), p._version) for p in parameters),
             *(id(given) for given in (drawn.elements, inputs, weights, volumes)),
@@ -226,16 +225,21 @@ class GroupLayer(nn.Module):
             bank, bias = tuple(part.to(self.sums) for part in bank), None if bias is None else bias.to(self.sums)
         # the tensors behind the ids are kept, so that no other tensor can take an id over
         keep = frozen and not bank[0].requires_grad
-        self._kept_bank = (key, (bank, bias), (drawn.elements, inputs, weights, volumes)) if keep else None
-        return bank, bias
+        self._kept_bank = (key, (way, bank, bias), (drawn.elements, inputs, weights, volumes)) if keep else None
+        return way, bank, bias
+
+    def _way(self, window: Window, x: Tensor, n_out: int, fresh: bool) -> Way:
+        return choose(window, x, self.out_channels * n_out, fresh)
 
     def _prepared(
         self, outputs: Tensor, inputs: Tensor | None, uniform: bool, share: Tensor | None, way: Way, window: Window
     ) -> Weights:
         return prepare(self.kernels, outputs, inputs, uniform, share, way, window)
 
-    def _applied(self, x: Tensor, weights: Weights, bias: Tensor | None, window: Window) -> Tensor:
-        return convolve(x, weights, bias, window)
+    def _applied(self, x: Tensor, way: Way, weights: Weights, bias: Tensor | None, window: Window) -> Tensor:
+        if way != "last":
+            return convolve(x, weights, bias, window)
+        return convolve(x.contiguous(memory_format=torch.channels_last), weights, bias, window).contiguous()
 
     def _made_from(self) -> list[Tensor]:
         """What the kernels and biases are made from; three times as fast as ``parameters()``, in every forward."""
@@ -250,8 +254,8 @@ class GroupLayer(nn.Module):
         drawn = self.draw() if at is None else at
         window = Window(size, self.kernel_size, self.stride, self.padding, self.padding_mode)
         wide = x if self.sums is None or self.training else x.to(self.sums)
-        weights, bias = self._bank(drawn, signal, wide, window)
-        out = self._applied(wide, weights, bias, window)
+        way, weights, bias = self._bank(drawn, signal, wide, window)
+        out = self._applied(wide, way, weights, bias, window)
         out = out if wide is x else out.to(x.dtype)
         values = out.unflatten(1, (self.out_channels, drawn.elements.shape[0]))
         if drawn.weights is not None:

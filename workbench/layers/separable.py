@@ -13,7 +13,7 @@ from torch.nn import functional
 from workbench.kernels import FactoredKernels, KernelBank, KernelSpec
 from workbench.kernels.factored import multiply_adds
 from workbench.layers.apply import Weights
-from workbench.layers.choice import Way
+from workbench.layers.choice import Way, choose
 from workbench.layers.convolution import GroupConv
 from workbench.layers.spectral import Window
 
@@ -48,28 +48,29 @@ class SeparableConv(GroupConv):
     def _dense(self) -> bool:
         return self.factorisation == "nonseparable"
 
-    @property
-    def _at_once(self) -> bool:
-        """Whether one convolution by the whole kernel is all there is."""
-        return self._dense or self.factorisation.startswith("gseparable")
-
     def _kernels(self, spec: KernelSpec) -> FactoredKernels | KernelBank:
         if self._dense:
             return super()._kernels(spec)
         sizes = self.in_channels, self.out_channels, self.kernel_size
         return FactoredKernels(*sizes, self.group, spec, self.factorisation, self.support)
 
+    def _way(self, window: Window, x: Tensor, n_out: int, fresh: bool) -> Way:
+        if self._dense or self.factorisation.startswith("gseparable"):
+            return super()._way(window, x, n_out, fresh)
+        steps = self.multiply_adds(x.shape[1] // self.in_channels, n_out, self.kernel_size**2)
+        return choose(window, x, self.out_channels * n_out, fresh, steps)
+
     def _prepared(
         self, outputs: Tensor, inputs: Tensor | None, uniform: bool, share: Tensor | None, way: Way, window: Window
     ) -> Weights:
-        if self._at_once:
+        if way != "steps":
             return super()._prepared(outputs, inputs, uniform, share, way, window)
         assert inputs is not None  # a group convolution has input elements
         return self.kernels.steps(outputs, inputs, uniform, share)
 
-    def _applied(self, x: Tensor, weights: Weights, bias: Tensor | None, window: Window) -> Tensor:
-        if self._at_once:
-            return super()._applied(x, weights, bias, window)
+    def _applied(self, x: Tensor, way: Way, weights: Weights, bias: Tensor | None, window: Window) -> Tensor:
+        if way != "steps":
+            return super()._applied(x, way, weights, bias, window)
         *mixing, filters = weights
         if x.device.type == "cpu" and len(weights) > 1:  # half the time of a depthwise convolution's step
             x = x.contiguous(memory_format=torch.channels_last)

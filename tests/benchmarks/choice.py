@@ -1,0 +1,145 @@
+"""Measure every way to convolve at every size, and how far the one that layers pick is from the best of them.
+
+Run: python -m tests.benchmarks.choice [--rounds 7] [--only KIND,...]. Results, with every round, lie in
+tests/benchmarks/results/choice.json: the table behind workbench/layers/choice.py. A case is a layer, a training step
+(forward and backward, kernels made) or an evaluation with kept kernels; its ways are those of `choice.Way`.
+Times are the process's CPU time on one thread;
+rounds interleave the ways.
+
+picked over best: the median over rounds of the picked way's time over that of the way with the smallest median.
+
+Give the allocator room before starting, as `workbench doctor` says: MALLOC_MMAP_THRESHOLD_ and MALLOC_TRIM_THRESHOLD_.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import os
+import platform
+import statistics
+from collections.abc import Callable
+from contextlib import nullcontext
+from itertools import product
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import torch
+
+from tests.benchmarks.group_conv_speed import RESULTS, interleaved
+from workbench.groups import GroupSignal
+from workbench.layers import GroupConv, LiftingConv, SeparableConv
+from workbench.layers.spectral import Window
+
+WITHIN = 1.1
+SIZES = [  # kind, channels, pixels, k, n, batches
+    ("group", 10, 28, 7, 8, (1, 8, 16, 64)),
+    ("group", 32, 14, 7, 8, (1, 8, 16, 64)),
+    ("group", 32, 14, 3, 8, (16,)),
+    ("group", 32, 14, 5, 8, (16,)),
+    ("group", 32, 14, 9, 8, (16,)),
+    ("group", 32, 14, 7, 4, (16,)),
+    ("group", 32, 14, 7, 16, (16,)),
+    ("group", 16, 14, 7, 8, (16,)),
+    ("group", 64, 14, 7, 8, (16,)),
+    ("group", 10, 28, 3, 4, (8, 64)),
+    ("group", 8, 16, 5, 8, (8, 64)),
+    ("group", 16, 8, 5, 8, (8, 64)),
+    ("group", 16, 8, 3, 8, (8, 64)),
+    ("group", 4, 32, 5, 4, (8, 64)),
+    ("group", 16, 7, 15, 4, (8,)),
+    ("group", 4, 28, 15, 8, (8,)),
+    ("lifting", 10, 28, 3, 4, (1, 16, 64)),
+    ("lifting", 10, 28, 7, 8, (1, 16, 64)),
+    ("lifting", 32, 14, 3, 4, (1, 16, 64)),
+    ("lifting", 32, 14, 7, 8, (1, 16, 64)),
+    ("lifting gray", 8, 16, 5, 4, (8, 64)),
+    ("lifting gray", 16, 28, 7, 8, (8, 64)),
+    *(
+        (f"separable/{factorisation}", channels, pixels, k, n, batches)
+        for factorisation in ("separable", "dseparable", "dgseparable")
+        for channels, pixels, k, n, batches in (
+            (10, 28, 7, 16, (1, 16)), (32, 14, 7, 8, (1, 16)), (8, 16, 5, 8, (8, 64)), (4, 16, 3, 4, (8, 64)),
+        )
+    ),
+]  # fmt: skip
+
+
+def ways(kind: str, k: int) -> tuple[str, ...]:
+    """All that could be done, whether or not `choose` would think of it."""
+    found = ("dense", "last", "spectral", *(("split",) if k % 2 else ()), *(("columns",) if k == 3 else ()))
+    return (*found, "steps") if kind.startswith("separable") else found
+
+
+def case(kind: str, c: int, size: int, k: int, n: int, batch: int, fresh: bool, rounds: int) -> dict[str, Any]:
+    """One layer by every way, each with a copy of its own that keeps its kernels."""
+    torch.manual_seed(0)
+    lifting, factorisation = kind.startswith("lifting"), kind.partition("/")[2]
+    make = LiftingConv if lifting else SeparableConv if factorisation else GroupConv
+    c_in = 1 if kind == "lifting gray" else c
+    layer = make(c_in, c, k, n=n, **({"factorisation": factorisation} if factorisation else {})).train(fresh)
+    x = torch.randn(batch, c_in if lifting else n * c, size, size, requires_grad=fresh)
+    grad = torch.randn(batch, c, n, size, size)
+    elements = layer.elements()
+
+    def run(way: str) -> Callable[[], None]:
+        ours = copy.deepcopy(layer)
+
+        def once() -> None:
+            signal = x if lifting else GroupSignal(x.unflatten(1, (c, n)), elements, ours.group)
+            with mock.patch.object(type(ours), "_way", return_value=way):
+                out = ours(signal).values
+            if fresh:
+                out.backward(grad)
+                ours.zero_grad()
+                x.grad = None
+
+        return once
+
+    with nullcontext() if fresh else torch.no_grad():
+        times = interleaved({way: run(way) for way in ways(kind, k)}, rounds)
+    picked = layer._way(Window((size, size), k, 1, k // 2, "zeros"), x, n, fresh)
+    medians = {way: statistics.median(each) for way, each in times.items()}
+    best = min(medians, key=medians.__getitem__)
+    over = [a / b for a, b in zip(times[picked], times[best], strict=True)]
+    low, middle, high = statistics.quantiles(over, n=4)
+    return {
+        "kind": kind, "call": "step" if fresh else "eval", "channels": c, "pixels": size, "k": k, "n": n,
+        "batch": batch, "milliseconds": {way: 1e3 * each for way, each in medians.items()}, "picked": picked,
+        "best": best, "ratio": middle, "quartiles": [low, high], "rounds": over,
+    }  # fmt: skip
+
+
+def main() -> None:
+    """Measure the cases asked for and store them beside the others."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--only", default="", help="kinds, as group,lifting")
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    path = RESULTS / "choice.json"
+    rows = json.loads(path.read_text())["rows"] if path.exists() else []
+    for kind, c, size, k, n, batches in SIZES:
+        if given.only and not any(kind.startswith(each) for each in given.only.split(",")):
+            continue
+        for batch, fresh in product(batches, (True, False)):
+            row = case(kind, c, size, k, n, batch, fresh, given.rounds)
+            print({key: value for key, value in row.items() if key != "rounds"}, flush=True)
+            about = ("kind", "call", "channels", "pixels", "k", "n", "batch")
+            rows = [old for old in rows if any(old[key] != row[key] for key in about)] + [row]
+            store(path, rows)
+
+
+def store(path: Path, rows: list[dict[str, Any]]) -> None:
+    """Write the table and where it was taken."""
+    environment = {
+        "threads": 1, "torch": torch.__version__, "load": os.getloadavg(),
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+    }  # fmt: skip
+    path.write_text(json.dumps({"within": WITHIN, "rows": rows, "environment": environment}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
