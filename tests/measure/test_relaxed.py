@@ -7,8 +7,18 @@ from torch.nn import functional
 
 from tests.tolerances import BROKEN, DIAL_SATURATED, EXACT
 from workbench.kernels import RelaxedKernels
+from workbench.layers import RelaxedConv2d
 from workbench.measure import validate
-from workbench.measure.relaxed import corner, filter_atlas, operator_matrix, operator_symmetry
+from workbench.measure.relaxed import (
+    corner,
+    drift,
+    filter_atlas,
+    operator_matrix,
+    operator_symmetry,
+    orientation_filters,
+    relaxed_errors,
+    relaxed_matrix,
+)
 
 SIZE = (4, 5)
 PLACES = 20
@@ -80,6 +90,82 @@ def test_an_atlas_is_flat_at_zero_and_drifts_beyond_and_is_the_filter_of_its_pla
     assert float(abs(ds["filter"]).max()) == 1
 
 
+# ---- written out tap by tap: the place of what is read, and orientations
+
+TORUS = (5, 5)
+
+
+def relaxed(absolute: float, along: float = 1.0, k: int = 5) -> RelaxedConv2d:
+    torch.manual_seed(0)
+    layer = RelaxedConv2d(1, 1, k, absolute=absolute, relative=along, features=64, bias=False).double()
+    return layer.requires_grad_(False)
+
+
+def seen_from(layer: RelaxedConv2d, side: str, turning: float = 0.0, turned: bool = False) -> torch.Tensor:
+    cycles = torch.randn(64, 2, generator=torch.Generator().manual_seed(1)).double() if turned else None
+    return relaxed_matrix(layer.kernels, TORUS, side, turning, cycles)
+
+
+@pytest.mark.parametrize("k", [1, 3, 4, 5])
+@pytest.mark.parametrize("absolute", [0.0, 0.4])
+def test_written_out_for_the_output_it_is_the_layer(absolute, k):
+    layer = relaxed(absolute, k=k)
+    wanted = operator_matrix(layer, TORUS, DOUBLE)
+    assert float((seen_from(layer, "output") - wanted).abs().max()) <= EXACT[torch.float64]
+    (found,) = relaxed_errors(wanted, TORUS).values()
+    again = operator_symmetry(wanted, TORUS)
+    assert found == {name: pytest.approx(again[name]) for name in found}
+
+
+def test_the_place_of_the_input_is_a_layer_of_its_own_and_the_same_at_zero():
+    strict = relaxed(0.0)
+    assert torch.equal(seen_from(strict, "input"), seen_from(strict, "output"))
+    filters = orientation_filters(relaxed(0.4).kernels, TORUS)
+    matrix = seen_from(relaxed(0.4), "input")
+    for here, there, row, column in ((0, 0, 2, 2), (0, 6, 3, 3), (12, 11, 2, 1)):
+        assert float(matrix[here, there]) == float(filters[there, row, column])
+    assert float((matrix - seen_from(relaxed(0.4), "output")).norm()) > BROKEN
+
+
+@pytest.mark.parametrize("side", ["output", "input"])
+def test_with_both_dials_at_zero_shifts_turns_and_both_are_exact_and_each_dial_breaks_its_own(side):
+    def found(absolute: float, turning: float) -> list[float]:
+        errors = relaxed_errors(seen_from(relaxed(absolute), side, turning, True), TORUS)
+        return [one["equivariance_error"] for one in errors.values()]
+
+    assert max(found(0.0, 0.0)) <= EXACT[torch.float64]
+    shifts, turns, both = found(0.0, 0.1)
+    assert shifts <= EXACT[torch.float64] < BROKEN < min(turns, both)
+    assert min(found(0.1, 0.0)) > BROKEN
+
+
+def test_orientations_that_are_not_turned_are_seen():
+    """The twin: the same filter in all four orientations."""
+    matrix = seen_from(relaxed(0.0), "output", 0.0, True)
+    alike = matrix.view(4, 25, 25)[:1].expand(4, -1, -1).reshape(100, 25)
+    assert relaxed_errors(alike, TORUS)["shifts"]["equivariance_error"] <= EXACT[torch.float64]
+    assert relaxed_errors(alike, TORUS)["quarter turns"]["equivariance_error"] > BROKEN
+
+
+def test_reading_orientations_leaves_the_kernels_as_found():
+    layer = relaxed(0.3)
+    before = layer.kernels.phase.clone()
+    seen_from(layer, "input", 0.5, True)
+    assert torch.equal(layer.kernels.phase, before)
+
+
+def test_the_drift_is_the_error_on_white_noise_of_a_step_between_neighbours():
+    draw = np.random.default_rng(0)
+    filters = draw.normal(size=(2, 1, 3, 3))
+    x = draw.normal(size=(200_000, 9))
+    there, moved = x @ filters[0, 0].ravel(), x @ filters[1, 0].ravel()
+    wanted = np.sqrt(((there - moved) ** 2).mean() / ((there**2).mean() + (moved**2).mean()) * 2)
+    assert float(drift(filters)) == pytest.approx(wanted, rel=0.02)
+    assert float(drift(np.broadcast_to(filters[:1], (4, 1, 3, 3)))) == 0
+    assert abs(float(drift(draw.normal(size=(30, 30, 3, 3)))) - 2**0.5) < DIAL_SATURATED
+    assert drift(draw.normal(size=(7, 2, 5, 5, 3, 3))).shape == (7, 2)
+
+
 @pytest.mark.parametrize(
     ("call", "sentence"),
     [
@@ -88,6 +174,9 @@ def test_an_atlas_is_flat_at_zero_and_drifts_beyond_and_is_the_filter_of_its_pla
         (lambda: operator_symmetry(torch.ones(3, 3), SIZE), r"expected a matrix \(20, 20\)"),
         (lambda: operator_symmetry(torch.ones(20, 20), SIZE, (4, 5)), "a shift that moves something"),
         (lambda: operator_symmetry(torch.zeros(20, 20), SIZE), "a matrix of zeros was given"),
+        (lambda: relaxed_matrix(RelaxedKernels(2, 1, 3), (5, 5)), "expected one channel on each side, k at most 5"),
+        (lambda: relaxed_matrix(RelaxedKernels(1, 1, 3), (5, 5), "middle"), "place of the 'middle' were given"),
+        (lambda: relaxed_matrix(RelaxedKernels(1, 1, 7), (5, 5)), "k at most 5"),
         (lambda: filter_atlas(RelaxedKernels(1, 1, 3), (3, 9)), "count = 5 was given; expected 1 to 3"),
     ],
 )

@@ -1,4 +1,4 @@
-"""What a linear layer does on a torus: its whole matrix, how far it is from commuting with shifts, from ignoring them.
+"""What a linear layer does on a torus: its whole matrix, how far it is from commuting with moves, from ignoring them.
 
 The three extremes after van der Ouderaa, Romero & van der Wilk 2022 (arXiv 2204.07178): any linear map, an equivariant
 one (a convolution), an invariant one.
@@ -6,6 +6,7 @@ one (a convolution), an invariant one.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -18,6 +19,7 @@ from workbench.measure.dataset import labelled
 from workbench.measure.provenance import provenance
 
 LARGEST_SIDE = 32  # a matrix of 1024 x 1024
+SIDES = ("output", "input")
 SHIFT = (1, 2)  # rows down, columns to the right: along no axis and no diagonal
 
 
@@ -87,6 +89,148 @@ def operator_symmetry(
         "invariance_error": float((moved_in - lines).norm()) / length,
     }
     return {**found, "rank": float(torch.linalg.matrix_rank(matrix))} if rank else found
+
+
+def relaxed_matrix(
+    kernels: RelaxedKernels,
+    size: tuple[int, int],
+    side: str = "output",
+    turning: float = 0.0,
+    cycles_turning: Tensor | None = None,
+) -> Tensor:
+    r"""The matrix of a relaxed layer with one channel on each side, written out tap by tap on a torus: ``(G U, U)``.
+
+    .. math:: y(q, u) = \sum_p K(R_q^{-1} p; a, q) \, x(u + p), \qquad a = u \text{ or } u + p
+
+    Args:
+        kernels: of one channel on each side.
+        size: H and W; U = H W.
+        side: of the absolute place, the "output" u, as in :class:`workbench.layers.RelaxedConv2d`, or the "input"
+            u + p. Which of them the paper takes could not be read.
+        turning: the dial of the rotation; no effect without the next.
+        cycles_turning: ``(F, 2)``, how each feature sees the absolute rotation (cos a, sin a) of the output; then there
+            are G = 4 outputs a pixel, one for each quarter turn q (an odd kernel and a square image keep them exact),
+            else G = 1.
+
+    Raises:
+        ValueError: for more channels, a kernel wider than the torus, or another side.
+
+    >>> kernels = RelaxedKernels(1, 1, 3)
+    >>> tuple(relaxed_matrix(kernels, (5, 5), "input", 0.1, torch.randn(32, 2)).shape)
+    (100, 25)
+    """
+    k, height, width = kernels.kernel_size, *size
+    if side not in SIDES or (kernels.in_channels, kernels.out_channels) != (1, 1) or k > min(size):
+        raise ValueError(
+            f"relaxed_matrix: kernels {kernels.extra_repr()} on {height} x {width} pixels with the place of the "
+            f"{side!r} were given; expected one channel on each side, k at most {min(size)}, and "
+            f"{' or '.join(map(repr, SIDES))}."
+        )
+    low = (k - 1) // 2
+    place = torch.arange(height * width)
+    tap = torch.arange(k * k)
+    rows = (place[:, None] // width + tap // k - low) % height
+    there = rows * width + (place[:, None] % width + tap % k - low) % width  # (U, P)
+    orientations = 1 if cycles_turning is None else 4
+    found = kernels.phase.new_zeros(orientations, height * width, height * width)
+    with torch.no_grad():
+        basis = kernels.basis(size)
+    for q in range(orientations):
+        filters = orientation_filters(kernels, size, q, turning, cycles_turning, basis).flatten(1)
+        found[q].scatter_(1, there, filters if side == "output" else filters[there, tap])
+    return found.flatten(0, 1)
+
+
+def orientation_filters(
+    kernels: RelaxedKernels,
+    size: tuple[int, int],
+    q: int = 0,
+    turning: float = 0.0,
+    cycles: Tensor | None = None,
+    basis: Tensor | None = None,
+) -> Tensor:
+    """The filters ``(U, k, k)`` of one channel pair at every place for the output orientation of q quarter turns.
+
+    Args:
+        kernels, size, turning, cycles: as of :func:`relaxed_matrix`.
+        q: quarter turns.
+        basis: that of the kernels for this size, where it is known.
+    """
+    own = kernels.phase.data
+    try:
+        if cycles is not None:
+            angle = math.pi / 2 * q
+            seen = cycles.to(own) @ own.new_tensor([math.cos(angle), math.sin(angle)])
+            kernels.phase.data = own + 2 * math.pi * turning * seen
+        with torch.no_grad():
+            found = (kernels.basis(size) if basis is None else basis).T @ kernels.filters().flatten(1)
+            found = found * kernels.scale(found.square().mean())
+            filters = found.unflatten(1, (-1, kernels.kernel_size, kernels.kernel_size))[:, 0]
+    finally:
+        kernels.phase.data = own
+    return torch.rot90(filters, q, (-2, -1))
+
+
+def relaxed_errors(
+    matrix: Tensor, size: tuple[int, int], shift: tuple[int, int] = SHIFT
+) -> dict[str, dict[str, float]]:
+    """Both errors of :func:`operator_symmetry` for a cyclic shift, a quarter turn, and the turn after the shift.
+
+    Args:
+        matrix: ``(G U, U)`` with G = 1, then of the shift alone, or 4 orientations, quarter turns in order.
+        size: H and W, equal where there are orientations.
+        shift: rows down, columns to the right.
+
+    Returns:
+        "shifts", "quarter turns" and "both", each with ``equivariance_error`` and ``invariance_error``.
+
+    >>> from workbench.kernels import RelaxedKernels
+    >>> matrix = relaxed_matrix(RelaxedKernels(1, 1, 3, absolute=0.0), (5, 5))
+    >>> relaxed_errors(matrix, (5, 5))["shifts"]["equivariance_error"]
+    0.0
+    """
+    lines = matrix.reshape(-1, *size, *size)
+    length = float(matrix.norm()) or 1.0
+
+    def shifted(values: Tensor, back: bool) -> Tensor:
+        return values.roll((-shift[0], -shift[1]), (3, 4)) if back else values.roll(shift, (1, 2))
+
+    def turned(values: Tensor, back: bool) -> Tensor:
+        return torch.rot90(values, -1, (3, 4)) if back else torch.rot90(values, 1, (1, 2)).roll(1, 0)
+
+    moves: dict[str, tuple] = {"shifts": (shifted,)}
+    if len(lines) > 1:
+        moves |= {"quarter turns": (turned,), "both": (shifted, turned)}
+    found = {}
+    for name, steps in moves.items():
+        moved_in = moved_out = lines
+        for step in reversed(steps):  # M T_2 T_1: the last step reaches M first
+            moved_in = step(moved_in, True)
+        for step in steps:
+            moved_out = step(moved_out, False)
+        found[name] = {
+            "equivariance_error": float((moved_in - moved_out).norm()) / length,
+            "invariance_error": float((moved_in - lines).norm()) / length,
+        }
+    return found
+
+
+def drift(filters: np.ndarray) -> np.ndarray:
+    """How much filters at a grid of places ``(..., R, C, k, k)`` differ from their neighbours: ``(...)``.
+
+    Root mean square of the differences between neighbours over that of the filters: what a layer of such filters makes
+    of white noise when it is shifted by one step of the grid, as a relative error. 0 for a convolution, sqrt 2 for
+    unrelated filters.
+
+    >>> float(drift(np.ones((5, 5, 3, 3))))
+    0.0
+    """
+    down, across = np.diff(filters, axis=-4), np.diff(filters, axis=-3)
+    last = tuple(range(-4, 0))
+    pairs = filters.shape[-3] * (filters.shape[-4] - 1) + filters.shape[-4] * (filters.shape[-3] - 1)
+    changed = ((down**2).sum(last) + (across**2).sum(last)) / pairs
+    whole = (filters**2).sum(last) / (filters.shape[-4] * filters.shape[-3])
+    return np.sqrt(np.divide(changed, whole, out=np.zeros_like(whole), where=whole > 0))
 
 
 def corner(errors: dict[str, float]) -> np.ndarray:

@@ -58,11 +58,12 @@ def film_strip(ds: xr.Dataset, look: str = "function") -> Figure:
         notes += written
         if words:
             notes.append(panel_title(words, SIDE[0], domain[1] + 0.025, font={"size": 12}))
+    left = 108 if max(len(str(word)) for word in values(ds, "pose_out")) > 6 else 72
     return figure(
         [strip, *side],
         ds,
         height=640,
-        margin={"l": 72, "r": 20, "t": 56, "b": 58},
+        margin={"l": left, "r": 20, "t": 56, "b": 58},
         annotations=notes,
         shapes=frames,
         **strip_layout,
