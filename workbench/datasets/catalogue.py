@@ -48,6 +48,7 @@ _SUMMARIES = {
     "cifar10": "60,000 colour photographs in 10 classes, 32x32; 45,000 train, 5,000 validation, 10,000 test",
     "cifar100": "60,000 colour photographs in 100 classes, 32x32; 45,000 train, 5,000 validation, 10,000 test",
 }
+_OF_ALL = ("train_share", "repeats")
 _ALSO = {"rotated": "digits-rotated", "upright": "digits-upright", "interval": "digits-interval"}
 
 
@@ -81,7 +82,8 @@ def load(name: str, **options: Any) -> ImageSet:
 
     Args:
         name: one of `names`; "rotated", "upright" and "interval" are short for the digits-... sets.
-        options: see `describe`; for example ``size``, ``seed``, ``source``.
+        options: see `describe`; for example ``size``, ``seed``, ``source``. Every set has ``train_share``, the share
+            of each class's training images that is kept (1), and ``repeats``, how often each of them is named (1).
 
     Returns:
         Fresh tensors: changing them changes nothing for the next caller.
@@ -101,9 +103,10 @@ def load(name: str, **options: Any) -> ImageSet:
     strange = sorted(set(options) - set(known))
     if strange:
         raise TypeError(f"{name} has no option {', '.join(map(repr, strange))}; it has {', '.join(known)}")
+    subset = options.pop("train_share", 1), options.pop("repeats", 1)
     if name in PUBLISHED:
-        return published_pixels(name, **options).standardised(PUBLISHED[name].mean, PUBLISHED[name].std)
-    pixels = _EMBEDDED[name][0](**options)
+        return published_pixels(name, **options).fewer(*subset).standardised(PUBLISHED[name].mean, PUBLISHED[name].std)
+    pixels = _EMBEDDED[name][0](**options).fewer(*subset)
     if pixels.attrs.get("source_set") == "mnist":
         return pixels.standardised(PUBLISHED["mnist"].mean, PUBLISHED["mnist"].std)
     return pixels.standardised()
@@ -116,4 +119,4 @@ def _options(name: str, source: str = "digits") -> tuple[str, ...]:
     options = [p for p, about in own.items() if about.kind is not about.VAR_KEYWORD and p != "which"]
     if any(about.kind is about.VAR_KEYWORD for about in own.values()) and source in derived.SOURCES:
         options += [p for p in inspect.signature(derived.SOURCES[source]).parameters if p not in options]
-    return tuple(options)
+    return (*options, *_OF_ALL)

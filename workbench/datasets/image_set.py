@@ -150,6 +150,41 @@ class PixelSet:
             angle_rad={s: p.angle_rad for s, p in self.splits.items()},
         )
 
+    def fewer(self, share: float = 1.0, repeats: int = 1) -> PixelSet:
+        """Keep a share of each class's training images, each named so many times; other splits stay as they are.
+
+        Which ones depends on neither a seed nor the share: the images of a smaller share are among those of a larger
+        one, and classes made of the same originals keep the same originals. ``repeats`` lets an epoch of few images
+        take as many updates as one of many.
+
+        Raises:
+            TypeError: something else than numbers.
+            ValueError: a share outside (0, 1], or repeats outside 1 to 100.
+        """
+        _checked_subset(share, repeats)
+        if share == 1 and repeats == 1:
+            return self
+        train = self.splits["train"]
+        kept = []
+        for label in train.labels.unique():
+            members = (train.labels == label).nonzero().flatten()
+            order = torch.randperm(len(members), generator=torch.Generator().manual_seed(0))
+            kept.append(members[order[: max(1, round(share * len(members)))]])
+        index = torch.cat(kept).sort().values if kept else train.labels
+        splits = {**self.splits, "train": train.take(index.repeat(repeats))}
+        return PixelSet(self.name, splits, self.classes, {**self.attrs, "train_share": share, "repeats": repeats})
+
+
+def _checked_subset(share: float, repeats: int) -> None:
+    if isinstance(share, bool) or not isinstance(share, int | float):
+        raise TypeError(f"train_share must be a number, got {share!r}; for example 0.25")
+    if not 0 < share <= 1:
+        raise ValueError(f"train_share must lie above 0 and be at most 1, got {share}; for example 0.25")
+    if isinstance(repeats, bool) or not isinstance(repeats, int):
+        raise TypeError(f"repeats must be a whole number, got {repeats!r}; for example 4")
+    if not 1 <= repeats <= 100:
+        raise ValueError(f"repeats must lie in [1, 100], got {repeats}")
+
 
 def split_in_groups(groups: Tensor, fractions: Sequence[float], seed: int) -> dict[str, Tensor]:
     """Split the indices 0..N-1 into train, validation and test, separately within each group.
