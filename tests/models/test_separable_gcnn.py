@@ -112,6 +112,7 @@ def test_every_small_preset_is_built_by_name():
         ({"preset": "demonstration"}, "preset 'demonstration' was given; expected one of demo"),
         ({"depth": 3}, "depth was given; expected only architecture"),
         ({"factorisation": "cp"}, "factorisation 'cp' was given; expected nonseparable, separable"),
+        ({"factorisation": "gseperable"}, "use 'gseparable'"),
         ({"factorisation": "separable+2d"}, "on SO2; expected RotationScale"),
         ({"architecture": "unet"}, "architecture 'unet' was given; expected ckgresnet, demo"),
         ({"widths": ()}, "at least the lifting or first"),

@@ -7,13 +7,14 @@ import pytest
 import torch
 from torch import nn
 
-from tests.tolerances import BROKEN
+from tests.layers.symmetry import relative
+from tests.tolerances import BROKEN, EXACT
 from workbench.layers import GroupConv, LiftingConv, SeparableConv
 from workbench.measure import redundancy, validate
 from workbench.models import build_model
 from workbench.training import Run
 from workbench.training.kept_costs import interleaved, one_thread, step_costs
-from workbench.training.kept_kernels import WEIGHTS, group_energies, layer_energies
+from workbench.training.kept_kernels import KEPT, WEIGHTS, cut, cut_accuracies, group_energies, layer_energies
 from workbench.training.layer_times import WAYS, layer_times
 
 SMALL = {"name": "separable_gcnn", "n": 4, "widths": [2, 3], "pools": [0], "hidden": 4}
@@ -52,6 +53,29 @@ def test_a_net_of_plain_and_lifting_layers_has_no_energies():
     assert layer_energies(nn.Sequential(LiftingConv(1, 2, 3, n=4), nn.ReLU())) == {}
     (energy,) = layer_energies(nn.Sequential(SeparableConv(1, 1, 5, n=4)), independent=True).values()
     assert energy[0] < 1 - BROKEN
+
+
+def test_a_cut_network_keeps_the_strongest_pictures_stays_equivariant_and_is_whole_again_afterwards(runs):
+    model = Run(runs["whole", 3]).model().double()
+    (layer,) = [m for m in model.modules() if isinstance(m, GroupConv)]
+    x = torch.randn(2, 1, 16, 16, dtype=torch.float64)
+    with torch.no_grad():
+        whole = model(x)
+        with cut(model, 4):
+            assert relative(model(x), whole) <= EXACT[torch.float64], "four rotations have four pictures"
+        with cut(model, 1):
+            assert float(redundancy(layer)["energy"][0]) == pytest.approx(1)
+            assert relative(model(x), whole) > BROKEN
+            assert relative(model(torch.rot90(x, 1, (2, 3))), model(x)) <= EXACT[torch.float64]
+        assert torch.equal(model(x), whole)
+    assert float(redundancy(layer)["energy"][0]) < 1 - BROKEN
+
+
+def test_the_accuracy_of_cut_networks_is_that_of_whole_kernels_alone(runs):
+    ds = cut_accuracies(runs, fast=True)
+    assert ds["cut_accuracy"].sizes["kept"] == len(KEPT)
+    assert bool(np.isfinite(ds["cut_accuracy"].sel(experiment="whole")).all())
+    assert bool(np.isnan(ds["cut_accuracy"].sel(experiment=["factored", "plain"])).all())
 
 
 def test_costs_of_runs_count_products_and_time_steps(runs):

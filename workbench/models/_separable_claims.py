@@ -16,7 +16,7 @@ _ROTATED = {"name": "rotated"}
 
 def _experiment(name: str, preset: str, epochs: int) -> Experiment:
     model = {"name": "separable_gcnn", "preset": preset, "n": 16}
-    return Experiment(name, model, _ROTATED, {**_RECIPE, "epochs": epochs})
+    return Experiment(name, model, _ROTATED, {**_RECIPE, "epochs": epochs}, fast={"epochs": 8})
 
 
 def rotation_experiments() -> tuple[Experiment, ...]:
@@ -75,6 +75,12 @@ def _first(d: xr.Dataset, weights: str) -> np.ndarray:
     return chosen.dropna("group_layer").mean("group_layer").values
 
 
+def _lost_by_cutting(d: xr.Dataset) -> np.ndarray:
+    """Points of accuracy that trained networks with whole kernels lose when each row keeps its first picture alone."""
+    whole = d["test_accuracy"].sel(experiment="nonseparable")
+    return 100 * (whole - d["cut_accuracy"].sel(experiment="nonseparable", kept=1)).values
+
+
 def _work(d: xr.Dataset, experiment: str) -> np.ndarray:
     """Measured time of the whole training, as a share of the non-separable network's, seed by seed."""
     spent = d["step_ms"] * d["epochs"]
@@ -101,6 +107,10 @@ ROTATION_CLAIMS: tuple[Claim, ...] = (
         "representations learned", None, "points of that share, trained less drawn",
         lambda d: 100 * (_first(d, "trained") - _first(d, "drawn")), (-25.0, -5.0),
         lambda d: bool((_first(d, "trained") > _first(d, "drawn")).all()),
+    ),
+    Claim(
+        "cut", "So a trained kernel can be replaced by its first picture.", "our question", None, "points lost",
+        _lost_by_cutting, (60.0, 85.0), lambda d: bool(_lost_by_cutting(d).mean() < 5),
     ),
     Claim(
         "multiplications", "A separable network multiplies a fraction as often.", _ABSTRACT, "a fraction",
@@ -141,6 +151,7 @@ ROTATION_CLAIMS: tuple[Claim, ...] = (
 )  # fmt: skip
 STUDIES = {
     "redundancy": "workbench.training.kept_kernels:group_energies",
+    "cut": "workbench.training.kept_kernels:cut_accuracies",
     "costs": "workbench.training.kept_costs:step_costs",
     "layers": "workbench.training.layer_times:layer_times",
 }

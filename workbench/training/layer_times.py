@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 WAYS = SEVEN[:5]
-SIZES = {"channels": (4, 8, 16), "side": (5, 7, 9), "rotations": (4, 8, 16), "batch": (8, 32)}
+SIZES = {"channels": (4, 8, 16), "side": (5, 7, 9), "rotations": (4, 8, 12, 16), "batch": (8, 32)}
 FEW = {"channels": (2,), "side": (5,), "rotations": (2, 4), "batch": (1,)}
 PIXELS = 14
 ROUNDS = 5
