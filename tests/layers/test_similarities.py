@@ -6,6 +6,7 @@ kernels over the group and not in those of the lifting, and its window over scal
 """
 
 import math
+import re
 import statistics
 
 import pytest
@@ -207,6 +208,9 @@ def test_factorisations_that_cannot_be_are_refused_with_the_nearest():
         SeparableConv(1, 1, 5, factorisation="separable+2d")
     with pytest.raises(ValueError, match=r"'cp' was given; expected one of separable, .*gseparable\+2d; or nonsep"):
         SeparableConv(1, 1, 5, factorisation="cp")
+    for given, near in (("seperable", "separable"), ("gseparabel+2d", "gseparable+2d"), ("whole", "separable")):
+        with pytest.raises(ValueError, match=f"use {re.escape(repr(near))}"):
+            SeparableConv(1, 1, 17, group="RotationScale", factorisation=given)
 
 
 def test_gradients_reach_every_parameter():

@@ -33,6 +33,10 @@ BAD = {
     ),
     "no quarter turns": (LiftingConv(1, 2, 3, n=6), 16, "do not hold the quarter turns", "n = "),
     "no quarter turns with mirrors": (LiftingConv(1, 2, 3, group="O2", n=12), 16, "6 rotations", "n = 16"),
+    "half turns alone": (LiftingConv(1, 2, 3, n=10), 16, "so only half turns are exact", "n = 8"),
+    "no turns": (LiftingConv(1, 2, 3, n=7), 16, "so no turn but the identity is exact", "n = 8"),
+    "six turns with scalings": (LiftingConv(1, 2, 17, group="RotationScale", n=6), 16, "6 rotations", "n = 8"),
+    "scalings": (LiftingConv(1, 2, 17, group="Scale"), 16, "hold no turns", "RotationScale"),
     "too small": (nn.Sequential(nn.Conv2d(1, 1, 7), nn.Conv2d(1, 1, 7)), 8, "cannot take this input", "larger input"),
 }  # fmt: skip
 
@@ -52,6 +56,7 @@ GOOD = {
     "group layers": (nn.Sequential(LiftingConv(1, 2, 5), GroupReLU(), GroupPool(2), GroupConv(2, 2, 3)), 16),
     "mirrors": (LiftingConv(1, 2, 3, group="O2", n=8), 17),
     "finite group": (LiftingConv(1, 2, 3, group="C(3)"), 16),
+    "four turns with scalings": (LiftingConv(1, 2, 17, group="RotationScale", n=4), 16),
 }  # fmt: skip
 
 

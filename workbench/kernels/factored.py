@@ -16,6 +16,7 @@ depends on the output element alone; it leaves the sum over inputs, and mixing f
 from __future__ import annotations
 
 import math
+from difflib import get_close_matches
 
 import torch
 from torch import Tensor, nn
@@ -193,9 +194,12 @@ def _check(factorisation: str, group: Group) -> None:
             f"rotation and a scaling; use {factorisation.removesuffix('+2d')!r}, or group='RotationScale'."
         )
     if factorisation not in FACTORISATIONS + OF_SIMILARITIES:
+        known = (*FACTORISATIONS, *OF_SIMILARITIES, "nonseparable")
+        nearest = (*get_close_matches(str(factorisation), known, n=1), "separable")[0]
         raise ValueError(
             f"factorisation = {factorisation!r} was given; expected one of {', '.join(FACTORISATIONS)}, on "
-            f"RotationScale also {' or '.join(OF_SIMILARITIES)}; or nonseparable, the kernel of a GroupConv."
+            f"RotationScale also {' or '.join(OF_SIMILARITIES)}; or nonseparable, the kernel of a GroupConv; use "
+            f"{nearest!r}."
         )
 
 

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from torch import nn
 
-from workbench.groups import Group
+from workbench.groups import O2, Group, Scale
 
 Size = tuple[int, int]
 
@@ -43,13 +43,16 @@ def _own_findings(layer: Any, size: Size) -> Iterator[Finding]:
     finally:
         layer.exact = False
     group, count = getattr(layer, "group", None), getattr(layer, "n", None)
-    if isinstance(group, Group) and isinstance(count, int) and group.order is None:
-        rotations = count // group.element_dim  # with mirrors, half of the elements are rotations
+    if isinstance(group, Scale):
+        yield Finding("scalings hold no turns, so none is exact", "use group='RotationScale'", "rotations")
+    elif isinstance(group, Group) and isinstance(count, int) and group.order is None:
+        mirrors = 2 if isinstance(group, O2) else 1
+        rotations = count // mirrors
         if rotations % 4:
-            nearest = max(4, round(rotations / 4) * 4) * group.element_dim
+            exact = "no turn but the identity is" if rotations % 2 else "only half turns are"
             yield Finding(
-                f"{rotations} rotations do not hold the quarter turns, so no turn but the identity is exact",
-                f"use n = {nearest}",
+                f"{rotations} rotations do not hold the quarter turns, so {exact} exact",
+                f"use n = {max(4, round(rotations / 4) * 4) * mirrors}",
                 "rotations",
             )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields, replace
+from difflib import get_close_matches
 from typing import Any, TypeVar
 
 Config = TypeVar("Config")
@@ -30,7 +31,8 @@ def check_choices(model: str, config: Any, **allowed: tuple[str, ...]) -> None:
     """Refuse an entry that is none of those allowed for it."""
     for key, choices in allowed.items():
         if (value := getattr(config, key)) not in choices:
-            raise ValueError(f"{model}: {key} {value!r} was given; expected {', '.join(choices)}.")
+            nearest = "".join(f"; use {near!r}" for near in get_close_matches(str(value), choices, n=1))
+            raise ValueError(f"{model}: {key} {value!r} was given; expected {', '.join(choices)}{nearest}.")
 
 
 def check_integers(model: str, **values: Any) -> None:
