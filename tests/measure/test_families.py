@@ -89,21 +89,26 @@ def test_a_family_that_was_not_trained_so_is_nan_and_counted_as_missing():
 
 
 def test_the_views_are_kept_apart():
-    equal = [family_points(STUDY, "digits-rotated", view)["accuracy"] for view in (SAMPLES, COMPUTE)]
-    assert np.allclose(equal[1] - equal[0], 2)
+    both = [family_points(STUDY, "digits-rotated", view) for view in (SAMPLES, COMPUTE)]
+    assert np.allclose(both[1]["accuracy"] - both[0]["accuracy"], 2)
+    assert [one["size"].values.tolist() for one in both] == [list(SIZES), [SIZES[-1]]], "what was tried in that view"
 
 
 def test_the_first_that_fits_needs_the_least_data_and_of_equals_the_least_arithmetic():
     points = family_points(STUDY, "digits-rotated", target=0.70)
-    order = order_families(points, ["averaged", "strict"])
-    assert order["name"].values.tolist() == ["strict", "averaged", "leaning", "plain"]
+    order = order_families(points, ["test-time averaging", "strict"])
+    assert order["name"].values.tolist() == ["strict", "test-time averaging", "residual pathway", "plain"]
     assert order["fits"].values.tolist() == [True, True, False, False]
     apart = family_points(STUDY, "digits-rotated", target=0.78)
-    assert order_families(apart, ["averaged", "strict"])["tied"].values.tolist()[:2] == [True, True]
+    assert order_families(apart, ["test-time averaging", "strict"])["tied"].values.tolist()[:2] == [True, True]
     dear = apart.assign(multiply_adds=("family", [1.0, 1.0, 4.0, 2.0]))
-    assert order_families(dear, ["averaged", "strict"])["name"].values[0] == "averaged", "not told apart, and cheaper"
+    assert order_families(dear, ["test-time averaging", "strict"])["name"].values[0] == "test-time averaging", (
+        "not told apart, and cheaper"
+    )
     surely = dear.assign(data_needed_low=("family", [400.0, 300.0, 150.0, 390.0]))
-    assert order_families(surely, ["averaged", "strict"])["name"].values[0] == "strict", "the other needs more for sure"
+    assert order_families(surely, ["test-time averaging", "strict"])["name"].values[0] == "strict", (
+        "the other needs more for sure"
+    )
 
 
 def test_the_order_does_not_look_at_accuracy_beyond_its_target():
@@ -114,7 +119,7 @@ def test_the_order_does_not_look_at_accuracy_beyond_its_target():
 
 def test_those_that_never_get_there_come_last_by_arithmetic():
     order = order_families(family_points(STUDY, "digits-rotated", target=0.99), list(FAMILIES))
-    assert order["name"].values.tolist() == ["plain", "leaning", "strict", "averaged"]
+    assert order["name"].values.tolist() == ["plain", "residual pathway", "strict", "test-time averaging"]
     assert np.isnan(order["data_needed"]).all()
 
 
@@ -122,7 +127,7 @@ def test_the_worst_loss_is_the_gap_to_the_best_on_the_set_where_it_is_largest():
     found = worst_loss(STUDY, 350)
     assert found["tried"].values.tolist() == [400] * 3
     assert dict(zip(FAMILIES, found["worst"].values.tolist(), strict=True)) == pytest.approx(
-        {"plain": 14, "leaning": 8, "strict": 20, "averaged": 20}
+        {"plain": 14, "residual pathway": 8, "strict": 20, "test-time averaging": 20}
     )
     assert worst_loss(STUDY, 10)["tried"].values.tolist() == [100] * 3
 

@@ -17,12 +17,16 @@ from workbench.models._family_words import AROUND, BUILT_IN, LEANING, NOWHERE, f
 from workbench.training import load_claims
 from workbench.views.families import families_picture
 
-STUDY = "families"
+STUDY, ELSEWHERE = "families", "families_elsewhere"
 SETS = {
     "turned every way": "digits-rotated",
     "upright": "digits-upright",
     "6 and 9 a little, the others every way": "digits-interval",
+    "rendered, turned every way": "rendered-rotated",
+    "rendered, upright": "rendered-upright",
+    "rendered, 6 and 9 a little": "rendered-interval",
 }
+ALL = 0
 EQUAL = {"pictures shown": SAMPLES, "compute": COMPUTE}
 AXES = {
     "accuracy": "accuracy",
@@ -65,7 +69,10 @@ class FamiliesExplorer(Explorer):
         doc="Every family saw each picture equally often, or spent the same arithmetic in training.",
     )
     samples = param.Selector(
-        objects={"all": 1001}, default=1001, label="Training pictures", doc="How many pictures each was trained on."
+        objects={"all": ALL},
+        default=ALL,
+        label="Training pictures",
+        doc="How many different pictures each was trained on.",
     )
     x = param.Selector(objects=AXES, default="multiply_adds", label="Across", doc="What lies on the horizontal axis.")
     y = param.Selector(objects=AXES, default="accuracy", label="Upwards", doc="What lies on the vertical axis.")
@@ -84,18 +91,20 @@ class FamiliesExplorer(Explorer):
     def __init__(self, **values: Any) -> None:
         super().__init__()
         results = study()
-        sizes = sorted({int(size) for size in results["samples"].values})
+        sizes: dict[str, set[int]] = {}
+        for data, size in zip(results["data_set"].values, results["samples"].values, strict=True):
+            sizes.setdefault(str(data), set()).add(int(size))
+        fewer = sorted({size for one in sizes.values() for size in one if size < max(one)})
         for menu, words, name in (("data", SETS, "data_set"), ("equal", EQUAL, "view")):
             there = set(map(str, results[name].values))
             self.param[menu].objects = {label: value for label, value in words.items() if value in there}
-        self.param.samples.objects = {f"{size:,}": size for size in sizes}
+        self.param.samples.objects = {"all": ALL, **{f"{size:,}": size for size in fewer}}
         self.param.family.objects = list(dict.fromkeys(map(str, results["family"].values)))
-        self.samples = sizes[-1]
         self.set(**values)
 
     def compute(self) -> xr.Dataset:
         """What was stored of every family at this state of the menus, and the number of pictures that each needs."""
-        points = family_points(study(), self.data, self.equal, self.samples, self.target_percent / 100)
+        points = family_points(study(), self.data, self.equal, self.samples or None, self.target_percent / 100)
         names = [str(name) for name in points["family"].values]
         words = [family_words(name) for name in names]
         at = names.index(self.family)
@@ -131,13 +140,19 @@ EXPLORER = FamiliesExplorer
 
 
 def study() -> xr.Dataset:
-    """The stored results of all families; shared, do not change them."""
+    """The stored results of all families, those on rendered digits beside them; shared, do not change them."""
     return _study(data_folder().as_posix())
 
 
 @lru_cache(maxsize=2)
 def _study(folder: str) -> xr.Dataset:
-    return load_claims(STUDY)
+    results = load_claims(STUDY)
+    try:
+        other = load_claims(ELSEWHERE)
+    except FileNotFoundError:
+        return results
+    both = [str(name) for name in results.variables if name in other.variables and name != "layer"]
+    return xr.concat([results[both], other[both]], "experiment", combine_attrs="override")
 
 
 def _on(points: xr.Dataset, axis: str, quantity: str) -> dict[str, tuple]:

@@ -58,7 +58,7 @@ def family_points(
 
     Args:
         results: of `reproduce`, with `family`, `data_set`, `samples`, `view`, `updates` and `config` along experiment.
-        data_set, view, samples: of these experiments; the largest number of pictures where not given.
+        data_set, view, samples: of these experiments; the largest number of pictures there is where not given.
         target: share of unseen pictures that should be right, in (0, 1).
         accuracy: the variable that counts as accuracy and for the data needed.
 
@@ -79,7 +79,8 @@ def family_points(
     check_study(results, data_set, view, accuracy, target)
     known = _experiments(results)
     families = list(dict.fromkeys(map(str, results.variables["family"].values)))
-    sizes = np.unique(results.variables["samples"].values)
+    own = [size for _, where, how, size in known if (where, how) == (data_set, view)]
+    sizes = np.unique(own or results.variables["samples"].values)
     size = int(samples if samples is not None else sizes[-1])
     seeds = results.variables["seed"].values
     here = {name: known.get((name, data_set, view, size)) for name in families}
@@ -154,35 +155,38 @@ def crossing(sizes: np.ndarray, accuracy: np.ndarray, target: float) -> float:
     return float(sizes[at - 1] * (sizes[at] / sizes[at - 1]) ** part)
 
 
-def order_families(points: xr.Dataset, fits: Sequence[str]) -> xr.Dataset:
-    """Families in the order in which to try them: those that fit first, by data needed, then by multiply-adds.
+def order_families(points: xr.Dataset, fits: Sequence[str], *, data_needed: bool = True) -> xr.Dataset:
+    """Families in the order in which to try them: those that fit first, by data needed or by arithmetic alone.
 
-    Of the families that fit and whose data needed cannot be told from the smallest (its interval reaches theirs), the
-    one with the fewest multiply-adds comes first; then by the data needed; those that never reach the target come
-    last, again by multiply-adds. Accuracy itself is not looked at.
+    By data needed: of those whose number cannot be told from the smallest (its interval reaches theirs), the one with
+    the fewest multiply-adds comes first; then by the data needed; those that never reach the target last. Where that
+    leaves two alike, multiply-adds and then the time of training count. Accuracy itself is not looked at.
 
     Args:
         points: of :func:`family_points`.
         fits: names that fit; the others follow by the same rule.
+        data_needed: False goes by multiply-adds and time of training alone.
 
     Returns:
-        Along ``rank``, the families of the study that have a result here: ``name``, ``fits``, ``tied`` (with the
-        smallest data needed), ``data_needed`` with both ends, ``multiply_adds``, ``evaluation_ms``, ``training_s``.
+        Along ``rank``, the families of the study that have a result here: ``name``, ``fits``, ``tied`` (fits, and
+        cannot be told from the smallest data needed), ``data_needed`` with both ends, ``multiply_adds``,
+        ``evaluation_ms``, ``training_s``.
     """
     names = [str(name) for name in points["family"].values]
     need, low, high = (points[f"data_needed{end}"].values for end in ("", "_low", "_high"))
-    cost = points["multiply_adds"].values
-    there = [at for at in range(len(names)) if np.isfinite(points["accuracy"].values[at])]
-    chosen: list[int] = []
+    price = list(zip(points["multiply_adds"].values, points["training_s"].values, strict=True))
     tied = np.zeros(len(names), dtype=bool)
-    for group in ([at for at in there if names[at] in fits], [at for at in there if names[at] not in fits]):
-        reached = sorted((at for at in group if np.isfinite(need[at])), key=lambda at: (need[at], cost[at]))
-        if reached and names[reached[0]] in fits:
-            end = high[reached[0]] if np.isfinite(high[reached[0]]) else np.inf
-            tied[[at for at in reached if low[at] <= end]] = True
-        never = sorted((at for at in group if not np.isfinite(need[at])), key=lambda at: cost[at])
-        first = sorted((at for at in reached if tied[at]), key=lambda at: (cost[at], need[at]))
-        chosen += [*first, *(at for at in reached if not tied[at]), *never]
+    chosen: list[int] = []
+    for fitting in (True, False):
+        group = [at for at, name in enumerate(names) if (name in fits) == fitting and np.isfinite(price[at][0])]
+        group.sort(key=lambda at: price[at])
+        if data_needed:
+            reached = sorted((at for at in group if np.isfinite(need[at])), key=lambda at: need[at])
+            end = high[reached[0]] if reached and np.isfinite(high[reached[0]]) else np.inf
+            level = [at for at in group if at in reached and low[at] <= end]
+            tied[level] = fitting
+            group = [*level, *(at for at in reached if at not in level), *(at for at in group if at not in reached)]
+        chosen += group
     taken = points.isel(family=chosen)
     kept = ("data_needed", "data_needed_low", "data_needed_high", "multiply_adds", "evaluation_ms", "training_s")
     return xr.Dataset(

@@ -16,15 +16,22 @@ class Words(NamedTuple):
 
 _WORDS = {
     "plain": Words(NOWHERE, "An ordinary convolutional network, trained on the pictures as they are."),
-    "augmented": Words(AROUND, "The plain network is trained on four turned copies of each picture and averages them."),
-    "learned augmentation": Words(AROUND, "As augmented, but how far copies are turned is learned with the weights."),
-    "test-time averaging": Words(AROUND, "The plain network, trained as it is; its answers are averaged over turns."),
+    "augmented": Words(
+        AROUND, "The plain network; in training each picture is turned by a random angle, every time anew."
+    ),
+    "learned augmentation": Words(
+        AROUND, "As augmented, by up to a learned angle; its answers are averaged over turns."
+    ),
+    "test-time averaging": Words(
+        AROUND, "The plain network, trained as it is; its answers are averaged over quarter turns."
+    ),
     "canonical pose": Words(AROUND, "Each picture is first turned into the one of four poses that a fixed rule picks."),
     "soft penalty": Words(LEANING, "The plain network pays, in its loss, for weights that do not turn along."),
     "residual pathway": Words(LEANING, "Each layer is a strict one plus a free one that a prior keeps small."),
     "relaxed group": Words(LEANING, "A group network whose filters may become another at each orientation."),
-    "partial": Words(LEANING, "A group network that learns how much of the circle each layer answers for."),
-    "strict": Words(BUILT_IN, "Each layer holds its filters at all four quarter turns and cannot do otherwise."),
+    "partial": Words(LEANING, "A group network of generated kernels that learns how much of the circle a layer keeps."),
+    "strict": Words(BUILT_IN, "A group network of generated kernels that holds all quarter turns in every layer."),
+    "strict (same backbone)": Words(BUILT_IN, "The plain network with each filter held at all four quarter turns."),
 }
 
 
@@ -34,7 +41,4 @@ def family_words(name: str) -> Words:
     >>> family_words("plain").where
     'nowhere'
     """
-    known = _WORDS.get(name)
-    if known is None and name.split(" ")[0].rstrip(",") in ("strict", "partial"):  # a variant of it
-        known = _WORDS[name.split(" ")[0].rstrip(",")]
-    return known or Words(LEANING, f"{name}: see its configuration in the stored results.")
+    return _WORDS.get(name) or Words(LEANING, f"{name}: see its configuration in the stored results.")
