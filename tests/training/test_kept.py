@@ -13,7 +13,7 @@ from workbench.measure import validate
 from workbench.models import build_model
 from workbench.training import fit
 from workbench.training.evaluation import evaluate
-from workbench.training.kept import half_shift_error, shifts_and_dials
+from workbench.training.kept import half_shift_error, shifts_and_dials, turn_changes
 
 SMALL = {"name": "relaxed_cnn", "widths": [4, 4], "features": 4, "kernel_size": 3}
 
@@ -53,3 +53,22 @@ def test_the_study_labels_what_the_runs_hold(tmp_path: Path) -> None:
 
     wanted = evaluate(Run(runs["learned", 3]).model(), *load("quadrant-digits").splits["validation"]).loss
     assert float(ds["validation_loss"].sel(experiment="learned", seed=3)) == wanted
+
+
+def test_turns_are_seen_by_an_open_dial_and_not_by_a_closed_one(tmp_path: Path) -> None:
+    from workbench.training import Run
+    from workbench.training.history import History
+
+    runs = {}
+    rotation = {"name": "relaxed_cnn", "of": "rotation", "classes": 2, "widths": [3, 4], "pools": [0]}
+    for name, model in (("closed", {**rotation, "absolute": 0.0}), ("open", {**rotation, "absolute": 0.5}),
+                        ("places", SMALL)):  # fmt: skip
+        run = Run.create(tmp_path / name, {"model": model, "data": {"name": "6-180"}, "training": {"epochs": 1}})
+        run.save_weights(build_model(model).state_dict())
+        run.save_history(History().dataset({"status": "finished"}))
+        runs[name, 0] = run.path
+    ds = validate(turn_changes(runs, fast=True), {"quarter_turn_error": ("experiment", "seed")})
+    for name in ("quarter_turn_error", "half_turn_error"):
+        assert float(ds[name].sel(experiment="closed")[0]) <= EXACT[torch.float32]
+        assert float(ds[name].sel(experiment="open")[0]) > 100 * EXACT[torch.float32]
+        assert bool(np.isnan(ds[name].sel(experiment="places")).all())

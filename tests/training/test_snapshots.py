@@ -5,9 +5,9 @@ import torch
 from torch import nn
 
 from workbench.groups import SO2
-from workbench.layers import GroupConv, LiftingConv
+from workbench.layers import GroupConv, LiftingConv, RelaxedConv2d
 from workbench.training.history import History, as_bytes, from_bytes
-from workbench.training.snapshots import KERNELS, as_variables, kernel_snapshot, snapshot_epochs
+from workbench.training.snapshots import KERNELS, PLACES, as_variables, kernel_snapshot, snapshot_epochs
 
 MODEL = nn.Sequential(LiftingConv(1, 6, 5, n=4), GroupConv(6, 2, 3, n=4), GroupConv(2, 2, 1, n=4), nn.Conv2d(2, 3, 3))
 
@@ -22,6 +22,16 @@ def test_kernels_are_those_that_the_layers_make_at_the_identity() -> None:
     assert torch.equal(taken["3"]["values"], MODEL[3].weight[:, 0])
     assert [taken[name]["of"] for name in taken] == [6, 12, 6]
     assert len(taken["0"]["values"]) == KERNELS
+
+
+def test_filters_that_drift_are_kept_at_places() -> None:
+    layer = RelaxedConv2d(2, 3, 3, absolute=0.5)
+    taken = kernel_snapshot(nn.Sequential(layer, RelaxedConv2d(3, 1, 1)))
+    assert list(taken) == ["0"], "a filter of one tap shows nothing"
+    with torch.no_grad():
+        everywhere = layer.kernels.everywhere((PLACES, PLACES))[:, 0, 0].view(PLACES**2, 3, 3)
+    assert torch.equal(taken["0"]["values"], everywhere)
+    assert taken["0"]["of"] == PLACES**2 * 6
 
 
 def test_a_snapshot_does_not_change_with_the_network() -> None:

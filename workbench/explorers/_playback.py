@@ -92,7 +92,7 @@ def playback(path: Path, share: float, layer: int, show: str = "filter") -> xr.D
     if show == "difference":
         tiles = tiles - tiles[middle]
     epoch = int(own["snapshot_epoch"].values[at])
-    words = {"filter": "Filters at 5 x 5 places", "difference": "Differences at 5 x 5 places"}[show]
+    words = {"filter": "at 5 x 5 places", "difference": "differences"}[show]
     return xr.Dataset(
         {
             "shown": labelled(("row", "column", "y", "x"), tiles.astype(np.float32), words),

@@ -83,6 +83,55 @@ def shifts_and_dials(runs: Mapping[tuple[str, int], Path], fast: bool = False) -
     )  # fmt: skip
 
 
+def turn_changes(runs: Mapping[tuple[str, int], Path], fast: bool = False) -> xr.Dataset:
+    """How much turning a picture changes what trained group networks say.
+
+    Args:
+        runs: (experiment, seed) -> the folder of a finished run.
+        fast: fewer pictures.
+
+    Returns:
+        `quarter_turn_error` and `half_turn_error` over (experiment, seed): |f(T x) - f(x)| / |f(x)| on test images, in
+        norms over all images and logits; NaN for networks without group layers.
+    """
+    import xarray as xr
+
+    from workbench.datasets import load
+    from workbench.layers import group_layers
+    from workbench.measure import labelled, provenance
+
+    names, seeds = list(dict.fromkeys(n for n, _ in runs)), sorted({s for _, s in runs})
+    found = np.full((2, len(names), len(seeds)), np.nan)
+    for (name, seed), path in runs.items():
+        run = Run(path)
+        model = run.model()
+        if not group_layers(model):
+            continue
+        options = dict(run.config["data"])
+        images = load(options.pop("name"), **options).splits["test"][0][: FEW if fast else IMAGES]
+        with evaluation_mode(model):
+            still = model(images)
+            for at, turns in enumerate((1, 2)):
+                moved = model(torch.rot90(images, turns, (-2, -1)))
+                change = float((moved - still).norm() / still.norm().clamp_min(1e-12))
+                found[at, names.index(name), seeds.index(seed)] = change
+    over, words = ("experiment", "seed"), "relative change of the logits when the picture is turned by"
+    return xr.Dataset(
+        {
+            "quarter_turn_error": labelled(over, found[0], f"{words} 90 degrees"),
+            "half_turn_error": labelled(over, found[1], f"{words} 180 degrees"),
+        },
+        {
+            "experiment": labelled("experiment", np.asarray(names, dtype=str), "experiment"),
+            "seed": labelled("seed", np.asarray(seeds, dtype=np.int64), "seed"),
+        },
+        provenance(
+            "turn_changes", seed=seeds, dtype="float32", reduction="norms over images and logits",
+            input_kind="test images", images=FEW if fast else IMAGES,
+        ),
+    )  # fmt: skip
+
+
 def half_shift_error(model: nn.Module, images: Tensor) -> float:
     """|f(T x) - f(x)| / |f(x)| over the three cyclic shifts T by half an image, in norms over all images and logits.
 

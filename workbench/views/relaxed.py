@@ -97,7 +97,7 @@ def playback_picture(ds: xr.Dataset) -> Figure:
     dials = _courses(ds, "dial_course", "epoch", 2)
     drifts = _courses(ds, "drift_course", "snapshot_epoch", 3)
     headings = [
-        panel_title(f"Layer {layer}: {label(ds, 'shown').lower()}", COLUMNS[0][0], 1.02),
+        panel_title(f"Layer {layer}, {label(ds, 'shown')}", COLUMNS[0][0], 1.02),
         panel_title(f"The dials, epoch {epoch}", COLUMNS[1][0], 1.02),
         panel_title("Change of the filters", 0.76, 1.02),
     ]
