@@ -1,5 +1,6 @@
 """Long sweeps: the same bits as in one go, bounded memory, resumed, refused, cancelled, cut into whole passes."""
 
+import functools
 import json
 import math
 import subprocess
@@ -38,7 +39,14 @@ def streamed(folder: Path, model=None, x=None, **options) -> xr.Dataset:
     return equivariance_error_streamed(model or plain(), x, folder=folder, **{**SMALL, **options}).load()
 
 
+@functools.cache
+def usual() -> xr.Dataset:
+    return equivariance_error(plain(), images(), **SMALL)
+
+
 def whole(model=None, x=None, chunk=None, **options) -> xr.Dataset:
+    if model is None and x is None and not options:
+        return usual()
     return equivariance_error(model or plain(), images() if x is None else x, **{**SMALL, **options})
 
 
@@ -69,7 +77,8 @@ def test_the_pieces_put_together_are_the_whole_to_the_bit(case: str, tmp_path: P
 def test_the_intervals_are_those_of_the_whole_however_many_rows_fit_into_memory(rows, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr("workbench.measure.interval._AT_ONCE", rows)
     monkeypatch.setattr(parts, "ROW_NUMBERS", rows // 100)
-    xr.testing.assert_identical(streamed(tmp_path / "a"), whole())
+    anew = equivariance_error(plain(), images(), **SMALL)  # other sums of rows round otherwise
+    xr.testing.assert_identical(streamed(tmp_path / "a"), anew)
     xr.testing.assert_identical(streamed(tmp_path / "b", interval="t"), whole(interval="t"))
 
 

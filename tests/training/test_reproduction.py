@@ -1,5 +1,6 @@
 """Facts about reproductions: every seed once, labelled, stored atomically, resumable, stoppable."""
 
+import shutil
 import threading
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,21 @@ def here(tmp_path: Path, given: Method, **options: Any) -> xr.Dataset:
     return reproduce(given, progress=False, workers=0, **chosen)
 
 
-def test_results_are_labelled_stored_and_those_of_the_run_folders(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Both seeds of both experiments, trained once for all tests and only read."""
+    folder = tmp_path_factory.mktemp("reproduced")
+    here(folder, method())
+    return folder / "runs"
+
+
+@pytest.fixture
+def trained(once: Path, tmp_path: Path) -> Path:
+    """A copy of these trainings, as `here` would have left them."""
+    return shutil.copytree(once, tmp_path / "runs")
+
+
+def test_results_are_labelled_stored_and_those_of_the_run_folders(trained: Path, tmp_path: Path) -> None:
     dataset = here(tmp_path, method({"seen": "tests.training.test_reproduction:runs_seen"}))
     assert {name: dataset.sizes[name] for name in ("experiment", "seed", "layer")} == {
         "experiment": 2, "seed": 2, "layer": 3,
@@ -52,7 +67,7 @@ def test_results_are_labelled_stored_and_those_of_the_run_folders(tmp_path: Path
     validate(dataset, {name: ("experiment", "seed") for name in RESULTS})
     validate(dataset, {"arc": ("experiment", "seed", "layer"), "runs": ("seed",)})
     xr.testing.assert_identical(load_claims("toy", tmp_path / "claims" / "toy.nc"), dataset)
-    for folder in (tmp_path / "runs").iterdir():
+    for folder in trained.iterdir():
         run = Run(folder)
         cell = dataset.sel(experiment="partial" if "partial" in folder.name else "full", seed=run.config["seed"])
         assert float(cell.test_accuracy) == float(run.history().test_accuracy)
@@ -62,18 +77,17 @@ def test_results_are_labelled_stored_and_those_of_the_run_folders(tmp_path: Path
     assert dataset.attrs["seen_fast_mode"] == "False"
 
 
-def test_finished_seeds_are_not_trained_again_and_new_ones_are(tmp_path: Path) -> None:
-    here(tmp_path, method())
-    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "runs").rglob("*.safetensors")}
+def test_finished_seeds_are_not_trained_again_and_new_ones_are(trained: Path, tmp_path: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in trained.rglob("*.safetensors")}
+    assert len(before) >= 4
     dataset = here(tmp_path, method(), seeds=range(3))
     assert dataset.sizes["seed"] == 3
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
-def test_a_changed_experiment_is_trained_anew(tmp_path: Path) -> None:
-    here(tmp_path, method(), seeds=[0])
+def test_a_changed_experiment_is_trained_anew(trained: Path, tmp_path: Path) -> None:
     here(tmp_path, method(lr=1e-4), seeds=[0])
-    assert len(list((tmp_path / "runs").iterdir())) == 4
+    assert len(list(trained.iterdir())) == 6
 
 
 def test_the_fast_mode_is_short_and_never_overwrites_the_claims(
@@ -125,7 +139,7 @@ def test_one_failing_seed_is_named_and_costs_no_other(tmp_path: Path, monkeypatc
     assert here(tmp_path, method()).sizes["seed"] == 2
 
 
-def test_worker_processes_find_the_same_as_training_here(tmp_path: Path) -> None:
+def test_worker_processes_find_the_same_as_training_here(trained: Path, tmp_path: Path) -> None:
     told: list[float] = []
     options = {"seeds": [0], "out": tmp_path / "there.nc", "runs": tmp_path / "there"}
     there = reproduce(method(), progress=told.append, workers=2, **options)  # type: ignore[arg-type]
@@ -146,7 +160,7 @@ def test_no_seeds_and_repeated_seeds_are_refused(tmp_path: Path, seeds: list[int
         here(tmp_path, method(), seeds=seeds)
 
 
-def test_an_unknown_method_and_a_study_that_takes_a_name_are_refused(tmp_path: Path) -> None:
+def test_an_unknown_method_and_a_study_that_takes_a_name_are_refused(trained: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="there is no method 'no_such_paper'"):
         reproduce("no_such_paper")
     with pytest.raises(ValueError, match=r"returns \['arc'\], which are taken"):

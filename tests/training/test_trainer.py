@@ -1,12 +1,14 @@
 """Facts about training: it learns, resumes to the last bit, stops when asked, and says what went wrong."""
 
+import functools
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,25 @@ from workbench.training import Run, fit
 from workbench.training.run import CHECKPOINT, HISTORY, WEIGHTS
 
 pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def trained_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """The folder of a finished training with these settings, which is trained once and only read."""
+    folder = tmp_path_factory.mktemp("trained")
+
+    @functools.cache
+    def train(**settings: Any) -> Path:
+        name = "-".join(f"{name}-{value}" for name, value in settings.items())
+        return fit(tiny(**settings), folder / name, progress=False).path
+
+    return train
+
+
+@pytest.fixture
+def a_copy(trained_once: Callable[..., Path], tmp_path: Path) -> Callable[..., Run]:
+    """A finished training with these settings, to do with as one likes."""
+    return lambda **settings: Run(shutil.copytree(trained_once(**settings), tmp_path / "run"))
 
 
 def test_a_run_leaves_a_model_a_history_and_results(tmp_path: Path) -> None:
@@ -62,9 +83,11 @@ def test_r23_the_same_seed_gives_the_same_run_and_another_seed_another(tmp_path:
 
 
 @pytest.mark.parametrize("stop", [1, 7, 13, 20])
-def test_r6_stopped_and_resumed_equals_never_stopped_in_every_bit(tmp_path: Path, stop: int) -> None:
-    config = tiny(weight_decay=1e-4, monotone=1e-3)
-    whole = fit(config, tmp_path / "whole", progress=False)
+def test_r6_stopped_and_resumed_equals_never_stopped_in_every_bit(
+    trained_once: Callable[..., Path], tmp_path: Path, stop: int
+) -> None:
+    settings = {"weight_decay": 1e-4, "monotone": 1e-3}
+    config, whole = tiny(**settings), Run(trained_once(**settings))
     part = fit(config, tmp_path / "part", progress=False, cancel=StopAt(stop))
     assert part.status == "cancelled"
     assert part.checkpoint()["step"] == stop
@@ -105,10 +128,11 @@ def test_r6_a_kill_between_the_last_step_and_the_results_costs_nothing(
     assert float(resumed.history().test_accuracy) == float(whole.history().test_accuracy)
 
 
-def test_the_resume_check_sees_one_changed_bit(tmp_path: Path) -> None:
-    state = fit(tiny(epochs=1), tmp_path / "run", progress=False).checkpoint()
+def test_the_resume_check_sees_one_changed_bit(a_copy: Callable[..., Run]) -> None:
+    run = a_copy(epochs=1)
+    state = run.checkpoint()
     for part in ("model", "optimiser", "random"):
-        other = fit(None, tmp_path / "run", progress=False, resume=True).checkpoint()
+        other = fit(None, run.path, progress=False, resume=True).checkpoint()
         tensor = _first_tensor(other[part])
         tensor.view(torch.uint8).reshape(-1)[0] ^= 1
         assert differences(state, other) != []
@@ -121,40 +145,39 @@ def _first_tensor(value: Any) -> torch.Tensor:
     return next((t for entry in entries if (t := _first_tensor(entry)) is not None and t.numel()), torch.empty(0))
 
 
+LONG = tiny(epochs=16, max_steps=200, checkpoint_steps=100)
 KILLED = """
 import os, signal, sys
 import torch
 torch.set_num_threads(1)
 import lightning.pytorch as pl
-from tests.training.tiny import tiny
+from tests.training.test_trainer import LONG
 from workbench.training import fit
 class Kill(pl.Callback):
     def on_train_batch_start(self, trainer, module, batch, batch_idx):
         if module.step == int(sys.argv[2]):
             os.kill(os.getpid(), signal.SIGKILL)
-config = tiny(epochs=16, max_steps=200, checkpoint_steps=100)
-fit(config, sys.argv[1], progress=False, resume=True, callbacks=[Kill()])
+fit(LONG, sys.argv[1], progress=False, resume=True, callbacks=[Kill()])
 """
 
 
-def _child(path: Path, kill_at: int) -> subprocess.Popen:
-    return subprocess.Popen([sys.executable, "-W", "error", "-c", KILLED, str(path), str(kill_at)])
-
-
 def test_r6_a_hundred_steps_kill_and_a_hundred_more_equal_two_hundred_bitwise(tmp_path: Path) -> None:
-    whole, killed = _child(tmp_path / "whole", -1), _child(tmp_path / "killed", 137)
-    assert killed.wait() == -signal.SIGKILL
-    assert Run(tmp_path / "killed").checkpoint()["step"] == 100
+    """Killed in a process of its own, finished in this one, as is the training that nobody killed."""
+    program = [sys.executable, "-W", "error", "-c", KILLED, str(tmp_path / "killed"), "137"]
+    with subprocess.Popen(program) as child:
+        whole = fit(LONG, tmp_path / "whole", progress=False)
+        assert child.wait() == -signal.SIGKILL
+    killed = Run(tmp_path / "killed")
+    assert killed.checkpoint()["step"] == 100
     assert 100 % 13, "the kill fell into the middle of an epoch"
-    assert _child(tmp_path / "killed", -1).wait() == 0
-    assert whole.wait() == 0
-    one, other = (Run(tmp_path / name).checkpoint() for name in ("whole", "killed"))
+    fit(None, killed.path, progress=False, resume=True)
+    one, other = whole.checkpoint(), killed.checkpoint()
     assert one["step"] == other["step"] == 200
     assert differences(one, other) == []
 
 
-def test_resuming_a_finished_run_changes_nothing(tmp_path: Path) -> None:
-    run = fit(tiny(epochs=1), tmp_path / "run", progress=False)
+def test_resuming_a_finished_run_changes_nothing(a_copy: Callable[..., Run]) -> None:
+    run = a_copy(epochs=1)
     before = {path.name: path.read_bytes() for path in run.path.iterdir()}
     fit(None, run.path, progress=False, resume=True)
     assert {path.name: path.read_bytes() for path in run.path.iterdir()} == before
@@ -168,8 +191,8 @@ def test_a_resume_sweeps_partials_and_refuses_another_configuration(tmp_path: Pa
     assert not list(run.path.glob(".*.partial"))
 
 
-def test_a_folder_that_holds_a_run_is_not_overwritten(tmp_path: Path) -> None:
-    fit(tiny(epochs=1), tmp_path / "run", progress=False)
+def test_a_folder_that_holds_a_run_is_not_overwritten(a_copy: Callable[..., Run], tmp_path: Path) -> None:
+    assert a_copy(epochs=1).path == tmp_path / "run"
     with pytest.raises(FileExistsError, match="already holds a run; .*resume=True"):
         fit(tiny(epochs=1), tmp_path / "run", progress=False)
     with pytest.raises(FileNotFoundError, match="no run to resume"):
@@ -185,9 +208,9 @@ def test_a_folder_that_holds_a_run_is_not_overwritten(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", [HISTORY, WEIGHTS, CHECKPOINT])
 def test_r5_what_is_damaged_in_a_finished_run_is_written_again_from_the_previous_checkpoint(
-    tmp_path: Path, name: str
+    a_copy: Callable[..., Run], name: str
 ) -> None:
-    run = fit(tiny(checkpoint_steps=5), tmp_path / "run", progress=False)
+    run = a_copy(checkpoint_steps=5)
     before, clock = run.checkpoint(), run.history().drop_vars("seconds")
     weights = run.weights()
     for time in ("first", "again"):  # the second time the previous checkpoint is of the run's end, too
@@ -205,9 +228,10 @@ def test_r5_what_is_damaged_in_a_finished_run_is_written_again_from_the_previous
         assert mended.history().drop_vars("seconds").identical(clock), time
 
 
-def test_r5_a_damaged_checkpoint_is_named_and_the_previous_one_goes_on_to_the_same_end(tmp_path: Path) -> None:
-    config = tiny(checkpoint_steps=5)
-    whole = fit(config, tmp_path / "whole", progress=False)
+def test_r5_a_damaged_checkpoint_is_named_and_the_previous_one_goes_on_to_the_same_end(
+    trained_once: Callable[..., Path], tmp_path: Path
+) -> None:
+    config, whole = tiny(checkpoint_steps=5), Run(trained_once(checkpoint_steps=5))
     run = fit(config, tmp_path / "run", progress=False, cancel=StopAt(12))
     content = bytearray((run.path / CHECKPOINT).read_bytes())
     content[len(content) // 2] ^= 1
@@ -347,8 +371,10 @@ def test_a_missing_gpu_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         fit(tiny(device="gpu"), tmp_path / "run", progress=False)
 
 
-def test_a_run_killed_before_its_first_checkpoint_starts_anew(tmp_path: Path) -> None:
-    whole = fit(tiny(epochs=1), tmp_path / "whole", progress=False)
+def test_a_run_killed_before_its_first_checkpoint_starts_anew(
+    trained_once: Callable[..., Path], tmp_path: Path
+) -> None:
+    whole = Run(trained_once(epochs=1))
     Run.create(tmp_path / "run", tiny(epochs=1))
     run = fit(tiny(epochs=1), tmp_path / "run", progress=False, resume=True)
     assert differences(whole.checkpoint(), run.checkpoint()) == []
