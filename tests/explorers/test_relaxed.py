@@ -130,6 +130,11 @@ def test_the_two_tasks_move_apart():
     assert np.abs(first[0] - first[1]).max() < 0.1 < last[0].max() - last[1].max()
     drifts = ds["drift_course"].values[:, -1].max(-1)
     assert drifts[0] > 2 * drifts[1]
+    place, digit = ds["dial_course"].values  # what notebook 04 says of them
+    third = len(place) // 3
+    assert place[third, 1] > 0.3 > 2 * place[third:, [0, 2]].max()
+    assert place[0].max() < 0.15
+    assert digit[third:].max() < 0.05
 
 
 def test_a_training_without_filters_is_refused_with_a_sentence():

@@ -121,7 +121,7 @@ class RelaxedExplorer(Explorer):
         doc="How many pixels a filter covers on this image of 7 x 7, whose borders are joined.",
     )
     show = param.Selector(
-        objects={"filters": "filter", "difference to the framed one": "difference"},
+        objects={"filters": "filter", "difference to the middle": "difference"},
         default="filter",
         label="Atlas",
         doc="Show the filters themselves, or how each differs from the framed one (or from its turned copy).",
