@@ -1,19 +1,20 @@
 """Which family of networks to choose for given data: from what their audit says of quarter turns, and a stored study.
 
-The rules, all of them. Families whose answer at quarter turns changes by rounding alone *hold* the symmetry; whether
-one does is read from the study, not from its name.
+The rules, all of them:
 
-1. No difference is seen, neither as a whole nor in any class, and the arc of the whole is the circle: *present*. Those
-   that hold it fit.
-2. Every class differs, or the whole does where there are no classes: *absent*. Those that do not hold it fit.
-3. Some classes differ and others do not: *differs per class*. Those fit that do not hold it and yet change for sure
-   less than the plain network on such data.
-4. Anything else: *untold*. All fit, or all that do not hold it where the whole differs; what counts is how far each
-   falls behind the best one on whichever set of the study it is worst at.
+1. *Present*: no difference is seen, neither as a whole nor in any class, and the arc of the whole is the circle. Those
+   fit whose answer changes less over the circle than the plain network's, measured, seed by seed. In order of the
+   data they need.
+2. *Absent*: every class differs, or the whole does where there are no classes. There is nothing to hold: the plain
+   network fits, and those that give up symmetry where the data ask for it. In order of their arithmetic.
+3. *Differs per class*: some classes differ and others do not. Those fit that lean towards the symmetry and can give it
+   up. In order of the data they need.
+4. *Untold*: anything else. All fit. In order of how far each falls behind the best one on whichever set of the study it
+   is worst at.
 
-Under 1 to 3 the order is that of `order_families` on the study's set of that kind: the data needed to be as right as
-the plain network is with all pictures, then arithmetic. Accuracy means validation accuracy throughout; test pictures
-take no part, so that the advice can be checked with them.
+The data needed are those for being as right as the plain network with all pictures, on the one set of the study that
+was tried with fewer, turned digits. Accuracy is that on validation pictures throughout; that on test pictures takes no
+part, and under 2 and 3 none at all from data of that kind: so the advice can be checked.
 """
 
 from __future__ import annotations
@@ -24,15 +25,29 @@ import numpy as np
 import xarray as xr
 
 from workbench.measure.data_answer import FEWEST
-from workbench.measure.families import ROUNDING, SAMPLES, family_points, order_families, worst_loss
+from workbench.measure.dataset import labelled
+from workbench.measure.families import SAMPLES, family_points, order_families, worst_loss
 from workbench.measure.interval import student
+from workbench.measure.provenance import provenance
+from workbench.models._family_words import GIVE_UP
 from workbench.training import load_claims
 
 PRESENT, ABSENT, PER_CLASS, UNTOLD = "present", "absent", "differs per class", "untold"
-SETS = {PRESENT: "digits-rotated", ABSENT: "digits-upright", PER_CLASS: "digits-interval"}
-"""The data set of the study in which it is so, by the way it was made."""
+TRIED = "digits-rotated"
+"""The data set of the study on which fewer training pictures were tried."""
 BASELINE = "plain"
 VALIDATION = "validation_accuracy"
+RULES = {
+    PRESENT: "So a turned picture is no news, and a network whose answer stays as it is throws nothing away. Families "
+    "fit whose answer changes less over the circle than the plain network's; the one that needs the fewest "
+    "pictures comes first.",
+    ABSENT: "So a turned picture is news, and to treat it alike would throw that away. There is nothing to hold: the "
+    "plain network fits, and those that can give up symmetry; the one with the least arithmetic comes first.",
+    PER_CLASS: "So a turn is news for some classes and none for others. Families fit that lean towards the symmetry "
+    "and can give it up where the data ask for it; the one that needs the fewest pictures comes first.",
+    UNTOLD: "So the data do not tell. What counts is how much a wrong guess would cost: how far a family falls behind "
+    "the best one on whichever set of the study it is worst at; the one that loses least comes first.",
+}
 _ASKED = "C4"
 _WHOLE = "turned through the whole circle"  # as `data_answer.verdict` says it
 
@@ -89,57 +104,67 @@ def advise(data: xr.Dataset, study: xr.Dataset | None = None) -> RightAmount:
     classes = _classes(data)
     whole = bool(_row(data, "element_rejected")[0])
     kind = _kind(data, classes, whole)
-    held = _holding(results)
     if kind == UNTOLD:
-        order = _by_worst_case(results, int(data["pictures"].values[0]), held if whole else [])
+        order = _by_worst_case(results, int(data["pictures"].values[0]))
     else:
-        points = _points(results, SETS[kind])
-        names = [str(name) for name in points["family"].values]
-        fits = {
-            PRESENT: [name for name in names if name in held],
-            ABSENT: [name for name in names if name not in held],
-            PER_CLASS: [name for name in _calmer(results, points) if name not in held],
-        }[kind]
-        order = order_families(points, fits)
+        points = _points(results)
+        fits = {PRESENT: _calmer(points), ABSENT: [BASELINE, *GIVE_UP], PER_CLASS: list(GIVE_UP)}[kind]
+        order = order_families(points, fits, data_needed=kind != ABSENT)
     family = str(order["name"].values[0])
-    because = (_seen(data, classes, whole), _rule(kind, whole), *_reasons(kind, order, results))
+    because = (_seen(data, classes, whole), RULES[kind], *_reasons(kind, order, results))
     return RightAmount(kind, family, because, _unknown(data, kind, classes), order, classes)
 
 
-def check_advice(advice: RightAmount, data_set: str, study: xr.Dataset | None = None) -> xr.Dataset:
+def check_advice(advice: RightAmount | str, data_set: str, study: xr.Dataset | None = None) -> xr.Dataset:
     """Whether the advised family is the best on test pictures, which the advice has not seen, or near it.
 
     Args:
-        advice: of :func:`advise`.
+        advice: of :func:`advise`, or the name of a family that somebody would take without asking.
         data_set: of the study, whose test pictures are asked; equal samples, all training pictures.
+        study: the stored one where not given, or one of other pictures.
 
     Returns:
         Over ``family``, best mean first: ``accuracy``, ``accuracy_low``, ``accuracy_high`` in percent, and ``ahead``,
         ``ahead_low``, ``ahead_high``, by how many points it is ahead of the advised one seed by seed; intervals are
         Student's at 95 %. Attributes ``advised``, ``best``, ``place`` (of the advised one, from 1), ``verdict``
         ("best", "within the interval of the best", "worse than the best") and ``sentence``.
+
+    Raises:
+        ValueError: the study has no such data set, or no result of the advised family on it.
     """
     results = load_claims("families") if study is None else study
-    points = family_points(results, data_set)
-    mean = points["accuracy"].values
-    order = [int(at) for at in np.argsort(-mean, kind="stable") if np.isfinite(mean[at])]
-    taken = points.isel(family=order)
-    names = [str(name) for name in taken["family"].values]
-    place = names.index(advice.family) if advice.family in names else -1
-    if place < 0:
-        raise ValueError(f"check_advice: {advice.family!r} has no result on {data_set!r}; expected one of {names}.")
-    ahead = taken["accuracy_seed"].values - taken["accuracy_seed"].values[place]
-    low, high = student(ahead)
-    verdict = "best" if not place else "within the interval of the best" if low[0] <= 0 else "worse than the best"
-    behind = f"{names[0]} is ahead by {ahead[0].mean():.1f} points ({low[0]:.1f} to {high[0]:.1f})"
-    told = "no other is ahead of it" if not place else behind
-    comes = f"{data_set}: {advice.family} was advised and comes out {place + 1} of {len(names)}"
-    found = taken[["accuracy", "accuracy_low", "accuracy_high"]]
-    for name, values in (("ahead", ahead.mean(-1)), ("ahead_low", low), ("ahead_high", high)):
-        found[name] = ("family", values, {"long_name": f"ahead of {advice.family}", "units": "points"})
-    return found.assign_attrs(
-        advised=advice.family, best=names[0], place=place + 1, verdict=verdict, created_by="check_advice",
-        sentence=f"{comes}, {verdict}: {told}.",
+    here = (results["data_set"].values == data_set) & (results["view"].values == SAMPLES)
+    here &= results["samples"].values == results["samples"].values[here].max(initial=0)
+    names = results["family"].values[here]
+    advised = advice if isinstance(advice, str) else advice.family
+    if advised not in names:
+        raise ValueError(
+            f"check_advice: {advised!r} has no result on {data_set!r}; expected one of "
+            f"{', '.join(names) or 'the families on the sets of the study'}."
+        )
+    right = 100 * results["test_accuracy"].transpose("experiment", "seed").values[here]
+    order = np.argsort(-right.mean(-1), kind="stable")
+    right, names = right[order], [str(name) for name in names[order]]
+    place = names.index(advised)
+    ahead = right - right[place]
+    (low, high), (behind_low, behind_high) = student(right), student(ahead)
+    near = "within the interval of the best" if behind_low[0] <= 0 else "worse than the best"
+    verdict = near if place else "best"
+    lead = f"{names[0]} is ahead by {ahead[0].mean():.1f} points ({behind_low[0]:.1f} to {behind_high[0]:.1f})"
+    comes = f"{advised} was advised and comes out {place + 1} of {len(names)}, {verdict}"
+    columns = {
+        "accuracy": right.mean(-1), "accuracy_low": low, "accuracy_high": high,
+        "ahead": ahead.mean(-1), "ahead_low": behind_low, "ahead_high": behind_high,
+    }  # fmt: skip
+    words = {"accuracy": ("right on test pictures", "percent"), "ahead": (f"ahead of {advised}", "points")}
+    return xr.Dataset(
+        {name: labelled("family", values, *words[name.partition("_")[0]]) for name, values in columns.items()},
+        {"family": labelled("family", names, "family")},
+        provenance(
+            "check_advice", seed=results["seed"].values.tolist(), dtype="float64", reduction="mean over seeds",
+            input_kind=data_set, advised=advised, best=names[0], place=place + 1, verdict=verdict,
+            sentence=f"{comes}: {lead}." if place else f"{comes}: no other is ahead of it.",
+        ),
     )  # fmt: skip
 
 
@@ -168,44 +193,30 @@ def _kind(data: xr.Dataset, classes: dict[str, str], whole: bool) -> str:
     return PRESENT if circle and "too few" not in seen else UNTOLD
 
 
-def _holding(results: xr.Dataset) -> list[str]:
-    """Families that hold the symmetry exactly, on every set of the study."""
-    quarter = results["lattice"].values & (results["angle_deg"].values % 360 > 1)
-    error = results["turn_error"].transpose("experiment", "seed", "angle_deg").values[..., quarter]
-    largest: dict[str, float] = {}
-    for name, value in zip(results["family"].values, error.max((1, 2)), strict=True):
-        largest[str(name)] = max(largest.get(str(name), 0.0), float(value))
-    return [name for name, value in largest.items() if value <= ROUNDING]
-
-
-def _points(results: xr.Dataset, data_set: str) -> xr.Dataset:
-    """The study on one set by validation accuracy; the target is what the plain network reaches with all pictures."""
-    first = family_points(results, data_set, SAMPLES, accuracy=VALIDATION)
+def _points(results: xr.Dataset) -> xr.Dataset:
+    """The study by validation accuracy; the target is what the plain network reaches with all pictures."""
+    first = family_points(results, TRIED, SAMPLES, accuracy=VALIDATION)
     plain = float(first["accuracy"].sel(family=BASELINE)) / 100
-    return family_points(results, data_set, SAMPLES, target=min(max(plain, 0.01), 0.99), accuracy=VALIDATION)
+    return family_points(results, TRIED, SAMPLES, target=min(max(plain, 0.01), 0.99), accuracy=VALIDATION)
 
 
-def _calmer(results: xr.Dataset, points: xr.Dataset) -> list[str]:
-    """Families whose answer changes less at quarter turns than the plain network's, seed by seed and for sure."""
-    error = points["quarter_error_seed"]
-    less = (error - error.sel(family=BASELINE)).transpose("family", "seed").values
-    _, high = student(less)
+def _calmer(points: xr.Dataset) -> list[str]:
+    """Families whose answer changes less over the circle than the plain network's, seed by seed and for sure."""
+    error = points["error_seed"]
+    _, high = student((error - error.sel(family=BASELINE)).transpose("family", "seed").values)
     return [str(name) for name, end in zip(points["family"].values, high, strict=True) if end < 0]
 
 
-def _by_worst_case(results: xr.Dataset, pictures: int, unfit: list[str]) -> xr.Dataset:
+def _by_worst_case(results: xr.Dataset, pictures: int) -> xr.Dataset:
+    """All families by their loss on the set that they are worst at."""
     loss = worst_loss(results, pictures, VALIDATION)
-    names = [str(name) for name in loss["family"].values]
     worst = loss["worst"].values
-    order = sorted(
-        (at for at in range(len(names)) if np.isfinite(worst[at])), key=lambda at: (names[at] in unfit, worst[at])
+    order = [int(at) for at in np.argsort(worst, kind="stable") if np.isfinite(worst[at])]
+    found = loss.isel(family=order).rename(family="rank")
+    names = loss["family"].values[order]
+    return found.assign_coords(rank=labelled("rank", np.arange(1, len(order) + 1), "rank")).assign(
+        name=labelled("rank", names, "family"), fits=labelled("rank", np.ones(len(order), dtype=bool), "fits")
     )
-    taken = loss.isel(family=order).rename(family="rank")
-    found = taken.assign(
-        name=("rank", [names[at] for at in order], {"long_name": "family", "units": "1"}),
-        fits=("rank", [names[at] not in unfit for at in order], {"long_name": "fits", "units": "1"}),
-    )
-    return found.assign_coords(rank=("rank", np.arange(1, len(order) + 1), {"long_name": "rank", "units": "1"}))
 
 
 # ---- in words
@@ -228,51 +239,32 @@ def _several(names: list[str], of: int) -> str:
     return " and ".join(names) if len(names) < 4 else f"{len(names)} of {of}"
 
 
-def _rule(kind: str, whole: bool) -> str:
-    rules = {
-        PRESENT: "So a network may as well be unable to tell a picture from its quarter turns: what is built in need "
-        "not be learned. Of these families, those that hold it exactly fit.",
-        ABSENT: "So a turned picture is news, and a network that cannot tell would throw it away. Families that hold "
-        "the symmetry exactly do not fit.",
-        PER_CLASS: "So a turn is news for some classes and none for others. Families fit that lean towards the "
-        "symmetry and can still give it up: neither those that hold it exactly nor the plain network.",
-        UNTOLD: "So the data do not tell. What counts is how much a wrong guess would cost: how far a family falls "
-        "behind the best one on whichever set of the study it is worst at.",
-    }
-    more = " Some class differs, though, so that what holds the symmetry exactly comes last."
-    return rules[kind] + (more if kind == UNTOLD and whole else "")
-
-
 def _reasons(kind: str, order: xr.Dataset, results: xr.Dataset) -> list[str]:
-    """What the study says of the first, of the next, and of a cheaper one."""
+    """What the study says of the first, and of the next that fits."""
+    names = [str(name) for name in order["name"].values]
     if kind == UNTOLD:
-        rows = [f"{order['name'].values[at]} {float(order['worst'].values[at]):.1f}" for at in range(2)]
-        tried = ", ".join(map(str, dict.fromkeys(map(int, order["tried"].values))))
-        return [f"With {tried} training pictures, points behind at worst: {rows[0]}, then {rows[1]}."]
-    names, need = [str(name) for name in order["name"].values], order["data_needed"].values
-    low, high = order["data_needed_low"].values, order["data_needed_high"].values
-    cost = order["multiply_adds"].values
-    base, most = cost[names.index(BASELINE)], int(results["samples"].values.max())
+        rows = " ".join(f"{names[at]} {float(order['worst'].values[at]):.1f}," for at in range(min(3, len(names))))
+        tried = " and ".join(f"{size:,}" for size in sorted(set(map(int, order["tried"].values))))
+        return [f"Points behind at worst, with {tried} training pictures: {rows[:-1]}."]
+    row = {str(name): order[name].values for name in order.data_vars}
+    base, most = row["multiply_adds"][names.index(BASELINE)], int(results["samples"].values.max())
 
     def told(at: int) -> str:
-        price = f"at {cost[at] / base:.3g} times its arithmetic for an answer"
-        if np.isnan(need[at]):
-            return f"{names[at]} does not get there with {most:,}, {price}"
-        end = f"{high[at]:,.0f}" if np.isfinite(high[at]) else f"more than {most:,}"
-        return f"{names[at]} needs {need[at]:,.0f} ({low[at]:,.0f} to {end}), {price}"
+        price = f"{names[at]} costs {row['multiply_adds'][at] / base:.3g} times the plain network's arithmetic"
+        if kind == ABSENT:
+            return f"{price} for an answer"
+        if np.isnan(row["data_needed"][at]):
+            return f"{price} and does not get there with {most:,}"
+        low, high = (row[f"data_needed_{end}"][at] for end in ("low", "high"))
+        end = f"{high:,.0f}" if np.isfinite(high) else f"more than {most:,}"
+        return f"{price} and needs {row['data_needed'][at]:,.0f} pictures ({low:,.0f} to {end})"
 
-    fitting = int(order["fits"].values.sum())
-    found = [
-        f"In the study of {order.attrs['data_set']}, to be as right on validation pictures as {BASELINE} with "
-        f"{most:,} training pictures, {told(0)}."
-    ]
-    if fitting > 1:
-        found.append(f"Next comes another that fits: {told(1)}.")
-    tied = int(order["tied"].values.sum())
-    if tied > 1:
-        found.append(
-            f"{tied} of them cannot be told apart by the data they need; the one with the least arithmetic leads."
-        )
+    aim = "" if kind == ABSENT else f" To be as right on turned digits as {BASELINE} with {most:,} pictures:"
+    found = [f"In the study:{aim} {told(0)}."]
+    if int(row["fits"].sum()) > 1:
+        found.append(f"Next of those that fit: {told(1)}.")
+    if (tied := int(row["tied"].sum())) > 1:
+        found.append(f"{tied} cannot be told apart by the data they need; of these the least arithmetic leads.")
     return found
 
 
@@ -283,7 +275,7 @@ def _unknown(data: xr.Dataset, kind: str, classes: dict[str, str]) -> tuple[str,
     few = [name for name, seen in classes.items() if seen == "too few"]
     if few:
         found.append(f"Anything about {_several(few, len(classes))}: fewer than {FEWEST} pictures.")
-    if kind != ABSENT:
+    if kind != ABSENT and classes:
         circle = [str(words).startswith(_WHOLE) for words in data["verdict"].values]
         vague = ~(data["resolvable"].values | _row(data, "element_rejected").astype(bool) | circle)
         names = [str(name) for name, no in zip(data["class"].values, vague, strict=True) if no and str(name) != "all"]

@@ -35,6 +35,10 @@ _WORDS = {
 }
 
 
+GIVE_UP = (*(name for name, words in _WORDS.items() if words.where == LEANING), "learned augmentation")
+"""Families that lean towards the symmetry and give it up as the data ask for it."""
+
+
 def family_words(name: str) -> Words:
     """What is said of a family; of one that is not known here, only where it may be looked up.
 
