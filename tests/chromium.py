@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
-from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Playwright
+import pytest
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright
 
 from tests.offline.sitecustomize import is_local
+from workbench.commands.browser import REMEDY, find_browser
 
 FLAGS = (
     "--no-sandbox",
@@ -21,6 +26,9 @@ FLAGS = (
 )
 
 
+VIEWPORT = {"width": 1400, "height": 1000}
+
+
 def stays_here(url: str) -> bool:
     """Whether a request for this address is answered by this machine.
 
@@ -31,23 +39,40 @@ def stays_here(url: str) -> bool:
     return parts.scheme not in ("http", "https", "ws", "wss", "ftp") or is_local(parts.hostname)
 
 
+def installed() -> Path:
+    """The Chromium of this machine; without one the test fails and says the remedy."""
+    executable = find_browser()
+    if executable is None:
+        pytest.fail(REMEDY)
+    return executable
+
+
+def settings(executable: Path) -> dict[str, Any]:
+    """How Playwright is to launch it."""
+    return {"executable_path": executable, "headless": True, "args": list(FLAGS)}
+
+
+def with_profile(playwright: Playwright, executable: Path, profile: Path) -> BrowserContext:
+    """A browser of its own, whose profile lies in that folder."""
+    return playwright.chromium.launch_persistent_context(profile, viewport=VIEWPORT, **settings(executable))
+
+
+def within(browser: Browser) -> BrowserContext:
+    """A visitor in a browser that runs already: no cookies, storage or cache in common with the others."""
+    return browser.new_context(viewport=VIEWPORT)
+
+
 class Chromium:
     """One visitor: a browser with its own profile, one open page, and a record of what went wrong.
 
     `page` is a Playwright page; `console_errors` and `outside_requests` fill up while the test runs.
     """
 
-    def __init__(self, playwright: Playwright, executable: Path, profile: Path, artefacts: Path) -> None:
+    def __init__(self, context: BrowserContext, artefacts: Path) -> None:
         self.artefacts = artefacts
         self.console_errors: list[str] = []
         self.outside_requests: list[str] = []
-        self.context: BrowserContext = playwright.chromium.launch_persistent_context(
-            profile,
-            executable_path=executable,
-            headless=True,
-            args=list(FLAGS),
-            viewport={"width": 1400, "height": 1000},
-        )
+        self.context = context
         self.context.on("request", lambda request: self._note_request(request.url))
         self.context.on("page", self._watch)
         self.page: Page = self.context.pages[0] if self.context.pages else self.context.new_page()
@@ -80,3 +105,24 @@ class Chromium:
 
     def close(self) -> None:
         self.context.close()
+
+
+@contextmanager
+def visitors(
+    name: str, failed: Callable[[], bool], artefacts: Path, new_context: Callable[[int], BrowserContext]
+) -> Iterator[Callable[[], Chromium]]:
+    """A function that opens one more visitor for the test of that name; what they see is kept where it failed."""
+    opened: list[Chromium] = []
+    with ExitStack() as stack:
+
+        def open_one() -> Chromium:
+            opened.append(Chromium(new_context(len(opened)), artefacts))
+            stack.callback(opened[-1].close)
+            return opened[-1]
+
+        yield open_one
+        if failed():
+            for number, visitor in enumerate(opened):
+                visitor.screenshot(f"failed_{name}_{number}")
+    for visitor in opened:
+        assert visitor.outside_requests == [], f"requests left the machine: {visitor.outside_requests}"

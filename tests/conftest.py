@@ -1,9 +1,9 @@
 """The strict setting of every test: offline, one thread, seeded, the browser at hand."""
 
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -14,13 +14,15 @@ os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [OFFLINE, os.environ.get
 # Beside other workers of pytest-xdist they get one thread, as the tests themselves always do.
 os.environ.setdefault("OMP_NUM_THREADS", "1" if "PYTEST_XDIST_WORKER" in os.environ else "2")
 os.environ["MPLBACKEND"] = "agg"
+# Children find what the first one compiled: without that each compiles the whole package again.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 import torch  # noqa: E402
 
 from tests.offline import sitecustomize as offline  # noqa: E402
-from workbench.commands.browser import REMEDY, find_browser  # noqa: E402
 from workbench.commands.memory import KEEP_MEMORY  # noqa: E402
 from workbench.explorers._runner import Runner  # noqa: E402
 
@@ -80,31 +82,28 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
 
 
 @pytest.fixture
-def open_chromium(request: pytest.FixtureRequest, tmp_path: Path, artefacts: Path) -> Iterator[Callable[[], object]]:
+def failed(request: pytest.FixtureRequest) -> Callable[[], bool]:
+    """Whether the test has failed, once it has run."""
+    return lambda: request.node.stash.get(FAILED, False)
+
+
+@pytest.fixture
+def open_chromium(
+    request: pytest.FixtureRequest, failed: Callable[[], bool], tmp_path: Path, artefacts: Path
+) -> Iterator[Callable[[], object]]:
     """A function that opens one more visitor's browser (`tests.chromium.Chromium`), with its own profile."""
-    executable = find_browser()
-    if executable is None:
-        pytest.fail(REMEDY)
     from playwright.sync_api import sync_playwright
 
-    from tests.chromium import Chromium
+    from tests.chromium import installed, visitors, with_profile
 
-    opened: list[Chromium] = []
-    with ExitStack() as stack:
-        # Playwright's loop lives only as long as the test, or asyncio.run would fail in the next one.
-        playwright = stack.enter_context(sync_playwright())
+    # Playwright's loop lives only as long as the test, or asyncio.run would fail in the next one.
+    with sync_playwright() as playwright:
 
-        def open_one() -> Chromium:
-            opened.append(Chromium(playwright, executable, tmp_path / f"profile-{len(opened)}", artefacts))
-            stack.callback(opened[-1].close)
-            return opened[-1]
+        def new_context(number: int) -> object:
+            return with_profile(playwright, installed(), tmp_path / f"profile-{number}")
 
-        yield open_one
-        if request.node.stash.get(FAILED, False):
-            for number, browser in enumerate(opened):
-                browser.screenshot(f"failed_{request.node.name}_{number}")
-    for browser in opened:
-        assert browser.outside_requests == [], f"requests left the machine: {browser.outside_requests}"
+        with visitors(request.node.name, failed, artefacts, new_context) as open_one:
+            yield open_one
 
 
 @pytest.fixture

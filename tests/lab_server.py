@@ -74,13 +74,13 @@ def open_first_cell(page: Page, address: str) -> None:
     page.wait_for_function("document.querySelector('.jp-InputArea-prompt').textContent !== '[ ]:'")
 
 
-def end_kernels(address: str) -> None:
-    """End every kernel of the server: each one holds a few hundred megabytes."""
+def end_kernel(address: str, notebook: str) -> None:
+    """End the kernel of a notebook of the server: each one holds a few hundred megabytes."""
     server, _, query = address.partition("/lab/tree/")
     token = f"?token={query.rpartition('token=')[2]}"
     with urllib.request.urlopen(f"{server}/api/sessions{token}", timeout=30) as answer:
         sessions = json.load(answer)
-    for session in sessions:
+    for session in (one for one in sessions if one["path"] == notebook):
         ended = urllib.request.Request(f"{server}/api/sessions/{session['id']}{token}", method="DELETE")
         urllib.request.urlopen(ended, timeout=30).close()
 

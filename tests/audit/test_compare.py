@@ -8,7 +8,7 @@ import torch
 from playwright.sync_api import sync_playwright
 from torch import Tensor, nn
 
-from tests.chromium import Chromium
+from tests.chromium import Chromium, with_profile
 from workbench.audit import Comparison, audit, audit_beside, compare
 from workbench.audit.compare_report import comparison_html
 from workbench.commands.browser import find_browser
@@ -140,7 +140,7 @@ def test_the_page_and_that_of_points_open_offline_and_draw(found, tmp_path, arte
     points = audit(nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Flatten()), torch.randn(6, 5, 3))
     pages = {"comparison": found.save(tmp_path / "a")[1], "points": points.save(tmp_path / "b")[1]}
     with sync_playwright() as playwright:
-        browser = Chromium(playwright, find_browser(), tmp_path / "profile", artefacts)
+        browser = Chromium(with_profile(playwright, find_browser(), tmp_path / "profile"), artefacts)
         for name, path in pages.items():
             browser.page.goto(path.as_uri())
             browser.page.wait_for_selector("#picture-orbit .main-svg, #picture-orbit-0 .main-svg")

@@ -10,7 +10,7 @@ import torch
 from playwright.sync_api import sync_playwright
 from torch import nn
 
-from tests.chromium import Chromium
+from tests.chromium import Chromium, with_profile
 from workbench.audit import audit, report_html, write_report
 from workbench.commands.browser import find_browser
 
@@ -102,7 +102,7 @@ def test_only_results_are_reported_and_only_into_folders_that_exist(result, tmp_
 def test_it_opens_offline_in_both_themes_draws_its_pictures_and_prints(result, tmp_path, artefacts):
     path = write_report(result, tmp_path / "report.html")
     with sync_playwright() as playwright:
-        browser = Chromium(playwright, find_browser(), tmp_path / "profile", artefacts)
+        browser = Chromium(with_profile(playwright, find_browser(), tmp_path / "profile"), artefacts)
         for theme in ("light", "dark"):
             browser.page.emulate_media(color_scheme=theme)
             browser.page.goto(path.as_uri())

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from tests.benchmarks.latency_explorer import Waves
-from tests.chromium import Chromium
+from tests.chromium import Chromium, with_profile
 from tests.lab_server import jupyter_lab, open_first_cell, write_notebook
 from workbench.commands.browser import REMEDY, find_browser
 from workbench.explorers import Control, Explorer, explorers
@@ -86,7 +86,7 @@ def run(explorer: Explorer, moves: int) -> dict[str, list[float]]:
         (place / "settings").mkdir()
         write_notebook(place / "latency.ipynb", [f"from {cls.__module__} import {cls.__name__}\n{cls.__name__}()"])
         with jupyter_lab(place / "latency.ipynb", place / "settings") as address:
-            browser = Chromium(playwright, executable, place / "profile", place)
+            browser = Chromium(with_profile(playwright, executable, place / "profile"), place)
             try:
                 open_first_cell(browser.page, address)
                 browser.page.wait_for_selector(f"{PLOT} .main-svg", timeout=60_000)

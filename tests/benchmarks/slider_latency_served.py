@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.chromium import Chromium
+from tests.chromium import Chromium, with_profile
 from tests.dashboards.serving import serving
 from workbench.commands.browser import REMEDY, find_browser
 
@@ -93,7 +93,7 @@ def run(explorer: str, path: str, control: str, step: float, moves: int) -> dict
     names = [explorer] if explorer else []
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder, sync_playwright() as playwright:
         with serving(*names) as address:
-            browser = Chromium(playwright, executable, Path(folder) / "profile", Path(folder))
+            browser = Chromium(with_profile(playwright, executable, Path(folder) / "profile"), Path(folder))
             try:
                 browser.page.goto(address + path)
                 browser.page.wait_for_selector(".js-plotly-plot .main-svg", timeout=60_000)

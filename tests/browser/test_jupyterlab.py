@@ -6,13 +6,18 @@ import time
 import numpy as np
 import pytest
 
-from tests.lab_server import end_kernels, jupyter_lab, open_first_cell, write_notebook
+from tests.chromium import Chromium, within
+from tests.lab_server import end_kernel, jupyter_lab, open_first_cell, write_notebook
 from workbench.explorers import explorers
 from workbench.measure.dataset import open_dataset
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 PLOT = ".wb-plot .main-svg"
+OTHER_PICTURE = """() => {
+  const plot = document.querySelector('.wb-plot');
+  return plot && plot !== window.earlier && plot.querySelector('.main-svg');
+}"""
 FIRST_PICTURE = 90_000  # ms: importing torch on a busy machine is most of it
 STATE = "document.querySelector('.wb-plot').layout.meta.state"
 DATA = """() => JSON.stringify(document.querySelector('.wb-plot').data,
@@ -63,9 +68,9 @@ def lab(tmp_path_factory):
 def open_cell(lab, chromium, request):
     """Open cells as a notebook, run the first, wait for the picture; the page must stay clean to the end."""
     folder, address = lab
+    name = f"{request.node.name}.ipynb"
 
     def open_one(*cells):
-        name = f"{request.node.name}.ipynb"
         write_notebook(folder / name, cells)
         open_first_cell(chromium.page, address.replace("NAME.ipynb", name))
         chromium.page.wait_for_selector(PLOT, timeout=FIRST_PICTURE)
@@ -73,7 +78,43 @@ def open_cell(lab, chromium, request):
 
     yield open_one
     chromium.assert_clean()
-    end_kernels(address)
+    end_kernel(address, name)
+
+
+@pytest.fixture(scope="module")
+def desk(lab, browser, artefacts):
+    """A visitor with a notebook of one cell that stays open, because opening one takes longer than most tests."""
+    folder, address = lab
+    write_notebook(folder / "desk.ipynb", ["'first'"])
+    visitor = Chromium(within(browser), artefacts)
+    # In a workspace of its own, or it would be opened once more where another page is loaded again.
+    open_first_cell(visitor.page, address.replace("/lab/tree/NAME.ipynb", "/lab/workspaces/desk/tree/desk.ipynb"))
+    yield visitor
+    visitor.close()
+    end_kernel(address, "desk.ipynb")
+
+
+@pytest.fixture
+def run_cell(desk, failed, request):
+    """Put other text into that cell, run it, wait for its picture; the page must stay clean to the end."""
+
+    def run(text):
+        page = desk.page
+        page.evaluate("window.earlier = document.querySelector('.wb-plot')")
+        page.click(".jp-CodeCell .cm-content")
+        page.keyboard.press("Control+a")
+        page.keyboard.insert_text(text)
+        page.keyboard.press("Control+Enter")
+        page.wait_for_function(OTHER_PICTURE, timeout=FIRST_PICTURE)
+        return page
+
+    yield run
+    if failed():
+        desk.screenshot(f"failed_{request.node.name}")
+    try:
+        desk.assert_clean()
+    finally:
+        desk.console_errors.clear()
 
 
 def save(page, path):
@@ -98,7 +139,7 @@ def wait_for_state(page, **values):
         page.wait_for_function(f"{STATE}.{name} === {json.dumps(value)}")
 
 
-def test_a_slider_moved_by_the_keyboard_changes_the_picture_of_every_explorer(open_cell, chromium):
+def test_controls_moved_by_the_keyboard_change_the_picture_of_every_explorer(open_cell, chromium):
     shipped = explorers()
     cells = [f"from {cls.__module__} import {cls.__name__}\n{cls.__name__}()" for cls in shipped.values()]
     page, _ = open_cell(*cells)
@@ -110,29 +151,34 @@ def test_a_slider_moved_by_the_keyboard_changes_the_picture_of_every_explorer(op
         page.wait_for_selector(f"{cell} {PLOT}", timeout=FIRST_PICTURE)
         page.evaluate("(cell) => document.querySelector(`${cell} .wb-explorer`).scrollIntoView()", cell)
         chromium.screenshot(f"jupyterlab-{slug}")
-        assert sliders_that_change_the_picture(page, cell, cls), f"no slider changes the picture of {slug}"
+        assert controls_that_change_the_picture(page, cell, cls), f"no control changes the picture of {slug}"
 
 
-def sliders_that_change_the_picture(page, cell, cls):
-    """Press an arrow key once on every slider of an explorer; the names of those after which its data differ."""
+def controls_that_change_the_picture(page, cell, cls):
+    """Press an arrow key once on every slider of an explorer; what changed the data. Without sliders, use its menus."""
     plot = f"document.querySelector('{cell} .wb-plot')"
     data = f"JSON.stringify({plot}.data, (key, value) => ArrayBuffer.isView(value) ? Array.from(value) : value)"
     changed, before = [], page.evaluate(data)
-    handles = page.query_selector_all(f"{cell} .noUi-handle")
-    sliders = [control for control in cls().controls() if control.bounds]
-    for control, handle in zip(sliders, handles, strict=True):
+    controls = cls().controls()
+    sliders = [control for control in controls if control.bounds]
+    moved = sliders or [control for control in controls if control.kind == "choice"]
+    handles = page.query_selector_all(f"{cell} .noUi-handle" if sliders else f"{cell} .widget-dropdown select")
+    for control, handle in zip(moved, handles, strict=True):
         value = page.evaluate(f"{plot}.layout.meta.state.{control.name}")
-        handle.focus()
-        page.keyboard.press("ArrowLeft" if value == control.bounds[1] else "ArrowRight")
-        page.wait_for_function(f"{plot}.layout.meta.state.{control.name} !== {value}")
+        if control.bounds:
+            handle.focus()
+            page.keyboard.press("ArrowLeft" if value == control.bounds[1] else "ArrowRight")
+        else:  # JupyterLab keeps arrow keys on a menu for itself
+            handle.select_option(next(label for label, other in control.options if other != value))
+        page.wait_for_function(f"{plot}.layout.meta.state.{control.name} !== {json.dumps(value)}")
         after = page.evaluate(data)
         changed += [control.name] if after != before else []
         before = after
     return changed
 
 
-def test_the_last_position_of_a_fast_slider_wins(open_cell):
-    page, _ = open_cell(WAVES)
+def test_the_last_position_of_a_fast_slider_wins(run_cell):
+    page = run_cell(WAVES)
     page.focus(".noUi-handle")
     for _ in range(40):
         page.keyboard.press("ArrowRight", delay=0)
@@ -147,8 +193,8 @@ def test_the_picture_comes_while_its_own_cell_still_runs(open_cell):
     assert page.inner_text(".jp-InputArea-prompt") == "[*]:"
 
 
-def test_controls_have_names_and_every_one_is_reached_by_tab(open_cell):
-    page, _ = open_cell(WAVES)
+def test_controls_have_names_and_every_one_is_reached_by_tab(run_cell):
+    page = run_cell(WAVES)
     names = page.eval_on_selector_all(".noUi-handle", "all => all.map(one => one.getAttribute('aria-label'))")
     assert names == ["Angle (degrees)", "Frequency (waves)"]
     assert page.get_attribute(".wb-plot", "role") == "img"
@@ -164,8 +210,8 @@ def test_controls_have_names_and_every_one_is_reached_by_tab(open_cell):
     raise AssertionError(f"Tab reached {reached}, and not all of {wanted}")
 
 
-def test_numbers_code_and_link_follow_the_slider(open_cell):
-    page, _ = open_cell(WAVES)
+def test_numbers_code_and_link_follow_the_slider(run_cell):
+    page = run_cell(WAVES)
     for button, first, then in (
         ("Numbers", "Angle (degrees): 0.0", "Angle (degrees): 1.0"),
         ("Code", "angle_deg=1.0", "angle_deg=2.0"),
@@ -178,36 +224,36 @@ def test_numbers_code_and_link_follow_the_slider(open_cell):
         page.wait_for_selector(f".wb-panel:has-text('{then}')")
 
 
-def test_a_failure_is_shown_as_text_and_the_next_move_draws_again(open_cell, chromium):
-    page, _ = open_cell(BROKEN)
+def test_a_failure_is_shown_as_text_and_the_next_move_draws_again(run_cell, desk):
+    page = run_cell(BROKEN)
     page.focus(".noUi-handle >> nth=1")
     page.keyboard.press("ArrowRight")
     alert = page.wait_for_selector("[role=alert]")
     assert "RuntimeError: <img src=x onerror=" in alert.inner_text()
     assert page.evaluate(f"{STATE}.n") == 8, "the last good picture stays"
-    chromium.screenshot("jupyterlab-failure")
+    desk.screenshot("jupyterlab-failure")
     page.keyboard.press("ArrowRight")
     wait_for_state(page, n=10)
     page.wait_for_selector("[role=alert]", state="detached")
     assert not page.evaluate("window.harmed")
 
 
-def test_a_heavy_picture_shows_progress_and_can_be_stopped(open_cell, chromium):
-    page, _ = open_cell(f"STEPS = 20_000\n{HEAVY}")
+def test_a_heavy_picture_shows_progress_and_can_be_stopped(run_cell, desk):
+    page = run_cell(f"STEPS = 20_000\n{HEAVY}")
     page.wait_for_selector("progress")
     page.focus(".noUi-handle >> nth=1")
     page.keyboard.press("ArrowRight")
     wait_for_state(page, n=9)
     assert page.evaluate("document.querySelector('.wb-plot').layout.meta.coarse")
     page.wait_for_function("document.querySelector('.wb-status progress')?.value > 0")
-    chromium.screenshot("jupyterlab-refining")
+    desk.screenshot("jupyterlab-refining")
     page.click("text=Cancel")
     page.wait_for_selector("progress", state="detached", timeout=5_000)
     assert page.evaluate(f"{STATE}.n") == 9
 
 
-def test_a_heavy_picture_is_refined_at_rest(open_cell):
-    page, _ = open_cell(f"STEPS = 20\n{HEAVY}")
+def test_a_heavy_picture_is_refined_at_rest(run_cell):
+    page = run_cell(f"STEPS = 20\n{HEAVY}")
     points = "document.querySelector('.wb-plot').data[0].y.length"
     page.wait_for_function(f"{points} === 8")
     page.focus(".noUi-handle >> nth=1")
@@ -219,8 +265,8 @@ def test_a_heavy_picture_is_refined_at_rest(open_cell):
     assert not page.evaluate("document.querySelector('.wb-plot').layout.meta.coarse")
 
 
-def test_picture_page_and_numbers_are_saved_from_the_browser(open_cell, tmp_path):
-    page, _ = open_cell(WAVES)
+def test_picture_page_and_numbers_are_saved_from_the_browser(run_cell, tmp_path):
+    page = run_cell(WAVES)
     page.focus(".noUi-handle")
     page.keyboard.press("ArrowRight")
     wait_for_state(page, angle_deg=1)
@@ -266,7 +312,7 @@ def test_n13_a_notebook_whose_kernel_is_gone_shows_picture_and_table(open_cell, 
     wait_for_state(page, angle_deg=1)
     page.wait_for_selector(".wb-static img", state="attached")
     save(page, path)
-    end_kernels(lab[1])
+    end_kernel(lab[1], path.name)
     page.goto(lab[1].replace("NAME.ipynb", path.name))
     page.wait_for_selector(".wb-static table", timeout=FIRST_PICTURE)
     page.wait_for_selector(".wb-static img")
@@ -275,12 +321,12 @@ def test_n13_a_notebook_whose_kernel_is_gone_shows_picture_and_table(open_cell, 
     chromium.console_errors.clear()  # ipywidgets complains of the model that is gone, and it is right
 
 
-def test_an_image_of_the_reader_is_drawn_and_put_back(open_cell, tmp_path):
+def test_an_image_of_the_reader_is_drawn_and_put_back(run_cell, tmp_path):
     from PIL import Image
 
     Image.fromarray(np.full((300, 600, 3), 7, np.uint8)).save(tmp_path / "mine.png")
     (tmp_path / "notes.png").write_text("no image")
-    page, _ = open_cell(TINY + "Tiny()")
+    page = run_cell(TINY + "Tiny()")
     before = page.evaluate(DATA)
     page.set_input_files(".wb-file", tmp_path / "mine.png")
     page.wait_for_selector("text=Put it back")
@@ -291,12 +337,12 @@ def test_an_image_of_the_reader_is_drawn_and_put_back(open_cell, tmp_path):
     page.wait_for_selector("[role=alert]:has-text('notes.png is no image')")
 
 
-def test_light_and_dark_follow_jupyterlab(open_cell, chromium):
-    page, _ = open_cell(WAVES)
+def test_light_and_dark_follow_jupyterlab(run_cell, desk):
+    page = run_cell(WAVES)
     ink = "document.querySelector('.wb-plot')._fullLayout.font.color"
     assert page.evaluate(ink) == "#24292f"
     page.click("text=Settings")
     page.hover("text=Theme >> nth=0")
     page.click("text=JupyterLab Dark >> nth=0")
     page.wait_for_function(f"{ink} === '#e3e6ea'")
-    chromium.screenshot("jupyterlab-dark")
+    desk.screenshot("jupyterlab-dark")

@@ -96,28 +96,29 @@ def slider(page, name):
 
 
 @pytest.mark.parametrize("slug", explorers())
-def test_a_slider_moved_by_keyboard_changes_the_picture(workbench_server, visit, chromium, slug):
+def test_sliders_moved_by_keyboard_change_the_address_and_what_is_drawn(workbench_server, visit, chromium, slug):
     page = visit(workbench_server + slug)
     before = picture(page)
-    handle = page.locator("input[type=range]").first
+    sliders = page.locator("input[type=range]").all()
+    handle = sliders[0] if sliders else page.locator("input[type=radio]:checked").first
     name = handle.evaluate("el => el.closest('.control').dataset.name")
+    begin = handle.input_value()
     handle.focus()
-    for key in ("Home", "End", "ArrowLeft", "ArrowLeft"):
+    for key in ("Home", "End", "ArrowLeft", "ArrowLeft") if sliders else ("ArrowRight",):
         page.keyboard.press(key)
-    wanted = float(handle.input_value())
-    wait(page, lambda: picture(page)["state"][name] == pytest.approx(wanted))
+    if sliders:
+        if handle.input_value() == begin:  # one of few steps, and back where it began
+            page.keyboard.press("End")
+        wanted = float(handle.input_value())
+        wait(page, lambda: picture(page)["state"][name] == pytest.approx(wanted))
+    wait(page, lambda: picture(page)["state"] != before["state"])
     after = picture(page)
     assert after["state"] != before["state"]
     assert after["ticket"] > 0
     wait(page, lambda: f"{name}=" in page.url)
     chromium.screenshot(f"served-{slug}")
-
-
-@pytest.mark.parametrize("slug", explorers())
-def test_some_slider_of_every_explorer_changes_what_is_drawn(workbench_server, visit, slug):
-    page = visit(workbench_server + slug)
-    first, drawn = picture(page)["data"], set()
-    for handle in page.locator("input[type=range]").all():
+    first, drawn = before["data"], {after["data"]}
+    for handle in sliders:
         ticket = picture(page)["ticket"]
         handle.focus()
         page.keyboard.press("Home" if float(handle.input_value()) > float(handle.get_attribute("min")) else "End")
