@@ -28,6 +28,7 @@ from workbench.layers import (
 )
 from workbench.models._checks import check_choices, check_dropout, check_integers, check_stages, from_preset
 from workbench.models._separable_claims import ROTATION_CLAIMS, STUDIES, published_experiments, rotation_experiments
+from workbench.models._similarity_claims import CLAIMS, EXPERIMENTS
 from workbench.models.method import Method
 
 SEVEN = ("nonseparable", *FACTORISATIONS, *OF_SIMILARITIES)
@@ -222,8 +223,8 @@ METHOD = Method(
     arxiv="2110.13059",
     summary="Group kernels as products: one picture for all poses, times numbers; larger groups can be afforded.",
     notebook="03_separable_gcnn.ipynb",
-    experiments=rotation_experiments(),
+    experiments=(*rotation_experiments(), *EXPERIMENTS),
     published=published_experiments(),
-    claims=ROTATION_CLAIMS,
-    studies=STUDIES,
+    claims=(*ROTATION_CLAIMS, *CLAIMS),
+    studies={**STUDIES, "sizes": "workbench.training.kept_sizes:accuracies_by_size"},
 )

@@ -1,0 +1,67 @@
+"""What the notebook on scale and linear maps says of the stored results, held to them."""
+
+import ast
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from workbench.groups import Scale
+from workbench.kernels.stretched import support_problem, support_radius
+from workbench.measure.seeds import over_seeds
+from workbench.models._similarity_claims import EXPERIMENTS
+from workbench.training import load_claims
+
+NOTEBOOK = Path(__file__).resolve().parents[2] / "notebooks" / "05_scale_and_affine.ipynb"
+NAMES = [experiment.name for experiment in EXPERIMENTS]
+
+
+@pytest.fixture(scope="module")
+def claims():
+    return load_claims("separable_gcnn")
+
+
+def gap(claims, better, worse, seeds=5):
+    ds = over_seeds(claims, NAMES, f"scaled_{worse}", seeds=seeds).sel(experiment=f"scaled_{better}")
+    return tuple(float(ds[part]) for part in ("gap_low", "gap_mean", "gap_high"))
+
+
+def test_n10_what_is_said_of_the_gaps_is_what_the_seeds_say(claims):
+    low, mean, high = gap(claims, "se2", "sim2")
+    assert low < 0 < high
+    assert round(mean) == 3
+    for seeds in (2, 3, 4):
+        low, _, high = gap(claims, "se2", "sim2", seeds)
+        assert low < 0 < high
+    assert min(gap(claims, "sim2", "plain")[0], gap(claims, "se2", "plain")[0]) > 10
+    assert 25 < gap(claims, "se2", "t2")[1] < 38
+    low, _, high = gap(claims, "scale", "t2")
+    assert low < 0 < high
+    assert gap(claims, "plain", "t2")[0] > 0
+    assert (claims["train_accuracy"].sel(experiment=["scaled_t2", "scaled_scale"]).mean("seed") < 0.75).all()
+
+
+def test_n10_sizes_outside_the_trained_range_are_known_by_none(claims):
+    by_size = claims["size_accuracy"].sel(experiment=NAMES).mean("seed")
+    assert (by_size.idxmax("size_factor") == 0.7).all()
+    for factor in (0.35, 1.15):
+        own, other = (float(by_size.sel(experiment=f"scaled_{n}", size_factor=factor)) for n in ("sim2", "se2"))
+        assert own <= other
+
+
+def test_n10_what_is_said_of_costs_and_supports_holds(claims):
+    count = claims["multiply_adds"]
+    assert 3 < float(count.sel(experiment="scaled_sim2") / count.sel(experiment="scaled_se2")) < 4
+    assert 2 < support_radius(Scale(2, 1.74), 9) < 2.5
+    assert support_radius(Scale(2, 1.74), 7) < 2
+    assert [bool(support_problem(Scale(2, 1.74), k)) for k in (7, 9, 11, 15, 17)] == [True, True, True, False, False]
+
+
+def test_n10_no_percentage_is_quoted_and_no_measured_accuracy_is_typed_into_the_check():
+    cells = {cell.id: cell.source for cell in nbformat.read(NOTEBOOK, as_version=4).cells}
+    prose = "\n".join(source for name, source in cells.items() if name not in ("train", "check"))
+    assert re.findall(r"\d ?%", prose) == []
+    numbers = [n.value for n in ast.walk(ast.parse(cells["check"])) if isinstance(n, ast.Constant)]
+    assert {n for n in numbers if isinstance(n, int | float)} <= {0, 1, 4, 10, 0.2, 0.75}
+    assert cells["check"].count("assert ") >= 8
