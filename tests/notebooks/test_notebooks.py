@@ -13,8 +13,10 @@ import pytest
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
+from workbench.audit import check_advice
 from workbench.datasets import data_folder
 from workbench.measure import cost
+from workbench.measure.families import ROUNDING, family_points
 from workbench.measure.seeds import over_seeds
 from workbench.models import find_method
 from workbench.training import Run, load_claims
@@ -324,6 +326,31 @@ def test_n10_the_notebook_of_relaxed_networks_quotes_no_percentage_and_types_no_
     constants = [node.value for node in ast.walk(ast.parse(cells["check"])) if isinstance(node, ast.Constant)]
     assert [value for value in constants if isinstance(value, int | float)] == []
     assert find_method("relaxed_cnn").notebook == "04_relaxed_equivariance.ipynb"
+
+
+def test_n10_what_is_said_of_the_right_amount_holds_on_the_stored_results():
+    there = load_claims("families_elsewhere")
+
+    def check(family: str, kind: str) -> dict:
+        return check_advice(family, f"rendered-{kind}", there)
+
+    exact = ("test-time averaging", "canonical pose", "strict (same backbone)")
+    rotated = family_points(there, "rendered-rotated")
+    assert (rotated["quarter_error"].sel(family=list(exact)) < ROUNDING).all()
+    assert check("plain", "rotated")["family"].values[:2].tolist() == ["canonical pose", "test-time averaging"]
+    lowest = {name: float(rotated["accuracy_seed"].sel(family=name).min()) for name in ("plain", exact[2])}
+    assert lowest[exact[2]] < lowest["plain"]
+    upright = family_points(there, "rendered-upright")["accuracy_seed"]
+    assert (upright.sel(family=["plain", "learned augmentation"]) == 100).all()
+    assert (upright.sel(family=["augmented", *exact]).mean("seed") < 95).all()
+    assert (upright.sel(family=["augmented", "test-time averaging"]) < 92).all(), "one seed would have told"
+    interval = check("canonical pose", "interval")
+    assert interval.attrs["place"] == 1
+    assert float(interval["ahead_high"].sel(family="plain")) > 0
+    for family in ("residual pathway", "relaxed group", "soft penalty"):
+        assert float(interval["accuracy"].sel(family=family)) < float(interval["accuracy"].sel(family="plain"))
+    assert check("strict (same backbone)", "upright").attrs["verdict"] == "worse than the best"
+    assert check("plain", "rotated").attrs["verdict"] == "worse than the best"
 
 
 def test_the_notebooks_all_have_a_number_of_their_own_and_the_first_one_is_there():

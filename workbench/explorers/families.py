@@ -151,7 +151,7 @@ def _study(folder: str) -> xr.Dataset:
         other = load_claims(ELSEWHERE)
     except FileNotFoundError:
         return results
-    both = [str(name) for name in results.variables if name in other.variables and name != "layer"]
+    both = [str(n) for n, one in results.variables.items() if n in other.variables and "layer" not in one.dims]
     return xr.concat([results[both], other[both]], "experiment", combine_attrs="override")
 
 
