@@ -151,7 +151,8 @@ def check_advice(advice: RightAmount | str, data_set: str, study: xr.Dataset | N
     near = "within the interval of the best" if behind_low[0] <= 0 else "worse than the best"
     verdict = near if place else "best"
     lead = f"{names[0]} is ahead by {ahead[0].mean():.1f} points ({behind_low[0]:.1f} to {behind_high[0]:.1f})"
-    comes = f"{advised} was advised and comes out {place + 1} of {len(names)}, {verdict}"
+    how = "taken" if isinstance(advice, str) else "advised"
+    comes = f"{advised} was {how} and comes out {place + 1} of {len(names)}, {verdict}"
     columns = {
         "accuracy": right.mean(-1), "accuracy_low": low, "accuracy_high": high,
         "ahead": ahead.mean(-1), "ahead_low": behind_low, "ahead_high": behind_high,
