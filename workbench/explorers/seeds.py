@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from functools import lru_cache
+from os.path import commonprefix
 from typing import Any
 
 import param
@@ -55,7 +56,7 @@ class SeedsExplorer(Explorer):
         if tasks:
             first = next(iter(tasks))
             count = load(first.partition("/")[0]).sizes["seed"]
-            kinds = list(dict.fromkeys(_kind(name) for names in tasks.values() for name in names))
+            kinds = list(dict.fromkeys(kind for names in tasks.values() for kind in _kinds(names)))
             self.param.task.objects = {f"{name.partition('/')[2]} ({name.partition('/')[0]})": name for name in tasks}
             self.param.against.objects = kinds
             self.param.seeds.bounds, self.seeds = (2, count), count
@@ -71,7 +72,7 @@ class SeedsExplorer(Explorer):
             )
         method = self.task.partition("/")[0]
         names = stored_tasks()[self.task]
-        against = next((name for name in names if _kind(name) == self.against), names[0])
+        against = dict(zip(_kinds(names), names, strict=True)).get(self.against, names[0])
         return over_seeds(load(method), names, against, seeds=self.seeds, level=self.level_percent / 100)
 
     def view(self, ds: xr.Dataset) -> dict[str, Any]:
@@ -82,9 +83,15 @@ class SeedsExplorer(Explorer):
 EXPLORER = SeedsExplorer
 
 
-def _kind(experiment: str) -> str:
-    """What sort of network an experiment trains: the last word of its name."""
-    return experiment.rpartition("_")[2]
+def _kinds(experiments: list[str]) -> list[str]:
+    """What sort of network each experiment of a task trains: its name without the words that all of them begin with.
+
+    >>> _kinds(["six_180_full", "six_180_partial"]), _kinds(["plain", "separable_wide"])
+    (['full', 'partial'], ['plain', 'separable_wide'])
+    """
+    words = [name.split("_") for name in experiments]
+    shared = len(commonprefix([each[:-1] for each in words]))
+    return ["_".join(each[shared:]) for each in words]
 
 
 def load(method: str) -> xr.Dataset:
