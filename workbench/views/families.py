@@ -11,7 +11,7 @@ from workbench.views import palette
 from workbench.views.frame import Figure, Trace, axis, figure, label, panel_title, require, small, text, values
 from workbench.views.labels import apart, beside_points
 
-LEFT, RIGHT = (0.0, 0.52), (0.6, 0.81)
+LEFT, RIGHT = (0.0, 0.51), (0.59, 0.785)
 HEIGHT, MARGIN = 560, {"l": 64, "r": 16, "t": 44, "b": 146}
 INSIDE = HEIGHT - MARGIN["t"] - MARGIN["b"]
 WIDTHS = (330.0, 440.0, 620.0)
