@@ -58,7 +58,7 @@ class FamiliesExplorer(Explorer):
         "same networks with fewer training pictures; where a line meets the dotted one, that many are needed for the "
         "accuracy you ask for. In the menu of data the symmetry is the same for all digits, or none, or other for 6 "
         "and 9 than for the rest: the best family changes with it. Equal samples means the same pictures shown equally "
-        "often; equal compute, the same amount of arithmetic in training."
+        "often; equal compute, the same measured time in training."
     )
 
     data = param.Selector(objects=SETS, default="digits-rotated", label="Digits", doc="How the digits are turned.")
@@ -66,7 +66,7 @@ class FamiliesExplorer(Explorer):
         objects=EQUAL,
         default=SAMPLES,
         label="Equal among families",
-        doc="Every family saw each picture equally often, or spent the same arithmetic in training.",
+        doc="Every family saw each picture equally often, or spent the same measured time in training.",
     )
     samples = param.Selector(
         objects={"all": ALL},

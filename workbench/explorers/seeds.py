@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from functools import lru_cache
-from os.path import commonprefix
+from itertools import takewhile
 from typing import Any
 
 import param
@@ -90,7 +90,8 @@ def _kinds(experiments: list[str]) -> list[str]:
     (['full', 'partial'], ['plain', 'separable_wide'])
     """
     words = [name.split("_") for name in experiments]
-    shared = len(commonprefix([each[:-1] for each in words]))
+    alike = takewhile(lambda column: len(set(column)) == 1, zip(*(each[:-1] for each in words), strict=False))
+    shared = len(list(alike))
     return ["_".join(each[shared:]) for each in words]
 
 
@@ -112,6 +113,8 @@ def stored_tasks() -> dict[str, list[str]]:
             results = load(name)
         except FileNotFoundError:
             continue
+        if "family" in results.coords:
+            continue  # too many for one list; the Families explorer compares them
         for experiment, config in zip(results["experiment"].values, results["config"].values, strict=True):
             data = json.loads(str(config))["data"]
             found.setdefault(f"{name}/{data['name']}", []).append(str(experiment))
