@@ -102,6 +102,26 @@ def relaxed(result: dict[str, Any]) -> str:
     return table(head, lines)
 
 
+def ways(result: dict[str, Any]) -> str:
+    """Every way to convolve at every size, over the best, with the one that layers pick, in bold beyond its bound."""
+    names = ("dense", "last", "split", "columns", "spectral", "steps")
+    lines = []
+    for row in result["rows"]:
+        times, about = row["milliseconds"], (row[name] for name in ("call", "channels", "pixels", "k", "n", "batch"))
+        best = min(times.values())
+        lines.append([
+            row["kind"], *map(str, about), *(f"{times[way] / best:.2f}" if way in times else "" for way in names),
+            f"{best:.1f}", row["picked"], spread(row, result["within"]),
+        ])  # fmt: skip
+    head = ["layer", "call", "C", "pixels", "k", "n", "batch", *names, "best, ms", "picked", "picked over best"]
+    return table(head, lines)
+
+
+def within(result: dict[str, Any]) -> int:
+    """How many sizes are done within the bound of their best way."""
+    return sum(row["ratio"] <= result["within"] for row in result["rows"])
+
+
 def page() -> str:
     """The whole page."""
     one, two, imports = stored("group_conv_speed_1"), stored("group_conv_speed_2"), stored("import_cost")
@@ -137,6 +157,25 @@ their centre, the published 7 is too narrow for them and warns. Scale, Sim2 (`Ro
 cost 1.3 of the plain convolution at equal k and batches of 8 and more.
 
 {layers(one, "stretched")}
+
+## How a convolution is done
+
+`python -m tests.benchmarks.choice`, one thread. Every way over the best one, and the way that layers pick by the prices
+of `workbench/layers/choice.py`; bold where that is more than {stored("choice")["within"]} of the best. *dense* is one
+call of the plain convolution, *last* the same on an input with its channels last in memory, *split* a disc as a square
+block and four tips, *columns* the taps laid out as channels, *spectral* products of spectra, *steps* mixing and
+filtering one after the other, where the kernel is a product. Spectra that would take more than a thirty-second part of
+the machine's memory are not made. Of the {len(stored("choice")["rows"])} sizes {within(stored("choice"))} are within that
+bound; rows of few milliseconds change their order from one run to the next.
+
+{ways(stored("choice"))}
+
+## How cost grows
+
+`python -m tests.benchmarks.growth`, one thread, a training step; one quantity moves, the others stay at n = 8, k = 7,
+C = 16, 14 pixels and a batch of 16. The position-relaxed layer wraps around, the others pad zeros.
+
+![time and memory of a step against n, k, channels, batch and image size](results/growth.png)
 
 ## Relaxed layers, over their strict twins
 
