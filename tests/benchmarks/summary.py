@@ -165,7 +165,7 @@ of `workbench/layers/choice.py`; bold where that is more than {stored("choice")[
 call of the plain convolution, *last* the same on an input with its channels last in memory, *split* a disc as a square
 block and four tips, *columns* the taps laid out as channels, *spectral* products of spectra, *steps* mixing and
 filtering one after the other, where the kernel is a product. Spectra that would take more than a thirty-second part of
-the machine's memory are not made. Of the {len(stored("choice")["rows"])} sizes {within(stored("choice"))} are within that
+the machine's memory are not made. Of {len(stored("choice")["rows"])} sizes {within(stored("choice"))} are within that
 bound; rows of few milliseconds change their order from one run to the next.
 
 {ways(stored("choice"))}
