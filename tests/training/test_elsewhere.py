@@ -4,7 +4,8 @@ import pytest
 import xarray as xr
 
 from workbench.models import build_model
-from workbench.models._families_elsewhere import ELSEWHERE, GENERATED, PICTURES, PLACES
+from workbench.models._families import GENERATED
+from workbench.models._families_elsewhere import ELSEWHERE, PICTURES, PLACES
 from workbench.training import Run
 from workbench.training.elsewhere import elsewhere_experiment, elsewhere_measures
 

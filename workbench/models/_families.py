@@ -4,9 +4,10 @@ A comparison, not a paper. Three views of it: every training image and equally m
 first of them also fewer images and still as many updates, so that nothing but the data changes; and as many updates as
 cost what the plain network's cost, so that nothing but the training time is equal.
 
-The recipe is one for all. Rate and batch were chosen among four on the validation accuracy of a seed outside the
-study; so few updates leave networks of generated kernels (partial above all) far from what they reach in longer
-training. It compares the families as trained so, not at their best. The claims were written before the results.
+The recipe is one for all. Rate and batch were chosen among four, two of them tried on all four networks of a pilot, on
+the validation accuracy of a seed outside the study; so few updates leave networks of generated kernels (partial above
+all) far from what they reach in longer training. It compares the families as trained so, not at their best. The claims
+were written before the results.
 """
 
 from __future__ import annotations

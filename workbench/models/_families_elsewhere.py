@@ -8,19 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from workbench.models._families import MODELS, RECIPE
+from workbench.models._families import DATA, MODELS, ORDINARY, RECIPE, experiment_name
 from workbench.models.method import Experiment, Method
 
-DATA = {kind: f"digits-{kind}" for kind in ("rotated", "upright", "interval")}
-GENERATED = ("partial", "strict")
 PICTURES: dict[str, Any] = {"source": "glyphs", "characters": "digits", "size": 16}
 """Digits in twelve fonts and four sizes; the styles of the test pictures are not among those of training."""
-PLACES = {
-    f"{data}_{'_'.join(''.join(c if c.isalnum() else ' ' for c in family).split())}": (data, family)
-    for data in DATA
-    for family in MODELS
-    if family not in GENERATED
-}
+PLACES = {experiment_name(data, family).removesuffix("_all"): (data, family) for data in DATA for family in ORDINARY}
 """Experiment -> how its pictures are turned, and its family."""
 
 ELSEWHERE = Method(
