@@ -3,8 +3,8 @@
 Run: python -m tests.benchmarks.choice [--rounds 7] [--only KIND,...]. Results, with every round, lie in
 tests/benchmarks/results/choice.json: the table behind workbench/layers/choice.py. A case is a layer, a training step
 (forward and backward, kernels made) or an evaluation with kept kernels; its ways are those of `choice.Way`.
-Times are the process's CPU time on one thread;
-rounds interleave the ways.
+Times are the process's CPU time on one thread; rounds interleave the ways, and there are three times as many of them
+where a call takes less than SHORT.
 
 picked over best: the median over rounds of the picked way's time over that of the way with the smallest median.
 
@@ -28,12 +28,13 @@ from unittest import mock
 
 import torch
 
-from tests.benchmarks.group_conv_speed import RESULTS, interleaved
+from tests.benchmarks.group_conv_speed import RESULTS, interleaved, seconds
 from workbench.groups import GroupSignal
 from workbench.layers import GroupConv, LiftingConv, SeparableConv
 from workbench.layers.spectral import Window
 
 WITHIN = 1.1
+SHORT = 0.03  # seconds
 SIZES = [  # kind, channels, pixels, k, n, batches
     ("group", 10, 28, 7, 8, (1, 8, 16, 64)),
     ("group", 32, 14, 7, 8, (1, 8, 16, 64)),
@@ -98,8 +99,11 @@ def case(kind: str, c: int, size: int, k: int, n: int, batch: int, fresh: bool, 
 
         return once
 
+    contestants = {way: run(way) for way in ways(kind, k)}
     with nullcontext() if fresh else torch.no_grad():
-        times = interleaved({way: run(way) for way in ways(kind, k)}, rounds)
+        contestants["dense"]()
+        short = seconds(contestants["dense"], 1) < SHORT
+        times = interleaved(contestants, 3 * rounds if short else rounds)
     picked = layer._way(Window((size, size), k, 1, k // 2, "zeros"), x, n, fresh)
     medians = {way: statistics.median(each) for way, each in times.items()}
     best = min(medians, key=medians.__getitem__)
@@ -108,7 +112,8 @@ def case(kind: str, c: int, size: int, k: int, n: int, batch: int, fresh: bool, 
     return {
         "kind": kind, "call": "step" if fresh else "eval", "channels": c, "pixels": size, "k": k, "n": n,
         "batch": batch, "milliseconds": {way: 1e3 * each for way, each in medians.items()}, "picked": picked,
-        "best": best, "ratio": middle, "quartiles": [low, high], "rounds": over,
+        "best": best, "ratio": middle, "quartiles": [low, high],
+        "seconds": {way: [float(f"{second:.4g}") for second in each] for way, each in times.items()},
     }  # fmt: skip
 
 
@@ -126,19 +131,21 @@ def main() -> None:
             continue
         for batch, fresh in product(batches, (True, False)):
             row = case(kind, c, size, k, n, batch, fresh, given.rounds)
-            print({key: value for key, value in row.items() if key != "rounds"}, flush=True)
+            print({key: value for key, value in row.items() if key != "seconds"}, flush=True)
             about = ("kind", "call", "channels", "pixels", "k", "n", "batch")
             rows = [old for old in rows if any(old[key] != row[key] for key in about)] + [row]
             store(path, rows)
 
 
 def store(path: Path, rows: list[dict[str, Any]]) -> None:
-    """Write the table and where it was taken."""
+    """Write the table, a line for each size, and where it was taken."""
     environment = {
         "threads": 1, "torch": torch.__version__, "load": os.getloadavg(),
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
     }  # fmt: skip
-    path.write_text(json.dumps({"within": WITHIN, "rows": rows, "environment": environment}, indent=1) + "\n")
+    lines = ",\n".join(json.dumps(row) for row in rows)
+    about = f'"within": {WITHIN}, "environment": {json.dumps(environment)}'
+    path.write_text(f'{{{about}, "rows": [\n{lines}\n]}}\n')
 
 
 if __name__ == "__main__":

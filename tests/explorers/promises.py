@@ -1,7 +1,6 @@
 """What every explorer keeps, whatever its question: checked by each explorer's own test file."""
 
 import html
-import time
 from typing import Any
 
 import numpy as np
@@ -66,14 +65,3 @@ def code_reproduces(explorer: Explorer) -> None:
 def finite(ds: xr.Dataset) -> bool:
     """Whether no numeric variable holds NaN or infinity."""
     return all(bool(np.isfinite(v.values).all()) for v in ds.variables.values() if v.dtype.kind in "fiub")
-
-
-def moves_are_answered_in_time(explorer: Explorer, name: str, values: tuple[Any, ...]) -> None:
-    """The median move of one control costs less than a tenth of a second of the process."""
-    explorer.figure_dict()
-    times = []
-    for value in values:
-        start = time.process_time()
-        explorer.at(**{name: value}).figure_dict()
-        times.append(time.process_time() - start)
-    assert np.median(times) < 0.1

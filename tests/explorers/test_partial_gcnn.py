@@ -1,7 +1,5 @@
 """The arc explorer shows what the measure of an arc's response gives, at once."""
 
-import time
-
 import numpy as np
 
 from tests.explorers.promises import finite, keeps_every_promise
@@ -34,14 +32,3 @@ def test_the_released_rule_is_right_only_where_one_sample_is_left():
 def test_the_widest_and_the_narrowest_arc_can_be_drawn():
     for percent in (1, 100):
         assert ArcExplorer(width_percent=percent).figure_dict()["data"]
-
-
-def test_a_move_of_the_width_costs_milliseconds():
-    explorer = ArcExplorer()
-    explorer.figure_dict()
-    times = []
-    for percent in range(20, 50):
-        start = time.process_time()
-        explorer.at(width_percent=percent).figure_dict()
-        times.append(time.process_time() - start)
-    assert np.median(times) < 0.02

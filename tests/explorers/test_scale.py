@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.explorers.promises import keeps_every_promise, moves_are_answered_in_time
+from tests.explorers.promises import keeps_every_promise
 from tests.tolerances import BROKEN, EXACT, INNER_SCALE, LIFTED_SCALE, SCALE_ERROR
 from workbench.explorers.scale import ScaleExplorer, scale_dataset
 from workbench.groups import Scale
@@ -68,9 +68,3 @@ def test_the_filters_are_those_of_a_layer_that_is_built_for_this_group():
     layer.kernels = bank
     found = np.moveaxis(kernels(layer)["kernel"].values[:, 0, :, 0], 1, 0)
     assert np.abs(found / np.abs(found).max() - ds["kernel"].values).max() <= 10 * EXACT[torch.float32]
-
-
-@pytest.mark.parametrize(("name", "values"), [("largest", (1.5, 1.6, 1.9)), ("seed", (3, 4, 5)), ("layers", (0, 1, 2))])
-def test_a_move_is_answered_within_a_tenth_of_a_second(name, values):
-    explorer = ScaleExplorer(kernel_size=17, scales=6, layers=2)
-    moves_are_answered_in_time(explorer, name, values)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.explorers.promises import finite, keeps_every_promise, moves_are_answered_in_time
+from tests.explorers.promises import finite, keeps_every_promise
 from tests.tolerances import BROKEN, EXACT
 from workbench.datasets import data_folder
 from workbench.explorers.separable import TRAINED, SeparableExplorer, wall_dataset
@@ -94,18 +94,3 @@ def test_the_same_seed_gives_the_same_wall_and_another_one_another():
     one, again, other = (wall_dataset("SO2", "separable", 4, 2, 2.0, 7, 10.0, seed) for seed in (0, 0, 1))
     assert one.identical(again)
     assert not np.array_equal(one["kernel"], other["kernel"])
-
-
-@pytest.mark.parametrize(
-    ("name", "values"),
-    [
-        ("omega0", (4, 5, 6)),
-        ("seed", (3, 4, 5)),
-        ("n", (9, 10, 11)),
-        ("kernel_size", (5, 9, 13)),
-        ("largest", (1.2, 3)),
-    ],
-)
-def test_a_move_is_answered_within_a_tenth_of_a_second(name, values):
-    explorer = SeparableExplorer(group="RotationScale", factorisation="nonseparable", n=12, scales=4, kernel_size=15)
-    moves_are_answered_in_time(explorer, name, values)

@@ -1,14 +1,13 @@
 """The public checker: what it passes, what it finds, what it refuses to call a check."""
 
 import math
-import time
 
 import pytest
 import torch
 from torch import nn
 
 from tests.measure.toys import LiftC4, c4_net
-from tests.tolerances import CHECK_SECONDS, EXACT
+from tests.tolerances import CHECK_PASSES, EXACT
 from workbench.groups import C, Plane, Translation
 from workbench.measure import check_equivariance, lattice_elements
 
@@ -27,12 +26,13 @@ def test_a_sound_network_passes_in_every_layer(dtype, size: int) -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
-def test_g3_a_filter_perturbed_by_a_thousandth_is_found_quickly(dtype) -> None:
+def test_g3_a_filter_perturbed_by_a_thousandth_is_found_in_few_passes(dtype) -> None:
     model = c4_net(perturbed=1e-3).to(dtype)
-    start = time.process_time()
+    passes: list[int] = []
+    model.register_forward_pre_hook(lambda _, given: passes.append(len(given[0])))
     with pytest.raises(AssertionError) as caught:
         check_equivariance(model, images(), "C(4)")
-    assert time.process_time() - start < CHECK_SECONDS
+    assert len(passes) <= CHECK_PASSES
     message = str(caught.value)
     assert "first layer that breaks it is '2'" in message
     assert "degrees" in message

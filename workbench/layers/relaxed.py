@@ -98,11 +98,10 @@ class RelaxedConv2d(nn.Module):
                 filters = kernels.everywhere(size)
         if filters.ndim == 3:
             return self._slid(x, filters, self.bias)
-        if basis is None:
-            y = self._by_place(x, filters, size)
-        else:
+        if basis is not None:
             apart = self._slid(x, filters, None).unflatten(1, (len(basis), self.out_channels))
-            y = _Mix.apply(apart, basis.view(-1, *size).to(apart))
+            return _Mix.apply(apart, basis.view(-1, *size).to(apart), self.bias)
+        y = self._by_place(x, filters, size)
         return y if self.bias is None else y + self.bias[:, None, None]
 
     def _slid(self, x: Tensor, filters: Tensor, bias: Tensor | None) -> Tensor:
@@ -259,23 +258,25 @@ class _ByPlace(torch.autograd.Function):
 
 
 class _Mix(torch.autograd.Function):
-    """sum_r basis_r(u) z_r(u), with one buffer for each gradient: ``(B, R, C, H, W), (R, H, W) -> (B, C, H, W)``."""
+    """bias + sum_r basis_r(u) z_r(u), with one buffer for each gradient:
+    ``(B, R, C, H, W), (R, H, W), (C,) -> (B, C, H, W)``."""
 
     @staticmethod
-    def forward(ctx, z: Tensor, basis: Tensor) -> Tensor:
+    def forward(ctx, z: Tensor, basis: Tensor, bias: Tensor | None) -> Tensor:
         ctx.save_for_backward(z, basis)
-        out = z[:, 0] * basis[0]
+        first = z[:, 0], basis[0]
+        out = torch.mul(*first) if bias is None else torch.addcmul(bias.to(z)[:, None, None], *first)
         for r in range(1, len(basis)):
             out.addcmul_(z[:, r], basis[r])
         return out
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, grad: Tensor) -> tuple[Tensor | None, Tensor | None]:
+    def backward(ctx, grad: Tensor) -> tuple[Tensor | None, ...]:
         z, basis = ctx.saved_tensors
         of_z = of_basis = None
         if ctx.needs_input_grad[0]:
             of_z = grad[:, None] * basis[:, None]
         if ctx.needs_input_grad[1]:
             of_basis = torch.stack([(grad * z[:, r]).sum((0, 1)) for r in range(len(basis))])
-        return of_z, of_basis
+        return of_z, of_basis, grad.sum((0, 2, 3)) if ctx.needs_input_grad[2] else None
