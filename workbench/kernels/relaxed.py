@@ -13,6 +13,7 @@ frequency b_f: what is exact at every place is also cheap where few frequencies 
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import torch
 from torch import Tensor, nn
@@ -93,7 +94,7 @@ class RelaxedKernels(nn.Module):
 
     def basis(self, size: tuple[int, int]) -> Tensor:
         """How much of each filter there is at each place of ``(H, W)`` pixels, row by row: ``(R, U)``, U = H W."""
-        places = pixel_places(size).to(self.phase)
+        places = _places(size, self.phase.dtype, self.phase.device)
         turned = 2 * math.pi * self.absolute * (self.cycles_absolute @ places.T)
         return torch.stack([turned.cos(), turned.sin()], 1).flatten(0, 1)
 
@@ -122,7 +123,7 @@ class RelaxedKernels(nn.Module):
     def mixed(self, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
         """The same without a filter for each place: scaled :meth:`filters` and :meth:`basis`."""
         given = self.cycles_relative, self.cycles_absolute, self.relative, self.absolute, self.phase, self.readout
-        places, taps = pixel_places(size).to(self.phase), self.taps.to(self.phase)
+        places, taps = _places(size, self.phase.dtype, self.phase.device), self.taps.to(self.phase)
         return _Mixed.apply(taps, places, *given, self.gain, self.in_channels)
 
     def feature_matrix(self, size: tuple[int, int]) -> Tensor:
@@ -183,10 +184,11 @@ class _Mixed(torch.autograd.Function):
         phase: Tensor, readout: Tensor, gain: Tensor, inputs: int,
     ) -> tuple[Tensor, Tensor]:  # fmt: skip
         turns, moves, groups = 2 * math.pi * float(relative), 2 * math.pi * float(absolute), len(of_place)
-        angle = torch.addmm(phase[:, None], cycles, taps.T, alpha=turns)
-        waves = torch.stack([angle.cos(), angle.sin().neg_()]).unflatten(1, (groups, -1))  # (2, R/2, E, P)
-        mixing = readout.unflatten(1, (groups, -1)).permute(1, 2, 0)  # (R/2, E, C)
-        filters = (waves.transpose(2, 3) @ mixing).permute(1, 0, 3, 2).contiguous()  # (R/2, 2, C, P)
+        angle = torch.addmm(phase, taps, cycles.T, alpha=turns)  # (P, F)
+        wave = torch.stack([angle.cos(), angle.sin().neg_()]).unflatten(2, (groups, -1))  # (2, P, R/2, E)
+        waves = wave.permute(2, 0, 1, 3).reshape(groups, 2 * len(taps), -1)
+        mixing = readout.unflatten(1, (groups, -1)).transpose(0, 1)  # (R/2, C, E)
+        filters = torch.bmm(waves, mixing.transpose(1, 2)).unflatten(1, (2, -1)).transpose(2, 3).contiguous()
         turned = (of_place @ places.T).mul_(moves)
         basis = torch.stack([turned.cos(), turned.sin()], 1)  # (R/2, 2, U)
         flat, rows = filters.view(2 * groups, -1), basis.view(2 * groups, -1)
@@ -210,17 +212,26 @@ class _Mixed(torch.autograd.Function):
         of_filters = torch.addmm(grad.mul(scale), alike, flat, alpha=shrink).view(filters.shape)
         of_rows = torch.addmm(of_basis, same, rows, alpha=shrink).view(basis.shape)
         of_turned = (of_rows[:, 1] * basis[:, 0]).addcmul_(of_rows[:, 0], basis[:, 1], value=-1)
-        of_values = of_filters.permute(1, 0, 2, 3)  # (2, R/2, C, P)
-        of_mixing = (waves @ of_values.transpose(2, 3)).sum(0)  # (R/2, E, C)
-        of_waves = mixing @ of_values  # (2, R/2, E, P)
-        of_angle = (of_waves[0] * waves[1]).addcmul_(of_waves[1], waves[0], value=-1).flatten(0, 1)
-        of_turns, of_moves = of_angle @ taps, of_turned @ places
+        of_values = of_filters.transpose(2, 3).flatten(1, 2)  # (R/2, 2 P, C)
+        of_mixing = torch.bmm(waves.transpose(1, 2), of_values)  # (R/2, E, C)
+        of_waves, wave = (
+            each.unflatten(1, (2, -1)).permute(1, 2, 0, 3).flatten(2) for each in (torch.bmm(of_values, mixing), waves)
+        )  # (2, P, F)
+        of_angle = (of_waves[0] * wave[1]).addcmul_(of_waves[1], wave[0], value=-1)
+        of_turns, of_moves = of_angle.T @ taps, of_turned @ places
         of_relative = 2 * math.pi * torch.sum(of_turns * cycles) if ctx.needs_input_grad[4] else None
         of_absolute = 2 * math.pi * torch.sum(of_moves * of_place) if ctx.needs_input_grad[5] else None
         return (
-            None, None, of_turns * turns, of_moves * moves, of_relative, of_absolute, of_angle.sum(1),
+            None, None, of_turns * turns, of_moves * moves, of_relative, of_absolute, of_angle.sum(0),
             of_mixing.permute(2, 0, 1).flatten(1), along * size, None,
         )  # fmt: skip
+
+
+@lru_cache(maxsize=32)
+def _places(size: tuple[int, int], dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Made once: on a small map that takes as long as the products with it."""
+    with torch.inference_mode(False):
+        return pixel_places(size).to(device, dtype)
 
 
 def pixel_places(size: tuple[int, int]) -> Tensor:
