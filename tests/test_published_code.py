@@ -1,6 +1,7 @@
 """The plug-in that measures the released code: it says what it needs, and keeps out of this tree."""
 
 import ast
+import json
 import sys
 from pathlib import Path
 
@@ -46,7 +47,16 @@ def test_a_folder_with_other_code_is_refused_by_name(monkeypatch, capsys, tmp_pa
     assert sys.path == before
 
 
+def test_what_was_found_with_other_threads_stays(tmp_path):
+    path = tmp_path / "found.json"
+    published_code.keep(path, 1, {"rows": [1], "of": "one"})
+    published_code.keep(path, 2, {"rows": [2]})
+    published_code.keep(path, 1, {"rows": [3]})
+    assert json.loads(path.read_text()) == {"1": {"rows": [3], "of": "one"}, "2": {"rows": [2]}}
+
+
 def test_it_writes_its_result_and_nothing_else():
-    assert written(SOURCE) == ["RESULT.write_text"]
+    assert written(SOURCE) == ["path.write_text"]
+    assert "keep(RESULT, " in SOURCE
     assert published_code.RESULT.parent == ROOT / "tests" / "benchmarks" / "results"
     assert written("shutil.copytree(folder, package)\nopen(path, 'w')")

@@ -1,6 +1,6 @@
-"""Measure the code released with the paper beside ours and its plain writing, in one process on one thread.
+"""Measure the code released with Partial G-CNNs beside ours and its plain writing, in one process.
 
-Run: python tests/benchmarks/published_code.py --folder FOLDER [--rounds 5]
+Run: python -m tests.benchmarks.published_code --folder FOLDER [--threads 1] [--rounds 5]
 FOLDER is a copy of that code (AGPL-3.0) outside this tree. It is imported as it stands; empty modules take the place
 of a helper that the release lacks, of a loss whose import goes round in a circle, and of packages that are only named.
 Times are CPU time; rounds interleave the contestants. Every round lies in tests/benchmarks/results/published_code.json.
@@ -179,14 +179,22 @@ def network(code: SimpleNamespace, name: str, batch: int, rounds: int) -> dict[s
     return {"case": name, "batch": batch, **summed_up(times, pairs)}
 
 
+def keep(path: Path, threads: int, found: dict[str, object]) -> None:
+    """Write what was found with so many threads beside what was found with others, and parts beside other parts."""
+    before = json.loads(path.read_text()) if path.exists() else {}
+    before[str(threads)] = before.get(str(threads), {}) | found
+    path.write_text(json.dumps(before, indent=1) + "\n")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path)
+    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=5)
     given = parser.parse_args()
     if not set(KEEP_MEMORY) <= set(os.environ):
         keep_freed_memory()
-    torch.set_num_threads(1)
+    torch.set_num_threads(given.threads)
     cases: list[tuple] = [(layer, c, size, batch) for c, size in ((10, 28), (32, 14)) for batch in (2, 8, 16, 64)]
     cases += [(network, name, batch) for name in (PRESET, "demo_full") for batch in (2, 8, 64)]
     try:
@@ -200,11 +208,11 @@ def main() -> None:
     except ImportError as reason:
         parser.exit(2, f"{parser.prog}: {reason}; {NEEDS}\n")
     about = {
-        "threads": 1, "torch": torch.__version__, "cores": os.cpu_count(), "load": os.getloadavg(),
+        "torch": torch.__version__, "cores": os.cpu_count(), "load": os.getloadavg(),
         "allocator": {name: os.environ.get(name) for name in KEEP_MEMORY},
         "code": {file: hashlib.sha256((given.folder / file).read_bytes()).hexdigest() for file in FILES},
     }  # fmt: skip
-    RESULT.write_text(json.dumps({"rows": rows, "environment": about}, indent=1) + "\n")
+    keep(RESULT, given.threads, {"rows": rows, "environment": about})
 
 
 if __name__ == "__main__":

@@ -56,12 +56,27 @@ def published(result: dict[str, Any]) -> str:
     """The released code, ours and the plain writing."""
     lines = [
         [
-            row["case"], str(row["batch"]), spread(row["ratios"]["ours / published"]),
-            spread(row["ratios"]["published / all pairs"]),
+            row["case"], threads, str(row["batch"]), spread(row["ratios"]["ours / published"]),
+            spread(row["ratios"]["published / all pairs"], float("inf")),
         ]
-        for row in result["rows"]
+        for threads, found in result.items() for row in found["rows"]
     ]  # fmt: skip
-    return table(["case", "batch", "ours / released code", "released code / plain writing"], lines)
+    return table(["case", "threads", "batch", "ours / released code", "released code / plain writing"], lines)
+
+
+def peers(result: dict[str, Any]) -> str:
+    """Other people's layers, ours and the plain convolution, in bold where ours lose."""
+    lines = [
+        [
+            name, threads, *(str(row[part]) for part in ("call", "channels", "pixels", "k", "n", "batch")),
+            *(str(row["weights"][who]) for who in ("ours", "peer")), spread(row["ratios"]["ours / peer"]),
+            spread(row["ratios"]["peer / plain"], float("inf")), spread(row["ratios"]["ours / plain"]),
+        ]
+        for threads, found in result.items() for name in found for row in found[name]["rows"]
+    ]  # fmt: skip
+    weights, compared = ("our weights", "its weights"), ("ours / peer", "peer / plain", "ours / plain")
+    head = ["peer", "threads", "call", "C", "pixels", "k", "n", "batch", *weights, *compared]
+    return table(head, lines)
 
 
 def sliders() -> str:
@@ -198,6 +213,17 @@ ratio is stricter, ours in everything but the way to convolve.
 `python -m tests.benchmarks.published_code --folder FOLDER`, where FOLDER holds a copy of it.
 
 {published(stored("published_code"))}
+
+## Beside other people's layers
+
+`python -m tests.benchmarks.peers --folder FOLDER...`, where each FOLDER holds a copy of one; the plain convolution is
+`Conv2d(n C, n C, k)`. A step makes kernels anew, an evaluation keeps them where the library can. *escnn* is its
+`R2Conv` between C regular fields of C_n, beside our `GroupConv`: alike are channels, k and n, but its kernels are sums
+over a basis of limited bandwidth that knows the angles of C_n alone, ours come from a network that answers at every
+angle. *separable* is the layer released with separable group convolutions, beside our `SeparableConv`: the same
+factorisation, networks and number of weights; that layer keeps no kernels, it makes them in evaluation, too.
+
+{peers(stored("peers"))}
 
 ## Two threads
 
