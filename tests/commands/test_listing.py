@@ -24,6 +24,16 @@ def test_every_name_that_can_be_trained_is_listed_also_the_papers_own_runs(capsy
     assert any(method.published for method in methods().values())
 
 
+def test_each_method_says_what_of_it_was_reproduced(capsys):
+    assert cli.main(["list", "methods"]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert told.count("reproduced here: ") == len(methods())
+    assert told.count(" claims, 5 seeds") == len(methods())
+    missed = [line for line in listing.readme_table().splitlines() if "; not: " in line]
+    assert missed
+    assert all(line.split("; not: ")[1].removesuffix(" |") in told for line in missed)
+
+
 def test_one_kind_lists_only_that_kind(capsys):
     assert cli.main(["list", "data"]) == 0
     told = capsys.readouterr().out

@@ -181,3 +181,12 @@ def test_the_planar_group_of_similarities_has_a_name() -> None:
 def test_a_bound_that_is_no_stretch_is_refused(largest) -> None:
     with pytest.raises(ValueError, match="expected a stretch above 1"):
         SL(largest)
+
+
+@pytest.mark.parametrize("group", LINEAR, ids=str)
+def test_coordinates_of_another_length_are_refused(group):
+    for count in (2, 5):
+        with pytest.raises(
+            ValueError, match=rf"coordinates of shape \({count},\) .* expected \(..., {group.chart_dim}\)"
+        ):
+            group.exp(torch.zeros(count))

@@ -73,7 +73,7 @@ def test_its_gradient_is_that_of_a_shift():
     assert torch.equal(x.grad, back)
 
 
-@pytest.mark.parametrize("shape", [(1, 1, 7, 8), (1, 1, 8, 7), (1, 8, 8)])
+@pytest.mark.parametrize("shape", [(1, 1, 7, 8), (1, 1, 8, 7), (1, 8, 8), (16,)])
 def test_sizes_that_do_not_divide_are_refused(shape):
     with pytest.raises(ValueError, match="multiples of the stride 2; crop or pad"):
         PolyphaseAnchor(2)(torch.zeros(shape))

@@ -220,6 +220,11 @@ def test_group_layers_lists_them_in_order():
         ({"input_size": "8"}, r"input_size = '8' was given; expected H = W or \(H, W\)"),
         ({"input_size": (8,)}, r"input_size = \(8,\)"),
         ({"input_size": 2.5}, "input_size = 2.5"),
+        ({"group": "SO2", "n": 6, "input_size": 16}, "6 rotations do not hold .* only half turns are exact; use n = 8"),
+        ({"group": "O2", "n": 10, "input_size": 16}, "no turn but the identity is exact; use n = 8"),
+        ({"group": "RotationScale", "n": 6, "input_size": 16, "kernel_size": 17}, "use n = 8, or pass exact=False"),
+        ({"group": "Sim2"}, "already; use 'RotationScale'"),
+        ({"group": "Sl(2)"}, r"or Symmetric\(n\); use 'SL\(2\)'"),
         ({"kernel": "siren"}, "kernel = 'siren' was given; expected a KernelSpec"),
         ({"in_channels": -3}, "at least 1"),
         ({"out_channels": 1.5}, "at least 1"),
@@ -309,6 +314,8 @@ def test_sizes_that_break_quarter_turns_are_refused_at_construction_or_at_the_fi
     with pytest.raises(ValueError, match="leaves 1 of 16 pixels unseen"):
         LiftingConv(1, 2, 3, stride=2)(torch.zeros(1, 1, 16, 16))
     assert LiftingConv(1, 2, 3, stride=2, input_size=(17, 17))(torch.zeros(1, 1, 17, 17)).values.shape[-1] == 9
+    assert LiftingConv(1, 2, 3, n=6, input_size=16, exact=False).n == 6
+    assert LiftingConv(1, 2, 3, group="C(6)", input_size=16).n == 6, "nobody asked C(6) for quarter turns"
     loose = LiftingConv(1, 2, 3, stride=2, input_size=16, exact=False)
     assert loose(torch.zeros(1, 1, 16, 16)).values.shape[-1] == 8
 

@@ -19,7 +19,7 @@ from tests.layers.test_separable import by_the_product
 from tests.tolerances import BROKEN, EXACT, INNER_SCALE
 from workbench.groups import SO2, Draw, GroupSignal, RotationScale
 from workbench.kernels import FACTORISATIONS, OF_SIMILARITIES, KernelBank
-from workbench.kernels.stretched import Support, soft_edge
+from workbench.kernels.faults import RELEASED, TRANSPOSED, VIEWED, put_fault
 from workbench.layers import GroupConv, GroupProjection, LiftingConv, SeparableConv, set_n
 
 SEVEN = ("nonseparable", *FACTORISATIONS, *OF_SIMILARITIES)
@@ -62,34 +62,13 @@ def test_they_are_exact_without_looking_turned_kernels_up(factorisation):
     assert defect(net, torch.randn(1, 1, 18, 18).double(), (QUARTER,), SO2()) <= EXACT[torch.float64]
 
 
-class Transposed(KernelBank):
-    """Cause A: the square of taps is flattened column by column."""
-
-    def _seen(self, outputs):
-        taps = super()._seen(outputs)
-        return None if taps is None else -taps.flip(-1)
-
-
-class Viewed(Support):
-    """Cause B: relative elements [out, in, 2] read as [out, 2, in], of which the second row is taken for scales."""
-
-    def window(self, relative):
-        out, into, _ = relative.shape
-        apart = relative.reshape(out, 2, into)[:, 1].abs()
-        return soft_edge(apart / self.reach, 3.0)
-
-
-def over_the_plane(layer: SeparableConv) -> KernelBank:
-    return layer.kernels if isinstance(layer.kernels, KernelBank) else layer.kernels.over_plane
-
-
 @EVERY
 def test_a_grid_that_is_transposed_in_the_group_kernel_alone_is_caught(factorisation):
     found = []
     for seed in range(5):
         torch.manual_seed(seed)
         net = stack(factorisation).double()
-        over_the_plane(net[1]).__class__ = Transposed
+        assert put_fault(net[1].kernels, TRANSPOSED)
         found.append(defect(without_lookups(net), torch.randn(1, 1, 18, 18).double(), (QUARTER,), SO2()))
     assert min(found) > BROKEN
     assert statistics.median(found) > 4 * BROKEN
@@ -98,12 +77,17 @@ def test_a_grid_that_is_transposed_in_the_group_kernel_alone_is_caught(factorisa
 @EVERY
 def test_a_window_that_is_viewed_in_another_order_is_caught(factorisation):
     net = stack(factorisation).double()
-    banks = [m for m in net[1].modules() if isinstance(m, KernelBank) and m.group == SIM2 and not m.lifting]
-    assert bool(banks) == (factorisation not in OF_SIMILARITIES)  # whose scales have a kernel of their own
-    for bank in banks:
-        bank.support = Viewed(SIM2, bank.support.reach)
+    placed = put_fault(net[1].kernels, VIEWED)
+    assert placed == (factorisation not in OF_SIMILARITIES)  # whose scales have a kernel of their own
     found = defect(without_lookups(net), torch.randn(1, 1, 18, 18).double(), (QUARTER,), SO2())
-    assert (found > 4 * BROKEN) if banks else (found <= EXACT[torch.float64])
+    assert (found > 4 * BROKEN) if placed else (found <= EXACT[torch.float64])
+
+
+def test_the_faults_are_told_by_name_and_the_released_code_has_them_in_five_of_the_seven():
+    assert set(RELEASED) == set(SEVEN) - set(OF_SIMILARITIES)
+    assert set(RELEASED.values()) == {TRANSPOSED, VIEWED}
+    with pytest.raises(ValueError, match="'flipped' was given; expected 'transposed' or 'viewed'"):
+        put_fault(stack("separable")[1].kernels, "flipped")
 
 
 @EVERY

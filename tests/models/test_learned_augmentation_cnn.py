@@ -102,6 +102,10 @@ def test_widths_that_are_not_learned_and_one_copy_are_plain_augmentation():
     assert relative(net(x), net.network(x)) <= TIGHT, "and not in evaluation"
 
 
+def test_no_picture_is_answered_with_no_answer():
+    assert network(copies=4)(torch.zeros(0, 1, 16, 16).double()).shape == (0, 3)
+
+
 def test_the_reward_is_minus_the_norm_of_the_widths_up_to_the_largest():
     net = network(generators=("turn", "scale"), reward=0.5)
     with torch.no_grad():

@@ -4,11 +4,12 @@ The rules, all of them:
 
 1. *Present*: no difference is seen, neither as a whole nor in any class, and the arc of the whole is the circle. Those
    fit whose answer changes less over the circle than the plain network's, measured, seed by seed. In order of the
-   data they need.
+   data they need; where these cannot be told apart, of their arithmetic.
 2. *Absent*: every class differs, or the whole does where there are no classes. There is nothing to hold: the plain
-   network fits, and those that give up symmetry where the data ask for it. In order of their arithmetic.
+   network fits, and those that give up symmetry where the data ask for it. In order of their arithmetic and, where
+   that is equal, of their parameters.
 3. *Differs per class*: some classes differ and others do not. Those fit that lean towards the symmetry and can give it
-   up. In order of the data they need.
+   up. In order as under 1.
 4. *Untold*: anything else. All fit. In order of how far each falls behind the best one on whichever set of the study it
    is worst at.
 
@@ -42,7 +43,8 @@ RULES = {
     "fit whose answer changes less over the circle than the plain network's; the one that needs the fewest "
     "pictures comes first.",
     ABSENT: "So a turned picture is news, and to treat it alike would throw that away. There is nothing to hold: the "
-    "plain network fits, and those that can give up symmetry; the one with the least arithmetic comes first.",
+    "plain network fits, and those that can give up symmetry; the one with the least arithmetic comes first, of equals "
+    "that with the fewest parameters.",
     PER_CLASS: "So a turn is news for some classes and none for others. Families fit that lean towards the symmetry "
     "and can give it up where the data ask for it; the one that needs the fewest pictures comes first.",
     UNTOLD: "So the data do not tell. What counts is how much a wrong guess would cost: how far a family falls behind "
@@ -251,9 +253,11 @@ def _reasons(kind: str, order: xr.Dataset, results: xr.Dataset) -> list[str]:
     base, most = row["multiply_adds"][names.index(BASELINE)], int(results["samples"].values.max())
 
     def told(at: int) -> str:
-        price = f"{names[at]} costs {row['multiply_adds'][at] / base:.3g} times the plain network's arithmetic"
+        times = row["multiply_adds"][at] / base
+        costs = "as much arithmetic as" if times == 1 else f"{times:.3g} times the arithmetic of"
+        price = f"{names[at]} costs {costs} the plain network"
         if kind == ABSENT:
-            return f"{price} for an answer"
+            return f"{price} for an answer and has {row['parameters'][at]:,.0f} parameters"
         if np.isnan(row["data_needed"][at]):
             return f"{price} and does not get there with {most:,}"
         low, high = (row[f"data_needed_{end}"][at] for end in ("low", "high"))
@@ -265,7 +269,12 @@ def _reasons(kind: str, order: xr.Dataset, results: xr.Dataset) -> list[str]:
     if int(row["fits"].sum()) > 1:
         found.append(f"Next of those that fit: {told(1)}.")
     if (tied := int(row["tied"].sum())) > 1:
-        found.append(f"{tied} cannot be told apart by the data they need; of these the least arithmetic leads.")
+        least = int((row["multiply_adds"][:tied] == row["multiply_adds"][0]).sum())
+        alike = f"; {least} of them share it, and their order is that of the numbers, within chance"
+        found.append(
+            f"{tied} cannot be told apart by the data they need; of these the least arithmetic "
+            f"leads{alike if least > 1 else ''}."
+        )
     return found
 
 

@@ -33,12 +33,13 @@ def run(options: argparse.Namespace) -> int:
 
 
 def method_lines() -> Iterator[str]:
-    """One paragraph per method: its paper, its experiments and the paper's own runs."""
+    """One paragraph per method: its paper, what was reproduced, its experiments and the paper's own runs."""
     from workbench.models.method import methods
 
     for name, method in sorted(methods().items()):
         yield f"{name}  {method.title} ({method.cited})"
         yield _wrapped(method.summary)
+        yield _wrapped(f"reproduced here: {_reproduced(method)}")
         if method.experiments:
             yield _wrapped("train: " + _names(method, method.experiments))
         if method.published:
@@ -128,4 +129,7 @@ def _notebook_path(name: str) -> str:
 
 
 def _wrapped(text: str) -> str:
-    return textwrap.fill(" ".join(text.split()), WIDTH, initial_indent="    ", subsequent_indent="    ")
+    margin = "    "
+    return textwrap.fill(
+        " ".join(text.split()), WIDTH, initial_indent=margin, subsequent_indent=margin, break_on_hyphens=False
+    )

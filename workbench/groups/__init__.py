@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from difflib import get_close_matches
 
 from workbench.groups.affine import Plane, Translation
 from workbench.groups.base import Group, rotation_matrix, wrap
@@ -55,6 +56,10 @@ __all__ = [
     "wrap",
 ]
 
+_EXAMPLES = (
+    "SO2", "O2", "C(8)", "D(4)", "Translation", "Scale", "RotationScale", "SL(2)", "GLPlus(2)", "SE2", "E2", "Sim2",
+    "SO3", "O3", "E3", "Symmetric(4)",
+)  # fmt: skip
 _BARE: dict[str, Callable[[], Group]] = {
     "SO2": SO2,
     "O1": O1,
@@ -100,9 +105,11 @@ def parse_group(name: str | Group) -> Group:
         return _BARE[text]()
     if (found := _with_numbers(text)) is not None:
         return found
+    near = get_close_matches(text.lower(), [known.lower() for known in _EXAMPLES], n=1, cutoff=0.5)
+    use = next((known for known in _EXAMPLES if known.lower() in near), "C(8)")
     raise ValueError(
         f"group {name!r} was given; expected SO2, O2, C(n), D(n), Translation, R2x<group>, Scale, RotationScale, "
-        "SL(2), GLPlus(2), SO3, O3, E3 or Symmetric(n), for example 'C(8)'."
+        f"SL(2), GLPlus(2), SO3, O3, E3 or Symmetric(n); use {use!r}."
     )
 
 

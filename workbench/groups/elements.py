@@ -13,7 +13,7 @@ from torch import Tensor
 
 from workbench.groups.base import Group, check_count
 from workbench.groups.linear import SL, GLPlus, even_stretches
-from workbench.groups.planar import SO2
+from workbench.groups.planar import O2, SO2
 from workbench.groups.scale import RotationScale, Scale
 
 Drawn = tuple[Tensor, Tensor | None]
@@ -48,6 +48,26 @@ def even_elements(
     if isinstance(group, SL):
         return _turned(group, n, group.exp(_even_coordinates(group, stretches)), offset).to(device, dtype)
     return group.grid(n, offset, dtype, device)
+
+
+def quarter_turn_problem(group: Group, n: int) -> tuple[str, str] | None:
+    """Why a list of ``n`` elements does not hold the quarter turns, and the nearest ``n`` that does.
+
+    ``None`` where it does, or where the group is finite or has no turns: then nobody asked for them.
+
+    >>> from workbench.groups import SO2
+    >>> quarter_turn_problem(SO2(), 6)
+    ('6 rotations do not hold the quarter turns, so only half turns are exact', 'use n = 8')
+    """
+    if group.order is not None or isinstance(group, Scale):
+        return None
+    mirrors = 2 if isinstance(group, O2) else 1
+    rotations = n // mirrors
+    if rotations % 4 == 0:
+        return None
+    exact = "no turn but the identity is" if rotations % 2 else "only half turns are"
+    nearest = max(4, round(rotations / 4) * 4) * mirrors
+    return f"{rotations} rotations do not hold the quarter turns, so {exact} exact", f"use n = {nearest}"
 
 
 def drawn_elements(

@@ -64,7 +64,11 @@ class SL(Group):
 
         Args:
             v: coordinates ``(..., 3)``.
+
+        Raises:
+            ValueError: another number of coordinates.
         """
+        _check_coordinates(self, v)
         radius = _length(v[..., :2])
         along = _over(radius.sinh(), radius, 1.0).unsqueeze(-1) * v[..., :2]
         stretch = _symmetric(radius.cosh(), along)
@@ -167,7 +171,8 @@ class GLPlus(SL):
 
     def exp(self, v: Tensor) -> Tensor:
         """The inverse of the polar chart; ``v`` ``(..., 4)``. See :meth:`SL.exp`."""
-        return super().exp(v[..., :3]) * v[..., 3:].exp()
+        _check_coordinates(self, v)
+        return SL(self.largest).exp(v[..., :3]) * v[..., 3:].exp()
 
     def log(self, g: Tensor) -> Tensor:
         """The polar chart, ``(..., 4)``."""
@@ -233,3 +238,11 @@ def even_stretches(n: int, most: float) -> Tensor:
     radius = _radius_of((2 * place + 1 + n % 2) / n, most)
     one = torch.stack([radius * (place * GOLDEN).cos(), radius * (place * GOLDEN).sin()], -1)
     return torch.cat([torch.zeros(n % 2, 2, dtype=torch.float64), one, -one])
+
+
+def _check_coordinates(group: SL, v: Tensor) -> None:
+    if v.shape[-1:] != (group.chart_dim,):
+        raise ValueError(
+            f"{group}.exp: coordinates of shape {tuple(v.shape)} were given; expected (..., {group.chart_dim}), those "
+            "that log returns."
+        )

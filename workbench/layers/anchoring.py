@@ -52,7 +52,7 @@ class PolyphaseAnchor(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """``(B, C, H, W)`` to the same."""
-        height, width = x.shape[-2:]
+        height, width = x.shape[-2:] if x.ndim == 4 else (1, 1)
         if x.ndim != 4 or height % self.stride or width % self.stride:
             raise ValueError(
                 f"PolyphaseAnchor: {tuple(x.shape)} was given; expected (B, C, H, W) with H and W multiples of the "

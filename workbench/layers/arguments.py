@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from workbench.groups import O2, SL, SO2, Group, RotationScale, Scale, parse_group
+from workbench.groups import O2, SL, SO2, Group, Plane, RotationScale, Scale, parse_group
 from workbench.groups.base import check_count, check_number
 from workbench.kernels.stretched import Support, default_reach
 from workbench.layers.lattice import check_window
@@ -12,10 +12,11 @@ def planar_group(name: str, group: Group | str) -> Group:
     """The planar group of that name, or a sentence that says which there are."""
     parsed = parse_group(group)
     if not isinstance(parsed, SO2 | O2 | RotationScale | SL) and not (isinstance(parsed, Scale) and parsed.dim == 2):
+        use = f"; use {str(parsed.linear)!r}" if isinstance(parsed, Plane) else ""
         raise ValueError(
             f"{name}: the group {parsed} was given; expected a group of rotations and reflections of the "
             "plane, SO2, O2, C(n) or D(n), or of stretches, Scale, RotationScale, SL(2) or GLPlus(2); translations are "
-            "in every convolution already."
+            f"in every convolution already{use}."
         )
     return parsed
 

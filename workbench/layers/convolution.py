@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from workbench.groups import Draw, Group, GroupSignal, Scale
 from workbench.groups.base import check_count, check_floating
 from workbench.groups.distributions import GroupDistribution, learned_distribution
-from workbench.groups.elements import drawn_elements, even_elements
+from workbench.groups.elements import drawn_elements, even_elements, quarter_turn_problem
 from workbench.kernels import KernelBank, KernelSpec
 from workbench.kernels.stretched import support_problem
 from workbench.layers.apply import Weights, convolve, prepare
@@ -89,6 +89,11 @@ class GroupLayer(nn.Module):
         self._forget()
         if input_size is not None:
             self.check_size(as_size(input_size))
+            if exact and (found := quarter_turn_problem(self.group, self.n)):
+                raise ValueError(
+                    f"{name}: not equivariant to quarter turns: n = {self.n} was given, but {found[0]}; {found[1]}, or "
+                    "pass exact=False to accept it."
+                )
 
     def _kernels(self, spec: KernelSpec) -> Any:
         sizes = self.in_channels, self.out_channels, self.kernel_size
@@ -305,7 +310,8 @@ class LiftingConv(GroupLayer):
         sampling: "grid", or "random" for a common random turn of the grid in each training step, and random stretches.
         padding: "same" (odd k only), "valid" or a number of pixels on every side.
         kernel: the coordinate network.
-        input_size: H and W, to refuse at construction what could not be exact at quarter turns.
+        input_size: H and W, to refuse at construction what could not be exact at quarter turns: sizes, strides, and
+            an ``n`` of a group with all turns that is no multiple of 4 (``n`` may change later, unchecked).
         exact: ``False`` accepts sizes that are not.
 
     Raises:

@@ -158,23 +158,24 @@ def crossing(sizes: np.ndarray, accuracy: np.ndarray, target: float) -> float:
 def order_families(points: xr.Dataset, fits: Sequence[str], *, data_needed: bool = True) -> xr.Dataset:
     """Families in the order in which to try them: those that fit first, by data needed or by arithmetic alone.
 
-    By data needed: of those whose number cannot be told from the smallest (its interval reaches theirs), the one with
-    the fewest multiply-adds comes first; then by the data needed; those that never reach the target last. Where that
-    leaves two alike, multiply-adds and then the time of training count. Accuracy itself is not looked at.
+    By data needed: those whose number cannot be told from the smallest (its interval reaches theirs) come first, by
+    multiply-adds and, where these are equal, by the data needed; then the others by the data needed; those that never
+    reach the target last. By arithmetic alone: by multiply-adds and, where these are equal, by parameters. Neither
+    accuracy itself nor times of one machine are looked at.
 
     Args:
         points: of :func:`family_points`.
         fits: names that fit; the others follow by the same rule.
-        data_needed: False goes by multiply-adds and time of training alone.
+        data_needed: False goes by multiply-adds and parameters alone.
 
     Returns:
         Along ``rank``, the families of the study that have a result here: ``name``, ``fits``, ``tied`` (fits, and
         cannot be told from the smallest data needed), ``data_needed`` with both ends, ``multiply_adds``,
-        ``evaluation_ms``, ``training_s``.
+        ``parameters``, ``evaluation_ms``, ``training_s``.
     """
     names = [str(name) for name in points["family"].values]
     need, low, high = (points[f"data_needed{end}"].values for end in ("", "_low", "_high"))
-    price = list(zip(points["multiply_adds"].values, points["training_s"].values, strict=True))
+    price = list(zip(points["multiply_adds"].values, points["parameters"].values, strict=True))
     tied = np.zeros(len(names), dtype=bool)
     chosen: list[int] = []
     for fitting in (True, False):
@@ -183,12 +184,12 @@ def order_families(points: xr.Dataset, fits: Sequence[str], *, data_needed: bool
         if data_needed:
             reached = sorted((at for at in group if np.isfinite(need[at])), key=lambda at: need[at])
             end = high[reached[0]] if reached and np.isfinite(high[reached[0]]) else np.inf
-            level = [at for at in group if at in reached and low[at] <= end]
+            level = sorted((at for at in reached if low[at] <= end), key=lambda at: (price[at][0], need[at]))
             tied[level] = fitting
             group = [*level, *(at for at in reached if at not in level), *(at for at in group if at not in reached)]
         chosen += group
     taken = points.isel(family=chosen)
-    kept = ("data_needed", "data_needed_low", "data_needed_high", "multiply_adds", "evaluation_ms", "training_s")
+    kept = (*(f"data_needed{end}" for end in ("", "_low", "_high")), "multiply_adds", "parameters", *TIMES)
     return xr.Dataset(
         {
             "name": labelled("rank", np.asarray([names[at] for at in chosen], dtype=str), "family"),

@@ -5,7 +5,8 @@ from typing import Any, NamedTuple
 
 from torch import nn
 
-from workbench.groups import O2, Group, Scale
+from workbench.groups import Group, Scale
+from workbench.groups.elements import quarter_turn_problem
 
 Size = tuple[int, int]
 
@@ -45,16 +46,8 @@ def _own_findings(layer: Any, size: Size) -> Iterator[Finding]:
     group, count = getattr(layer, "group", None), getattr(layer, "n", None)
     if isinstance(group, Scale):
         yield Finding("scalings hold no turns, so none is exact", "use group='RotationScale'", "rotations")
-    elif isinstance(group, Group) and isinstance(count, int) and group.order is None:
-        mirrors = 2 if isinstance(group, O2) else 1
-        rotations = count // mirrors
-        if rotations % 4:
-            exact = "no turn but the identity is" if rotations % 2 else "only half turns are"
-            yield Finding(
-                f"{rotations} rotations do not hold the quarter turns, so {exact} exact",
-                f"use n = {max(4, round(rotations / 4) * 4) * mirrors}",
-                "rotations",
-            )
+    elif isinstance(group, Group) and isinstance(count, int) and (problem := quarter_turn_problem(group, count)):
+        yield Finding(*problem, "rotations")
 
 
 def pair(value: Any) -> tuple[int, int]:

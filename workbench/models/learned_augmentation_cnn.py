@@ -116,6 +116,8 @@ def even(copies: int, generators: int) -> Tensor:
 
 def moved(x: Tensor, motions: Tensor) -> Tensor:
     """Square images ``(B, C, H, H)`` moved by affine ``motions (S, B, 3, 3)``, bilinear: ``(S, B, C, H, H)``."""
+    if not len(x):
+        return x.new_empty(len(motions), *x.shape)
     flip = motions.new_tensor([1.0, -1.0, 1.0])  # rows of the sampling grid grow downwards
     back = flip[:, None] * torch.linalg.inv(motions) * flip  # each pixel looks back along the motion
     copies = x.expand(len(motions), *x.shape).flatten(0, 1)

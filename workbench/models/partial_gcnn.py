@@ -29,6 +29,7 @@ from workbench.layers import (
     LiftingConv,
     set_sums,
 )
+from workbench.layers.lattice import check_size
 from workbench.models._checks import (
     check_choices,
     check_dropout,
@@ -181,7 +182,8 @@ def _ckresnet(c: Config) -> nn.Module:
     for stage, (a, b) in enumerate(zip(c.widths[:-1], c.widths[1:], strict=True), start=1):
         body.append(ResidualBlock(c, a, b, nn.Sequential(*size.pool(stage))))
     last = c.widths[-1]
-    body += _convolution(c, (last, last), c.kernel_size, True, padding="valid", input_size=size.side)
+    check_size(c.architecture, (size.side, size.side), c.kernel_size, 1, 0, True)
+    body += _convolution(c, (last, last), c.kernel_size, True, padding="valid")
     body += [_norm(c.norm, last), GroupReLU()]
     return _Classifier(c, body, "max", size.side - c.kernel_size + 1)
 
