@@ -172,6 +172,21 @@ def test_it_reads_a_real_audit():
 def test_data_that_were_not_asked_for_quarter_turns_are_refused():
     with pytest.raises(ValueError, match="not asked for quarter turns were given; expected 'C4'"):
         advise(CASES[PRESENT].drop_vars("question"), STUDY)
+    with pytest.raises(ValueError, match=r"a NoneType was given; .* use advise\(data_symmetry"):
+        advise(None)
+
+
+def test_what_breaks_a_tie_is_what_is_said_to():
+    said = advise(CASES[PRESENT]).because
+    order = advise(CASES[PRESENT]).order.sel(rank=slice(1, None))
+    tied = order.isel(rank=order["tied"].values)
+    adds = tied["multiply_adds"].values
+    assert (np.diff(adds) >= 0).all()
+    share = int((adds == adds[0]).sum())
+    assert share > 1
+    assert (np.diff(tied["data_needed"].values[:share]) >= 0).all()
+    assert f"{len(adds)} cannot be told apart" in said[-1]
+    assert f"{share} of them share it" in said[-1]
 
 
 def test_a_family_without_a_result_cannot_be_checked():

@@ -1,6 +1,6 @@
 """Measure every way to convolve at every size, and how far the one that layers pick is from the best of them.
 
-Run: python -m tests.benchmarks.choice [--rounds 7] [--only KIND,...]. Results, with every round, lie in
+Run: python -m tests.benchmarks.choice [--rounds 7] [--only KIND,...] [--judge]. Results, with every round, lie in
 tests/benchmarks/results/choice.json: the table behind workbench/layers/choice.py. A case is a layer, a training step
 (forward and backward, kernels made) or an evaluation with kept kernels; its ways are those of `choice.Way`.
 Times are the process's CPU time on one thread; rounds interleave the ways, and there are three times as many of them
@@ -21,6 +21,7 @@ import platform
 import statistics
 from collections.abc import Callable
 from contextlib import nullcontext
+from functools import cache
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ import torch
 from tests.benchmarks.group_conv_speed import RESULTS, interleaved, seconds
 from workbench.groups import GroupSignal
 from workbench.layers import GroupConv, LiftingConv, SeparableConv
+from workbench.layers.convolution import GroupLayer
 from workbench.layers.spectral import Window
 
 WITHIN = 1.1
@@ -74,22 +76,29 @@ def ways(kind: str, k: int) -> tuple[str, ...]:
     return (*found, "steps") if kind.startswith("separable") else found
 
 
+def layer(kind: str, c: int, k: int, n: int) -> GroupLayer:
+    """The layer of one case."""
+    factorisation = kind.partition("/")[2]
+    if factorisation:
+        return SeparableConv(c, c, k, n=n, factorisation=factorisation)
+    if kind.startswith("lifting"):
+        return LiftingConv(1 if kind == "lifting gray" else c, c, k, n=n)
+    return GroupConv(c, c, k, n=n)
+
+
 def case(kind: str, c: int, size: int, k: int, n: int, batch: int, fresh: bool, rounds: int) -> dict[str, Any]:
     """One layer by every way, each with a copy of its own that keeps its kernels."""
     torch.manual_seed(0)
-    lifting, factorisation = kind.startswith("lifting"), kind.partition("/")[2]
-    make = LiftingConv if lifting else SeparableConv if factorisation else GroupConv
-    c_in = 1 if kind == "lifting gray" else c
-    layer = make(c_in, c, k, n=n, **({"factorisation": factorisation} if factorisation else {})).train(fresh)
-    x = torch.randn(batch, c_in if lifting else n * c, size, size, requires_grad=fresh)
+    of_case = layer(kind, c, k, n).train(fresh)
+    x = torch.randn(batch, of_case.in_channels * (1 if of_case.lifting else n), size, size, requires_grad=fresh)
     grad = torch.randn(batch, c, n, size, size)
-    elements = layer.elements()
+    elements = of_case.elements()
 
     def run(way: str) -> Callable[[], None]:
-        ours = copy.deepcopy(layer)
+        ours = copy.deepcopy(of_case)
 
         def once() -> None:
-            signal = x if lifting else GroupSignal(x.unflatten(1, (c, n)), elements, ours.group)
+            signal = x if ours.lifting else GroupSignal(x.unflatten(1, (c, n)), elements, ours.group)
             with mock.patch.object(type(ours), "_way", return_value=way):
                 out = ours(signal).values
             if fresh:
@@ -104,16 +113,28 @@ def case(kind: str, c: int, size: int, k: int, n: int, batch: int, fresh: bool, 
         contestants["dense"]()
         short = seconds(contestants["dense"], 1) < SHORT
         times = interleaved(contestants, 3 * rounds if short else rounds)
-    picked = layer._way(Window((size, size), k, 1, k // 2, "zeros"), x, n, fresh)
+    return judged({
+        "kind": kind, "call": "step" if fresh else "eval", "channels": c, "pixels": size, "k": k, "n": n,
+        "batch": batch, "seconds": {way: [float(f"{second:.4g}") for second in each] for way, each in times.items()},
+    })  # fmt: skip
+
+
+one_layer = cache(layer)  # to ask, not to run
+
+
+def judged(row: dict[str, Any]) -> dict[str, Any]:
+    """The row with the way that layers pick as they are now, and how far that is from the best."""
+    kind, c, k, n, size, times = *(row[name] for name in ("kind", "channels", "k", "n", "pixels")), row["seconds"]
+    of_case = one_layer(kind, c, k, n)
+    x = torch.empty(row["batch"], of_case.in_channels * (1 if of_case.lifting else n), size, size)
+    picked = of_case._way(Window((size, size), k, 1, k // 2, "zeros"), x, n, row["call"] == "step")
     medians = {way: statistics.median(each) for way, each in times.items()}
     best = min(medians, key=medians.__getitem__)
     over = [a / b for a, b in zip(times[picked], times[best], strict=True)]
     low, middle, high = statistics.quantiles(over, n=4)
-    return {
-        "kind": kind, "call": "step" if fresh else "eval", "channels": c, "pixels": size, "k": k, "n": n,
-        "batch": batch, "milliseconds": {way: 1e3 * each for way, each in medians.items()}, "picked": picked,
-        "best": best, "ratio": middle, "quartiles": [low, high],
-        "seconds": {way: [float(f"{second:.4g}") for second in each] for way, each in times.items()},
+    return row | {
+        "milliseconds": {way: 1e3 * each for way, each in medians.items()}, "picked": picked, "best": best,
+        "ratio": middle, "quartiles": [low, high],
     }  # fmt: skip
 
 
@@ -122,10 +143,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--only", default="", help="kinds, as group,lifting")
+    parser.add_argument("--judge", action="store_true", help="measure nothing; judge what is stored by today's prices")
     given = parser.parse_args()
     torch.set_num_threads(1)
     path = RESULTS / "choice.json"
-    rows = json.loads(path.read_text())["rows"] if path.exists() else []
+    stored = json.loads(path.read_text()) if path.exists() else {"rows": []}
+    rows = stored["rows"]
+    if given.judge:
+        store(path, [judged(row) for row in rows], stored["environment"])
+        return
     for kind, c, size, k, n, batches in SIZES:
         if given.only and not any(kind.startswith(each) for each in given.only.split(",")):
             continue
@@ -134,17 +160,21 @@ def main() -> None:
             print({key: value for key, value in row.items() if key != "seconds"}, flush=True)
             about = ("kind", "call", "channels", "pixels", "k", "n", "batch")
             rows = [old for old in rows if any(old[key] != row[key] for key in about)] + [row]
-            store(path, rows)
+            store(path, rows, environment())
 
 
-def store(path: Path, rows: list[dict[str, Any]]) -> None:
-    """Write the table, a line for each size, and where it was taken."""
-    environment = {
+def environment() -> dict[str, Any]:
+    """Where times are taken."""
+    return {
         "threads": 1, "torch": torch.__version__, "load": os.getloadavg(),
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
     }  # fmt: skip
+
+
+def store(path: Path, rows: list[dict[str, Any]], where: dict[str, Any]) -> None:
+    """Write the table, a line for each size, and where it was taken."""
     lines = ",\n".join(json.dumps(row) for row in rows)
-    about = f'"within": {WITHIN}, "environment": {json.dumps(environment)}'
+    about = f'"within": {WITHIN}, "environment": {json.dumps(where)}'
     path.write_text(f'{{{about}, "rows": [\n{lines}\n]}}\n')
 
 

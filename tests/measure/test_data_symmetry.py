@@ -216,7 +216,8 @@ def test_data_and_model_stand_beside_each_other_in_one_sentence():
     ("given", "match"),
     [
         ({"images": torch.zeros(2, 1, 8, 8)}, "2 images were given; expected at least 4"),
-        ({"images": [1, 2]}, "0 images"),
+        ({"images": [1, 2]}, "images of type list were given"),
+        ({"images": torch.zeros(12, 1, 8, 8).numpy()}, r"use torch.from_numpy\(images\)"),
         ({"labels": torch.zeros(7).long()}, r"labels of shape \(7,\) were given for 12 images"),
         ({"labels": torch.zeros(12)}, "one whole number"),
         ({"labels": -torch.ones(12).long()}, "one whole number"),

@@ -6,8 +6,8 @@ The rules, all of them:
    fit whose answer changes less over the circle than the plain network's, measured, seed by seed. In order of the
    data they need; where these cannot be told apart, of their arithmetic.
 2. *Absent*: every class differs, or the whole does where there are no classes. There is nothing to hold: the plain
-   network fits, and those that give up symmetry where the data ask for it. In order of their arithmetic and, where
-   that is equal, of their parameters.
+   network fits, and those that give up symmetry where the data ask for it. In order of their arithmetic; of
+   equals the plain network, which has nothing to give up.
 3. *Differs per class*: some classes differ and others do not. Those fit that lean towards the symmetry and can give it
    up. In order as under 1.
 4. *Untold*: anything else. All fit. In order of how far each falls behind the best one on whichever set of the study it
@@ -44,7 +44,7 @@ RULES = {
     "pictures comes first.",
     ABSENT: "So a turned picture is news, and to treat it alike would throw that away. There is nothing to hold: the "
     "plain network fits, and those that can give up symmetry; the one with the least arithmetic comes first, of equals "
-    "that with the fewest parameters.",
+    "the plain one, which has nothing to give up.",
     PER_CLASS: "So a turn is news for some classes and none for others. Families fit that lean towards the symmetry "
     "and can give it up where the data ask for it; the one that needs the fewest pictures comes first.",
     UNTOLD: "So the data do not tell. What counts is how much a wrong guess would cost: how far a family falls behind "
@@ -97,6 +97,11 @@ def advise(data: xr.Dataset, study: xr.Dataset | None = None) -> RightAmount:
     >>> advise(has).kind
     'absent'
     """
+    if not isinstance(data, xr.Dataset):
+        raise ValueError(
+            f"advise: a {type(data).__name__} was given; expected the answers of data_symmetry; use "
+            "advise(data_symmetry(images, labels))."
+        )
     if "question" not in data.coords or _ASKED not in data["question"].values:
         raise ValueError(
             "advise: data that were not asked for quarter turns were given; expected 'C4' among the questions of "
@@ -257,7 +262,7 @@ def _reasons(kind: str, order: xr.Dataset, results: xr.Dataset) -> list[str]:
         costs = "as much arithmetic as" if times == 1 else f"{times:.3g} times the arithmetic of"
         price = f"{names[at]} costs {costs} the plain network"
         if kind == ABSENT:
-            return f"{price} for an answer and has {row['parameters'][at]:,.0f} parameters"
+            return f"{price} for an answer"
         if np.isnan(row["data_needed"][at]):
             return f"{price} and does not get there with {most:,}"
         low, high = (row[f"data_needed_{end}"][at] for end in ("low", "high"))

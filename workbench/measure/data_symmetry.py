@@ -9,6 +9,7 @@ import torch
 import xarray as xr
 from torch import Tensor
 
+from workbench.groups.base import check_floating
 from workbench.measure.data_answer import Named, answers
 from workbench.measure.data_features import Features, OrbitFeatures, orbit_features
 from workbench.measure.data_rows import MOST_PAIRED, MOST_ROWS, MOST_TESTED, PARTS, POWER_DEG, TESTED_DEG, one_row
@@ -108,6 +109,7 @@ def data_symmetry(
     >>> ds["rejected"].values.tolist(), float(ds["arc_half_width_deg"][0]) > 150
     ([False], True)
     """
+    check_floating(images, "data_symmetry: images")
     names = _check(images, labels, classes, permutations, resamples, power_repeats, alpha)
     table = orbit_features(
         images, features, n_angles=n_angles, round_trip_deg=TESTED_DEG, asked=subgroups,
@@ -205,7 +207,7 @@ def half_turns(n_angles: int) -> np.ndarray:
 
 
 def _check(
-    images: Any, labels: Any, classes: Any, permutations: Any, resamples: Any, repeats: Any, alpha: Any
+    images: Tensor, labels: Any, classes: Any, permutations: Any, resamples: Any, repeats: Any, alpha: Any
 ) -> tuple[str, ...]:
     """The names of the classes."""
     counts = (("permutations", permutations, 19), ("resamples", resamples, 0), ("power_repeats", repeats, 0))
@@ -218,7 +220,7 @@ def _check(
             )
     if isinstance(alpha, bool) or not isinstance(alpha, int | float) or not 0 < alpha < 1:
         raise ValueError(f"data_symmetry: alpha = {alpha!r} was given; expected a probability such as 0.05.")
-    count = len(images) if isinstance(images, Tensor) and images.ndim else 0
+    count = len(images) if images.ndim else 0
     if count < FEWEST:
         raise ValueError(f"data_symmetry: {count} images were given; expected at least {FEWEST}.")
     if labels is None:
@@ -239,6 +241,7 @@ def _check(
     small = [f"{name} has {size}" for name, size in zip(names, sizes, strict=True) if size < FEWEST]
     if small:
         raise ValueError(
-            f"data_symmetry: class {small[0]} images; expected at least {FEWEST} in each class; leave such a class out."
+            f"data_symmetry: class {small[0]} images; expected at least {FEWEST} in each class; leave such a class "
+            "out, or read more pictures."
         )
     return names

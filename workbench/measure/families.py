@@ -160,13 +160,13 @@ def order_families(points: xr.Dataset, fits: Sequence[str], *, data_needed: bool
 
     By data needed: those whose number cannot be told from the smallest (its interval reaches theirs) come first, by
     multiply-adds and, where these are equal, by the data needed; then the others by the data needed; those that never
-    reach the target last. By arithmetic alone: by multiply-adds and, where these are equal, by parameters. Neither
-    accuracy itself nor times of one machine are looked at.
+    reach the target last. By arithmetic alone: by multiply-adds, equals as they stand in ``fits``, then by parameters.
+    Neither accuracy itself nor times of one machine are looked at.
 
     Args:
         points: of :func:`family_points`.
-        fits: names that fit; the others follow by the same rule.
-        data_needed: False goes by multiply-adds and parameters alone.
+        fits: names that fit, the simplest first; the others follow by the same rule.
+        data_needed: False goes by arithmetic alone.
 
     Returns:
         Along ``rank``, the families of the study that have a result here: ``name``, ``fits``, ``tied`` (fits, and
@@ -175,7 +175,8 @@ def order_families(points: xr.Dataset, fits: Sequence[str], *, data_needed: bool
     """
     names = [str(name) for name in points["family"].values]
     need, low, high = (points[f"data_needed{end}"].values for end in ("", "_low", "_high"))
-    price = list(zip(points["multiply_adds"].values, points["parameters"].values, strict=True))
+    stand = [fits.index(name) if name in fits else len(fits) for name in names]
+    price = list(zip(points["multiply_adds"].values, stand, points["parameters"].values, strict=True))
     tied = np.zeros(len(names), dtype=bool)
     chosen: list[int] = []
     for fitting in (True, False):
