@@ -4,7 +4,9 @@ The rules, all of them:
 
 1. *Present*: no difference is seen, neither as a whole nor in any class, and the arc of the whole is the circle. Those
    fit whose answer changes less over the circle than the plain network's, measured, seed by seed. In order of the
-   data they need; where these cannot be told apart, of their arithmetic.
+   data they need; where these cannot be told apart, of their arithmetic; where that is equal, of what is enough for
+   sure, the upper ends of their intervals. (This last rule took the place of training times, which are one machine's,
+   after the check below had been seen: it says less about that rule than about the others.)
 2. *Absent*: every class differs, or the whole does where there are no classes. There is nothing to hold: the plain
    network fits, and those that give up symmetry where the data ask for it. In order of their arithmetic; of
    equals the plain network, which has nothing to give up.
@@ -275,7 +277,7 @@ def _reasons(kind: str, order: xr.Dataset, results: xr.Dataset) -> list[str]:
         found.append(f"Next of those that fit: {told(1)}.")
     if (tied := int(row["tied"].sum())) > 1:
         least = int((row["multiply_adds"][:tied] == row["multiply_adds"][0]).sum())
-        alike = f"; {least} of them share it, and their order is that of the numbers, within chance"
+        alike = f"; {least} of them share it, and of these the one leads whose interval ends first"
         found.append(
             f"{tied} cannot be told apart by the data they need; of these the least arithmetic "
             f"leads{alike if least > 1 else ''}."

@@ -159,9 +159,9 @@ def order_families(points: xr.Dataset, fits: Sequence[str], *, data_needed: bool
     """Families in the order in which to try them: those that fit first, by data needed or by arithmetic alone.
 
     By data needed: those whose number cannot be told from the smallest (its interval reaches theirs) come first, by
-    multiply-adds and, where these are equal, by the data needed; then the others by the data needed; those that never
-    reach the target last. By arithmetic alone: by multiply-adds, equals as they stand in ``fits``, then by parameters.
-    Neither accuracy itself nor times of one machine are looked at.
+    multiply-adds and, where these are equal, by the upper end of the interval, the number that is enough for sure; then
+    the others by the data needed; those that never reach the target last. By arithmetic alone: by multiply-adds, equals
+    as they stand in ``fits``, then by parameters. Neither accuracy itself nor times of one machine are looked at.
 
     Args:
         points: of :func:`family_points`.
@@ -175,6 +175,7 @@ def order_families(points: xr.Dataset, fits: Sequence[str], *, data_needed: bool
     """
     names = [str(name) for name in points["family"].values]
     need, low, high = (points[f"data_needed{end}"].values for end in ("", "_low", "_high"))
+    ends = np.where(np.isnan(high), np.inf, high)
     stand = [fits.index(name) if name in fits else len(fits) for name in names]
     price = list(zip(points["multiply_adds"].values, stand, points["parameters"].values, strict=True))
     tied = np.zeros(len(names), dtype=bool)
@@ -185,7 +186,7 @@ def order_families(points: xr.Dataset, fits: Sequence[str], *, data_needed: bool
         if data_needed:
             reached = sorted((at for at in group if np.isfinite(need[at])), key=lambda at: need[at])
             end = high[reached[0]] if reached and np.isfinite(high[reached[0]]) else np.inf
-            level = sorted((at for at in reached if low[at] <= end), key=lambda at: (price[at][0], need[at]))
+            level = sorted((at for at in reached if low[at] <= end), key=lambda at: (price[at][0], ends[at], need[at]))
             tied[level] = fitting
             group = [*level, *(at for at in reached if at not in level), *(at for at in group if at not in reached)]
         chosen += group

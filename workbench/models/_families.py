@@ -59,7 +59,7 @@ PRICES = {
 
 DATA = {"rotated": "digits-rotated", "upright": "digits-upright", "interval": "digits-interval"}
 """Where the symmetry is present, absent, and another one for each class."""
-SHARES = {"quarter": 4, "eighth": 8}  # of the training images, each named so often
+SHARES = {"half": 2, "quarter": 4, "eighth": 8}  # of the training images, each named so often
 EQUAL_SAMPLES, EQUAL_COMPUTE = VIEWS = ("equal samples", "equal compute")
 
 
@@ -89,7 +89,8 @@ GENERATED = ("partial", "strict")
 ORDINARY = tuple(family for family in MODELS if family not in GENERATED)
 PARTS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("rotated", "all", tuple(MODELS)), ("upright", "all", tuple(MODELS)), ("interval", "all", tuple(MODELS)),
-    ("rotated", "compute", tuple(MODELS)), ("rotated", "quarter", ORDINARY), ("rotated", "eighth", ORDINARY),
+    ("rotated", "compute", tuple(MODELS)), ("rotated", "half", ORDINARY), ("rotated", "quarter", ORDINARY),
+    ("rotated", "eighth", ORDINARY),
 )  # fmt: skip
 """(data, images, families) of the study, in the order of its training."""
 
