@@ -15,7 +15,8 @@ import xarray as xr
 
 from workbench.explorers._explorer import Explorer
 from workbench.explorers._runs import run_path, trained_model
-from workbench.kernels import OF_SIMILARITIES, FactoredKernels, KernelBank, KernelSpec
+from workbench.explorers._shown_layers import WHOLE, ShownConv
+from workbench.kernels import OF_SIMILARITIES, KernelSpec
 from workbench.layers import GroupConv, SeparableConv
 from workbench.measure.dataset import labelled
 from workbench.measure.kernels import kernels
@@ -23,7 +24,6 @@ from workbench.measure.provenance import provenance
 from workbench.measure.redundancy import leading_pattern, redundancy
 from workbench.views.wall import kernel_wall
 
-WHOLE = "nonseparable"
 SIMILARITIES = "RotationScale"
 COMPONENTS = 8
 """Singular components that are drawn; the others hold less."""
@@ -214,16 +214,6 @@ def _poses(measured: xr.Dataset, side: str) -> list[str]:
     return words if len(angles) > 1 else ["0°"]
 
 
-class _Shown(SeparableConv):
-    """A layer that is looked at, not used: its gain does not show, and calibrating it would take most of the time."""
-
-    def _kernels(self, spec: KernelSpec) -> FactoredKernels | KernelBank:
-        sizes = self.in_channels, self.out_channels, self.kernel_size
-        if self.factorisation == WHOLE:
-            return KernelBank(*sizes, self.group, spec, False, self.support, gain=1.0)
-        return FactoredKernels(*sizes, self.group, spec, self.factorisation, self.support, gain=1.0)
-
-
 @lru_cache(maxsize=64)
 def _layer(
     group: str, factorisation: str, n: int, scales: int, largest: float, kernel_size: int, omega0: float, seed: int
@@ -238,5 +228,5 @@ def _layer(
         warnings.simplefilter("ignore", UserWarning)  # of small kernels on scales: this one is looked at, not used
         torch.manual_seed(seed)
         spec = replace(SPEC, omega0=omega0)
-        layer = _Shown(1, 1, kernel_size, factorisation=factorisation, bias=False, kernel=spec, **elements)
+        layer = ShownConv(1, 1, kernel_size, factorisation=factorisation, bias=False, kernel=spec, **elements)
     return layer.eval().requires_grad_(False)

@@ -53,19 +53,19 @@ def scale_error(model: Callable, size: int = 65, count: int = 32, seed: int = 0)
     pictures = check_count(count, "scale_error: count")
     like = next(model.parameters(), torch.empty(())) if isinstance(model, nn.Module) else torch.empty(())
     with undisturbed(model):
-        still = _answer(model, blobs(size, 1.0, pictures, seed).to(like))
+        still = answer(model, blobs(size, 1.0, pictures, seed).to(like))
         factors = still.elements[:, -1].detach().double().cpu().unique()
         if len(factors) < 2:
             raise ValueError("scale_error: a signal of one scale was given; expected two or more; use n=4.")
-        before = _centre(still, factors)
+        before = middle_values(still, factors)
         errors: list[float] = []
         enlarged, by = before, 1.0
         for i, step in enumerate((factors[1:] / factors[:-1]).tolist()):
             if abs(step - by) > ALIKE * step:
                 by = step
-                enlarged = _centre(_answer(model, blobs(size, by, pictures, seed).to(like)), factors)
+                enlarged = middle_values(answer(model, blobs(size, by, pictures, seed).to(like)), factors)
             errors.append(float((enlarged[i + 1] - before[i]).norm() / before[i].norm()))
-    ends = _convolutions(model)
+    ends = group_convolutions(model)
     inner = [ends <= i and i + 1 <= len(factors) - 1 - ends for i in range(len(errors))]
     ds = xr.Dataset(
         {
@@ -144,27 +144,32 @@ def blobs(size: int, factor: float, count: int, seed: int = 0) -> Tensor:
     return (heights * torch.exp(-squares / (2 * widths**2))).sum(1).view(count, 1, size, size)
 
 
-def _answer(model: Callable, x: Tensor) -> GroupSignal:
+def answer(model: Callable, x: Any) -> GroupSignal:
+    """What a model says, a signal over scalings with a middle pixel.
+
+    Raises:
+        ValueError: for another answer.
+    """
     with torch.no_grad():
         signal = model(x)
     of_scales = isinstance(signal, GroupSignal) and isinstance(signal.group, Scale | RotationScale)
     if not of_scales or signal.values.shape[-1] % 2 == 0 or signal.values.shape[-2] % 2 == 0:
         given = f"{signal.group}, {tuple(signal.values.shape)}" if isinstance(signal, GroupSignal) else type(signal)
         raise ValueError(
-            f"scale_error: a model with answers {given} was given; expected signals over Scale or RotationScale with "
+            f"a model with answers {given} was given; expected signals over Scale or RotationScale with "
             "an odd number of pixels a side; measure the part of the network before its pooling."
         )
     return signal
 
 
-def _centre(signal: GroupSignal, factors: Tensor) -> list[Tensor]:
+def middle_values(signal: GroupSignal, factors: Tensor) -> list[Tensor]:
     """What the middle pixel holds at each scale, ``(B, C, rotations)``."""
     middle = signal.values[..., signal.values.shape[-2] // 2, signal.values.shape[-1] // 2]
     own = signal.elements[:, -1].detach().double().cpu()
     return [middle[:, :, own == factor] for factor in factors]
 
 
-def _convolutions(model: Callable) -> int:
+def group_convolutions(model: Callable) -> int:
     """Group convolutions on the way, each of which takes from neighbouring scales."""
     modules = model.modules() if isinstance(model, nn.Module) else ()
     layers = [m for m in modules if hasattr(m, "requested") and hasattr(m, "kernels")]
