@@ -7,6 +7,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from workbench.explorers.poses import PosesExplorer
 from workbench.groups import Scale
 from workbench.kernels.stretched import support_problem, support_radius
 from workbench.measure.seeds import over_seeds
@@ -56,6 +57,25 @@ def test_n10_what_is_said_of_costs_and_supports_holds(claims):
     assert 2 < support_radius(Scale(2, 1.74), 9) < 2.5
     assert support_radius(Scale(2, 1.74), 7) < 2
     assert [bool(support_problem(Scale(2, 1.74), k)) for k in (7, 9, 11, 15, 17)] == [True, True, True, False, False]
+
+
+def test_n10_what_is_said_of_the_maps_of_poses_holds():
+    def block(**state):
+        ds = PosesExplorer(**state).at(coarse=True).dataset()
+        return float(ds["block_high"] - ds["block_low"]) + 1, ds
+
+    height, ds = block(enlarged=1)
+    assert (height, round(float(ds["pose_factor"][1]), 2)) == (5, 1.15)
+    assert round(block(enlarged=1.15)[0], 1) == 4
+    assert block(enlarged=1, layer=1)[0] == 3
+    assert block(enlarged=1.9)[0] < 0.5, "no row is left"
+    for enlarged in (0.76, 0.87, 1.15, 1.32):
+        for angle_deg in (0, 90, 180):
+            ds = block(enlarged=enlarged, angle_deg=angle_deg)[1]
+            assert ds["found_deg"] == ds["expected_deg"]
+            assert float(ds["found_factor"] / ds["expected_factor"]) == pytest.approx(1, rel=0.01)
+    ds = PosesExplorer().dataset()
+    assert float((ds["ends"] / ds["inside"]).min()) > 5, "at the same step"
 
 
 def test_n10_no_percentage_is_quoted_and_no_measured_accuracy_is_typed_into_the_check():

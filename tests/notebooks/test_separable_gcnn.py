@@ -6,8 +6,11 @@ from pathlib import Path
 
 import nbformat
 
+from tests.tolerances import BROKEN
 from workbench.explorers.layer_cost import LayerCostExplorer
+from workbench.explorers.poses import PosesExplorer
 from workbench.explorers.separable import SeparableExplorer
+from workbench.kernels.faults import RELEASED
 from workbench.measure.seeds import over_seeds
 from workbench.models import find_method
 from workbench.training import load_claims
@@ -47,6 +50,24 @@ def test_n10_what_is_said_of_separable_networks_holds():
     counted = LayerCostExplorer(rotations=16).dataset()["multiply_adds"]
     assert float(counted.sel(way="gseparable")) == float(counted.sel(way="nonseparable"))
     assert float(counted.sel(way="nonseparable") / counted.sel(way="separable")) > 2 * faster("separable", 16)
+
+
+def test_n10_what_is_said_of_the_two_mistakes_holds():
+    def without_dip(fault: str, angle_deg: float) -> set[str]:
+        error = PosesExplorer(layer=1, fault=fault).dataset().set_xindex("angle_deg")["error_mean"]
+        here = error.sel(angle_deg=angle_deg)
+        return {str(name) for name in here["model"].values if float(here.sel(model=name)) > BROKEN}
+
+    together = {"nonseparable", "separable", "gseparable", "dseparable", "dgseparable"}
+    every = together | {"separable+2d", "gseparable+2d"}
+    expected = {
+        "none": (set(), set()),
+        "transposed": (every, set()),
+        "viewed": (together, together),
+        "released": (set(RELEASED), {"separable", "gseparable", "dgseparable"}),
+    }
+    assert {fault: (without_dip(fault, 90), without_dip(fault, 180)) for fault in expected} == expected
+    assert len(RELEASED) == 5
 
 
 def test_n10_the_notebook_of_separable_networks_quotes_no_percentage_and_types_no_band():
