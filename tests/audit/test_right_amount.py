@@ -6,7 +6,7 @@ import torch
 import xarray as xr
 
 from tests.measure.family_study import BASE, FAMILIES, made_study
-from workbench.audit.right_amount import ABSENT, PER_CLASS, PRESENT, UNTOLD, advise, check_advice
+from workbench.audit.right_amount import ABSENT, PER_CLASS, PRESENT, UNTOLD, advise, check_advice, preferred
 from workbench.measure import data_symmetry
 from workbench.measure.dataset import labelled
 from workbench.measure.studies import blob_images
@@ -158,6 +158,15 @@ def test_the_check_on_unseen_pictures_says_best_within_or_worse():
     assert check_advice(absent, "digits-upright", STUDY).attrs["verdict"] == "best", "two alike, the first of them"
     near = check_advice(absent, "digits-upright", noisy.assign(test_accuracy=(("experiment", "seed"), right)))
     assert near.attrs["verdict"] == "within the interval of the best"
+
+
+def test_of_two_the_one_that_validation_prefers_is_kept():
+    assert preferred(("strict", "plain"), "digits-upright", STUDY) == "plain"
+    assert preferred(("plain", "strict"), "digits-rotated", STUDY) == "strict"
+    swapped = STUDY.assign(test_accuracy=1 - STUDY["test_accuracy"])
+    assert preferred(("strict", "plain"), "digits-upright", swapped) == "plain", "test pictures take no part"
+    with pytest.raises(ValueError, match="'nobody' has no result on 'digits-upright'"):
+        preferred(("plain", "nobody"), "digits-upright", STUDY)
 
 
 def test_it_reads_a_real_audit():

@@ -6,7 +6,7 @@ from workbench.audit.data import AuditData, load_data
 from workbench.audit.model import AuditedModel, load_model
 from workbench.audit.report import report_html, write_report
 from workbench.audit.result import AuditResult, Verdict
-from workbench.audit.right_amount import RightAmount, advise, check_advice
+from workbench.audit.right_amount import RightAmount, advise, check_advice, preferred
 
 __all__ = [
     "AuditData",
@@ -22,6 +22,7 @@ __all__ = [
     "compare",
     "load_data",
     "load_model",
+    "preferred",
     "report_html",
     "write_report",
 ]
