@@ -16,7 +16,7 @@ from torch.nn import functional
 from workbench.measure.dataset import labelled
 from workbench.measure.provenance import provenance
 
-MOST_PATCHES = 50_000
+MOST_PATCHES = 200_000
 FAINTEST = 1e-4
 """Components with less than this share of the largest variance are left out: rounding, not images."""
 
@@ -44,8 +44,7 @@ def patch_components(images: Tensor, kernel_size: int, taps: np.ndarray | None =
             f"images of shape {tuple(images.shape)} were given; expected (B, C, H, W) with sides of at least "
             f"{kernel_size} pixels."
         )
-    each = (images.shape[-2] - kernel_size + 1) * (images.shape[-1] - kernel_size + 1)
-    few = images[: max(1, MOST_PATCHES // each)]
+    few = images[_seen(images, kernel_size)]
     patches = functional.unfold(few.double(), kernel_size).transpose(1, 2).reshape(-1, images.shape[1], kernel_size**2)
     if taps is not None:
         patches = patches[:, :, torch.from_numpy(np.asarray(taps, dtype=bool).reshape(-1).copy())]
@@ -53,6 +52,13 @@ def patch_components(images: Tensor, kernel_size: int, taps: np.ndarray | None =
     centred = flat - flat.mean(0)
     found, vectors = np.linalg.eigh((centred.T @ centred / len(flat)).numpy())
     return found[::-1].clip(0), vectors.T[::-1].copy()
+
+
+def _seen(images: Tensor, kernel_size: int) -> list[int]:
+    """Images whose patches are looked at: all, or as many as make `MOST_PATCHES`, spread over the whole set."""
+    each = (images.shape[-2] - kernel_size + 1) * (images.shape[-1] - kernel_size + 1)
+    count = min(len(images), max(1, MOST_PATCHES // each))
+    return [at * len(images) // count for at in range(count)]
 
 
 def filter_energy(weights: np.ndarray, components: np.ndarray) -> np.ndarray:
@@ -125,9 +131,11 @@ def first_layer(weights: np.ndarray, images: Tensor) -> xr.Dataset:
     curve, time, left = fitted_energy(energy, variances[kept])
     pictures = np.zeros((len(variances), k * k))
     pictures[:, taps.reshape(-1)] = components[:, : int(taps.sum())]
+    seen = len(_seen(images, k))
     attrs = provenance(
         "first_layer", seed="not used", dtype="float64", reduction="root mean square over filters",
-        input_kind="all whole patches of the images", components=len(variances),
+        input_kind=f"whole patches of {'all' if seen == len(images) else f'{seen} of'} {len(images)} images",
+        components=len(variances),
     )  # fmt: skip
     if not kept.all():
         attrs["showing_components"] = f"{int(kept.sum())} of {len(kept)} components"

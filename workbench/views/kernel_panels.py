@@ -237,6 +237,14 @@ def pictures(ds: xr.Dataset, number: int, domain: tuple[float, float]) -> Panel:
     return [trace], layout, [], "Components of image patches"
 
 
+def _ticks(found: np.ndarray) -> dict[str, object]:
+    """1, 2 and 5 of each power of ten around these numbers, written out."""
+    low, high = np.log10([found.min(initial=1e9, where=found > 0), found.max(initial=1e-9)])
+    ticks = [d * 10.0**power for power in range(int(low) - 2, int(high) + 2) for d in (1, 2, 5)]
+    near = [tick for tick in ticks if low - 0.3 <= np.log10(tick) <= high + 0.3]
+    return {"tickmode": "array", "tickvals": near, "ticktext": [f"{tick:g}" for tick in near]}
+
+
 def energy(ds: xr.Dataset, number: int, domain: tuple[float, float]) -> Panel:
     """How strongly the filters of the first layer answer to each component, beside a linear model's profile."""
     if "energy" not in ds:
@@ -255,7 +263,9 @@ def energy(ds: xr.Dataset, number: int, domain: tuple[float, float]) -> Panel:
     ]  # fmt: skip
     layout = {
         f"xaxis{number}": axis(label(ds, "component"), domain=list(SIDE), anchor=f"y{number}"),
-        f"yaxis{number}": axis("", domain=list(domain), anchor=f"x{number}", type="log", dtick="D2"),
+        f"yaxis{number}": axis(
+            "root mean square", domain=list(domain), anchor=f"x{number}", type="log", **_ticks(energy)
+        ),
     }
     place = {"xref": "paper", "yref": "paper", "xanchor": "left", "yanchor": "bottom", "font": {"size": 10}}
     left = float(values(ds, "left"))
