@@ -54,7 +54,8 @@ class SeedsExplorer(Explorer):
         super().__init__()
         tasks = stored_tasks()
         if tasks:
-            first = next(iter(tasks))
+            full = (task for task, names in tasks.items() if FIRST_AGAINST in _kinds(names))
+            first = next(full, next(iter(tasks)))
             count = load(first.partition("/")[0]).sizes["seed"]
             kinds = list(dict.fromkeys(kind for names in tasks.values() for kind in _kinds(names)))
             self.param.task.objects = {f"{name.partition('/')[2]} ({name.partition('/')[0]})": name for name in tasks}
