@@ -11,7 +11,7 @@ from workbench.views.mosaic import colour_bar, magnitude, signed
 from workbench.views.orbit import NAMES_PX, curves
 
 MAPS, TURNS, SIZES = (0.70, 0.98), (0.29, 0.57), (0.0, 0.16)
-PICTURE, UPRIGHT, MOVED = (0.0, 0.22), (0.31, 0.61), (0.70, 1.0)
+PICTURE, UPRIGHT, MOVED = (0.0, 0.19), (0.335, 0.62), (0.715, 1.0)
 BEYOND = 1.4
 """Steps of scale that the maps show past both ends of the list."""
 LOWEST = 1e-3
@@ -51,7 +51,7 @@ def pose_picture(ds: xr.Dataset) -> Figure:
     marks = [_mark(ds, *one) for one in MARKS]
     angle, factor = (float(values(ds, name)) for name in ("angle_shown_deg", "factor_shown"))
     words = (
-        (f"turned {degrees(angle)},<br>{factor:.2f} times as large", PICTURE, MAPS),
+        (f"turned {degrees(angle)},<br>{factor:.2f} times", PICTURE, MAPS),
         (label(ds, "upright"), UPRIGHT, MAPS),
         (label(ds, "moved"), MOVED, MAPS),
         ("Error at every angle, pictures drawn anew", (0.0, 1.0), TURNS),
