@@ -11,11 +11,14 @@ from workbench.measure.activations import (
     ACTIVATIONS,
     KINDS,
     activation_check,
+    fourier_representation,
     kind_of,
     legal,
     properties,
     regular_representation,
     rotation_representation,
+    sampled,
+    sampled_error,
 )
 
 TIGHT = EXACT[torch.float64]
@@ -105,3 +108,67 @@ def test_what_is_no_representation_is_refused(wrong):
 def test_no_samples_are_refused():
     with pytest.raises(ValueError, match="samples = 0 was given"):
         activation_check(MATRICES["4-cycle"], samples=0)
+
+
+# ---- the remedy: sigma on samples over the circle
+
+GENERIC = torch.tensor([0.3, 1.1, 2.9])
+
+
+def test_a_turned_signal_is_the_signal_read_at_turned_points():
+    x = torch.randn(5, dtype=torch.float64)
+    points = torch.arange(40, dtype=torch.float64) * 2 * math.pi / 40
+
+    def signal(c: torch.Tensor, at: torch.Tensor) -> torch.Tensor:
+        return c[0] + sum(c[2 * m - 1] * (m * at).cos() + c[2 * m] * (m * at).sin() for m in (1, 2))
+
+    for angle in GENERIC.double():
+        turned = fourier_representation(angle, 2)[0] @ x
+        assert float((signal(turned, points) - signal(x, points - angle)).abs().max()) <= TIGHT
+
+
+@pytest.mark.parametrize("n", [3, 5, 8])
+def test_on_samples_every_sigma_commutes_with_turns_by_whole_steps(n):
+    steps = torch.arange(n).double() * 2 * math.pi / n
+    assert float(sampled_error([n], steps).error.max()) <= TIGHT
+    between = sampled_error([n], steps[1:] / 2, {"relu": torch.relu}).error
+    assert float(between.max()) > BROKEN
+
+
+def test_cubes_are_exact_above_four_times_the_frequencies_and_not_at_it():
+    for frequencies in (1, 2, 3):
+        numbers = [4 * frequencies, 4 * frequencies + 1]
+        ds = sampled_error(numbers, GENERIC, {"cube": lambda x: x**3}, frequencies=frequencies)
+        assert float(ds.error[0, 0]) > TIGHT * 1e6
+        assert float(ds.error[0, 1]) <= TIGHT
+
+
+def test_the_error_falls_fast_for_a_smooth_sigma_and_as_a_power_for_relu():
+    ds = sampled_error([16, 32, 64], GENERIC, {"tanh": torch.tanh, "relu": torch.relu})
+    smooth, kinked = ds.error.values
+    assert smooth[2] < smooth[0] * 1e-4
+    assert kinked[2] > kinked[0] * 1e-3
+    assert kinked[2] < kinked[1] < kinked[0]
+
+
+def test_a_way_back_that_turns_the_other_way_is_caught():
+    """The twin: sines with the wrong sign on the way back."""
+    sigma = sampled(torch.tanh, 64, 2)
+    flip = torch.tensor([1.0, 1, -1, 1, -1], dtype=torch.float64)
+    x, turn = torch.randn(8, 5, dtype=torch.float64), fourier_representation(GENERIC[:1], 2)[0].T
+    for way, holds in ((sigma, True), (lambda y: sigma(y) * flip, False)):
+        error = float((way(x @ turn) - way(x) @ turn).norm() / way(x).norm())
+        assert error < 1e-3 if holds else error > BROKEN
+
+
+@pytest.mark.parametrize(
+    ("call", "sentence"),
+    [
+        (lambda: sampled(torch.relu, 0, 2), "n = 0 was given"),
+        (lambda: fourier_representation(GENERIC, 0), "frequencies = 0 was given"),
+        (lambda: sampled_error([8], GENERIC, samples=True), "samples = True was given"),
+    ],
+)
+def test_counts_that_are_none_are_refused(call, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        call()

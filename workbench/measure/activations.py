@@ -11,10 +11,12 @@ Activations", ICLR 2024, arXiv 2401.09235, read in the abstract. The table is de
 | one entry in each row and column, with signs and sizes | linear |
 | anything else, such as a rotation of vectors | linear; affine where every row sums to 1 |
 
-What is legal otherwise: gates and norms, tensor products, or sigma on samples over the group.
+What is legal otherwise: gates and norms, tensor products, or sigma on samples over the group: :func:`sampled` puts a
+signal over the circle on n of its points, applies sigma there, and goes back. Exact at turns by whole steps of those
+points; at others what sigma makes beyond the frequencies that n points tell apart folds back: less for more points.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -146,8 +148,7 @@ def activation_check(
     errors, verdicts = [], []
     for activation in chosen.values():
         first, second = activation(moved), torch.einsum("gij,sj->gsi", entries, activation(x))
-        size = (first.norm(dim=-1) + second.norm(dim=-1)).clamp_min(torch.finfo(torch.float64).tiny)
-        errors.append(((first - second).norm(dim=-1) / size).amax(1).numpy())
+        errors.append(_relative(first, second).amax(1).numpy())
         verdicts.append(legal(entries, activation))
     return xr.Dataset(
         {
@@ -163,6 +164,113 @@ def activation_check(
             input_kind="standard normal vectors", samples=samples, representation=kind_of(entries),
         ),
     )  # fmt: skip
+
+
+def fourier_representation(angles_rad: Tensor, frequencies: int) -> Tensor:
+    """Rotations of signals over the circle: block diagonal ``(G, 2 L + 1, 2 L + 1)``, 1 and the frequencies 1 to L.
+
+    Coordinates are those of a_0 + sum over m of a_m cos(m phi) + b_m sin(m phi), as a_0, a_1, b_1, ..., a_L, b_L.
+
+    >>> fourier_representation(torch.tensor([0.0]), 1)[0].tolist()
+    [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]
+    """
+    angles = torch.as_tensor(angles_rad, dtype=torch.float64).reshape(-1)
+    _check_counts(frequencies=frequencies)
+    found = torch.zeros(len(angles), 2 * frequencies + 1, 2 * frequencies + 1, dtype=torch.float64)
+    found[:, 0, 0] = 1
+    for m in range(1, frequencies + 1):
+        found[:, 2 * m - 1 : 2 * m + 1, 2 * m - 1 : 2 * m + 1] = rotation_representation(angles, m)
+    return found
+
+
+def sampled(activation: Callable[[Tensor], Tensor], n: int, frequencies: int) -> Callable[[Tensor], Tensor]:
+    """Sigma on n samples of a signal over the circle: coordinates ``(..., 2 L + 1)`` to the same.
+
+    Args:
+        activation: sigma, applied to each sample.
+        n: evenly spaced points of the circle; more than 2 L tell all frequencies of the signal apart.
+        frequencies: L.
+
+    >>> there_and_back = sampled(lambda x: x, 5, 2)
+    >>> x = torch.arange(5.0, dtype=torch.float64)
+    >>> torch.allclose(there_and_back(x), x)
+    True
+    """
+    _check_counts(n=n, frequencies=frequencies)
+    angles = torch.arange(n, dtype=torch.float64) * (2 * torch.pi / n)
+    waves = [torch.ones_like(angles)]
+    for m in range(1, frequencies + 1):
+        waves += [(m * angles).cos(), (m * angles).sin()]
+    there = torch.stack(waves, 1)  # (n, 2 L + 1)
+    back = there.T * (2 / n)
+    back[0] /= 2
+    return lambda x: activation(x @ there.T.to(x)) @ back.T.to(x)
+
+
+def sampled_error(
+    numbers: Sequence[int],
+    angles_rad: Tensor,
+    activations: Mapping[str, Callable[[Tensor], Tensor]] | None = None,
+    *,
+    frequencies: int = 2,
+    samples: int = 64,
+    seed: int = 0,
+) -> xr.Dataset:
+    """How far sigma on n samples is from equivariance, for several n.
+
+    Args:
+        numbers: n, points of the circle.
+        angles_rad: rotations ``(G,)``; at whole multiples of 2 pi / n the error is rounding.
+        activations: name -> sigma; :data:`ACTIVATIONS` where not given.
+        frequencies: L of the signals.
+        samples: random signals, of variance 1 at each point of the circle.
+        seed: of the signals.
+
+    Returns:
+        ``error(activation, n)``: |sigma_n(M x) - M sigma_n(x)| / (|sigma_n(M x)| + |M sigma_n(x)|), in norms over all
+        signals and rotations: ReLU leaves little of a signal that is hardly ever positive, and loses much of that.
+
+    Raises:
+        ValueError: for counts that are none.
+
+    >>> ds = sampled_error([8, 9], torch.tensor([0.3]), {"cube": lambda x: x**3})
+    >>> [bool(error < 1e-12) for error in ds.error.sel(activation="cube")]  # cubes of L = 2 fold back up to n = 8
+    [False, True]
+    """
+    _check_counts(samples=samples, **{f"n[{at}]": n for at, n in enumerate(numbers)})
+    chosen = ACTIVATIONS if activations is None else dict(activations)
+    turns = fourier_representation(angles_rad, frequencies)
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.randn(samples, 2 * frequencies + 1, generator=generator, dtype=torch.float64) / (1 + frequencies) ** 0.5
+    moved = torch.einsum("gij,sj->gsi", turns, x)
+    errors = np.zeros((len(chosen), len(numbers)))
+    for row, activation in enumerate(chosen.values()):
+        for column, n in enumerate(numbers):
+            sigma = sampled(activation, int(n), frequencies)
+            first, second = sigma(moved), torch.einsum("gij,sj->gsi", turns, sigma(x))
+            errors[row, column] = float(_relative(first.flatten(), second.flatten()))
+    return xr.Dataset(
+        {"error": labelled(("activation", "n"), errors, "error on n samples")},
+        {
+            "activation": labelled("activation", np.asarray(list(chosen), dtype=str), "activation"),
+            "n": labelled("n", np.asarray(numbers, dtype=np.int64), "samples on the circle"),
+        },
+        provenance(
+            "sampled_error", seed=seed, dtype="float64", reduction="norms over signals and rotations",
+            input_kind="random signals over the circle", samples=samples, frequencies=frequencies,
+        ),
+    )  # fmt: skip
+
+
+def _relative(first: Tensor, second: Tensor) -> Tensor:
+    size = (first.norm(dim=-1) + second.norm(dim=-1)).clamp_min(torch.finfo(torch.float64).tiny)
+    return (first - second).norm(dim=-1) / size
+
+
+def _check_counts(**counts: int) -> None:
+    for name, count in counts.items():
+        if isinstance(count, bool) or not isinstance(count, int | np.integer) or count < 1:
+            raise ValueError(f"{name} = {count!r} was given; expected a positive whole number, such as 8.")
 
 
 def _checked(matrices: Tensor) -> Tensor:
