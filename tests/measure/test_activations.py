@@ -132,7 +132,7 @@ def test_on_samples_every_sigma_commutes_with_turns_by_whole_steps(n):
     steps = torch.arange(n).double() * 2 * math.pi / n
     assert float(sampled_error([n], steps).error.max()) <= TIGHT
     between = sampled_error([n], steps[1:] / 2, {"relu": torch.relu}).error
-    assert float(between.max()) > BROKEN
+    assert float(between.max()) > TIGHT * 1e6
 
 
 def test_cubes_are_exact_above_four_times_the_frequencies_and_not_at_it():
