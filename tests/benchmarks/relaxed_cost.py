@@ -1,9 +1,9 @@
-"""Measure relaxed layers against their strict twins, as ratios taken in one process, with the memory a step keeps.
+"""Measure relaxed and partial layers against their strict twins, as ratios taken in one process, with the memory a step keeps.
 
 Run: python -m tests.benchmarks.relaxed_cost [--rounds 9]. Results, with every round, lie in
 tests/benchmarks/results/relaxed_cost.json. Times are the process's CPU time on one thread, a training step each
 (forward and backward); rounds interleave the contestants. The twin of a planar layer is torch's Conv2d, that of a group
-layer our GroupConv with the same kernel network. Memory is what the forward pass keeps for the backward one.
+layer our GroupConv with the same kernel network; a partial layer covers the whole circle or half of it. Memory is what the forward pass keeps for the backward one.
 
 Give the allocator room before starting, as `workbench doctor` says: MALLOC_MMAP_THRESHOLD_ and MALLOC_TRIM_THRESHOLD_.
 """
@@ -21,14 +21,14 @@ import torch
 from torch import Tensor, nn
 
 from tests.benchmarks.group_conv_speed import RESULTS, interleaved, ratios
-from workbench.groups import GroupSignal
+from workbench.groups import SO2, GroupSignal
 from workbench.layers import GroupConv, LiftingConv, RelaxedConv2d, RelaxedGroupConv
 
 PLANAR = [(16, 28, 5, 16), (32, 16, 3, 16), (16, 16, 5, 64), (32, 28, 7, 8)]  # channels, pixels, kernel, batch
-TURNING = [(8, 28, 5, 8), (16, 16, 5, 8), (10, 28, 7, 16)]
+TURNING = [(8, 28, 5, 8), (16, 16, 5, 8), (10, 28, 7, 16), (16, 14, 7, 16)]
 RANKS = (2, 4, 8)
 SMALL = 16  # pixels a side up to which a filter for each place is measured
-ALLOWED = {"dial 0": 1.15, "dial": 1.15, **{f"rank {r}": r + 0.3 for r in RANKS}}
+ALLOWED = {"dial 0": 1.15, "dial": 1.15, "whole circle": 1.15, "half circle": 1.15, **{f"rank {r}": r + 0.3 for r in RANKS}}
 
 
 def step(layer: nn.Module, x: Any) -> Callable[[], None]:
@@ -94,8 +94,14 @@ def turning(c: int, size: int, k: int, batch: int, rounds: int) -> list[dict[str
         "dial 0": RelaxedGroupConv(c, c, k, group="C(8)", absolute=0.0, learned=False),
         "dial": RelaxedGroupConv(c, c, k, group="C(8)", absolute=0.3),
     }
+    rows = compared(layers, "twin", x, rounds)
+    partial = {name: GroupConv(c, c, k, n=8, partial=True) for name in ("whole circle", "half circle")}
+    with torch.no_grad():
+        partial["half circle"].distribution.theta.fill_(0.5)
+    full = GroupSignal(x.values, SO2().grid(8), SO2())
+    rows += compared({"twin": GroupConv(c, c, k, n=8), **partial}, "twin", full, rounds)
     about = {"channels": c, "pixels": size, "k": k, "batch": batch, "padding": "zeros"}
-    return [{**about, **row} for row in compared(layers, "twin", x, rounds)]
+    return [{**about, **row} for row in rows]
 
 
 def main() -> None:

@@ -1,6 +1,7 @@
 """Gradients of whole layers against finite differences, the arc's width and the gates included."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -120,13 +121,18 @@ def test_looked_up_quarter_turns_would_falsify_the_slope_of_the_arc():
     signal = lifted(SO2(), 8, channels=2, size=3)
     drawn = layer.distribution.rsample(8, 0.3)
 
-    def slope(uniform: bool) -> Tensor:
-        bank = layer.kernels(drawn.elements, signal.elements, uniform)
+    def slope(uniform: bool, values: Any = layer.kernels.values) -> Tensor:
+        bank = values(drawn.elements, signal.elements, uniform, None, None)
         weight = torch.linspace(-1, 1, bank.numel(), dtype=bank.dtype).view_as(bank)
         return torch.autograd.grad((bank * weight).sum(), layer.distribution.theta, retain_graph=True)[0]
 
-    assert math.isfinite(float(slope(True)))
-    assert relative(slope(True), slope(False)) > BROKEN
+    own = slope(False)
+    assert relative(slope(True), own) <= EXACT[torch.float64]
+    twin = slope(True, layer.kernels._values)
+    assert math.isfinite(float(twin))
+    assert relative(twin, own) > BROKEN
+    still = layer.kernels(drawn.elements.detach(), signal.elements, True)
+    assert torch.equal(layer.kernels(drawn.elements, signal.elements, True), still), "values are the looked-up ones"
 
 
 @pytest.mark.parametrize("way", ["dense", "split", "spectral"])

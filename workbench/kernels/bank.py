@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -184,6 +186,17 @@ class KernelBank(nn.Module):
         The network runs once per distinct point; turned copies are looked up. The gain and the mean over inputs are
         included. ``few`` stops at that many channels on either side.
         """
+        if not (uniform and any(one is not None and one.requires_grad for one in (outputs, inputs))):
+            return self._values(outputs, inputs, uniform, taps, few)
+        # a looked-up turn would move with the angle of its source, a wrong slope: its value, and the slope of its own
+        with torch.no_grad():
+            still = None if inputs is None else inputs.detach()
+            looked_up = self._values(outputs.detach(), still, True, taps, few)
+        return _Valued.apply(self._values(outputs, inputs, False, taps, few), looked_up)
+
+    def _values(
+        self, outputs: Tensor, inputs: Tensor | None, uniform: bool, taps: tuple[int, ...] | None, few: int | None
+    ) -> Tensor:
         n_in = 1 if inputs is None else len(inputs)
         chosen = (
             self._plan(len(outputs), n_in, uniform)
@@ -216,6 +229,18 @@ class KernelBank(nn.Module):
     def extra_repr(self) -> str:
         """Channels, size, group and network."""
         return f"{self.in_channels}->{self.out_channels}, k={self.kernel_size}, {self.group}, {self.spec.network}"
+
+
+class _Valued(torch.autograd.Function):
+    """The second tensor, with the gradient going to the first."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, looked_up: Tensor) -> Tensor:
+        return looked_up.detach()
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        return grad, None
 
 
 def _versions(*lists: Tensor | None) -> list[int | None]:

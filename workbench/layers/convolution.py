@@ -205,7 +205,6 @@ class GroupLayer(nn.Module):
         inputs, weights = (None, None) if signal is None else (signal.elements, signal.weights)
         volumes = None if signal is None else signal.volumes
         uniform = drawn.uniform and (signal is None or signal.uniform)
-        moving = drawn.elements.requires_grad or (inputs is not None and inputs.requires_grad)
         parameters = [] if self.training else self._made_from()
         frozen = not self.training and not (torch.is_grad_enabled() and any(p.requires_grad for p in parameters))
         way = self._way(window, x, drawn.elements.shape[0], not frozen)
@@ -218,13 +217,7 @@ class GroupLayer(nn.Module):
             return self._kept_bank[1]
         with torch.autocast(drawn.elements.device.type, enabled=False):  # half precision would blur fast kernels
             share = None if signal is None else signal.shares
-            # a looked-up quarter turn would move with its source's angle: a wrong slope of the arc
-            bank = self._prepared(drawn.elements, inputs, uniform and not moving, share, way, window)
-            if uniform and moving:
-                still = None if inputs is None else inputs.detach()  # values rounded alike, with that slope
-                with torch.no_grad():
-                    alike = self._prepared(drawn.elements.detach(), still, True, share, way, window)
-                bank = tuple(part + (other - part).detach() for part, other in zip(bank, alike, strict=True))
+            bank = self._prepared(drawn.elements, inputs, uniform, share, way, window)
         bias = None if self.bias is None else self.bias[:, None].expand(-1, drawn.elements.shape[0]).flatten()
         if x.dtype == self.sums:
             bank, bias = tuple(part.to(self.sums) for part in bank), None if bias is None else bias.to(self.sums)
