@@ -93,6 +93,24 @@ def test_orientations_are_turned_copies_at_zero_and_the_difference_says_so():
     assert float(abs(still).max()) <= EXACT[torch.float32] < BROKEN < float(abs(moved).max())
 
 
+def test_eight_orientations_are_a_layer_of_their_own():
+    common = {"group": "eighths", "absolute": 0}
+    ds = RelaxedExplorer(**common, turning=0, show="difference").dataset()
+    assert ds["shown"].shape[:2] == (8, 5)
+    assert float(abs(ds["shown"]).max()) <= EXACT[torch.float32]
+    assert float(ds["equivariance_error"].max()) <= EXACT[torch.float64]
+    four = RelaxedExplorer(group="turns", absolute=0.2, turning=0.3).dataset()["matrix"].values.reshape(4, -1)
+    eight = RelaxedExplorer(group="eighths", absolute=0.2, turning=0.3).dataset()["matrix"].values.reshape(8, -1)
+    for quarter in range(4):
+        one, other = four[quarter], eight[2 * quarter]
+        assert np.allclose(one / np.linalg.norm(one), other / np.linalg.norm(other), atol=1e-6)
+    moved = RelaxedExplorer(**common, turning=0.1, show="difference").dataset()
+    assert float(abs(moved["shown"]).max()) > BROKEN
+    assert (
+        moved["equivariance_error"].values[0] <= EXACT[torch.float64] < BROKEN < moved["equivariance_error"].values[1]
+    )
+
+
 # ---- the training of stored networks
 
 

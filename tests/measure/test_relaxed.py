@@ -1,11 +1,15 @@
 """The whole matrix of a linear layer: what commutes with shifts, what ignores them, what does neither."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
 from torch.nn import functional
 
 from tests.tolerances import BROKEN, DIAL_SATURATED, EXACT
+from workbench.actions import named_mask, transform_image
+from workbench.groups import SO2
 from workbench.kernels import RelaxedKernels
 from workbench.layers import RelaxedConv2d
 from workbench.measure import validate
@@ -16,6 +20,7 @@ from workbench.measure.relaxed import (
     operator_matrix,
     operator_symmetry,
     orientation_filters,
+    oriented,
     relaxed_errors,
     relaxed_matrix,
 )
@@ -120,7 +125,7 @@ def test_written_out_for_the_output_it_is_the_layer(absolute, k):
 def test_the_place_of_the_input_is_a_layer_of_its_own_and_the_same_at_zero():
     strict = relaxed(0.0)
     assert torch.equal(seen_from(strict, "input"), seen_from(strict, "output"))
-    filters = orientation_filters(relaxed(0.4).kernels, TORUS)
+    filters = orientation_filters(relaxed(0.4).kernels, TORUS)[0]
     matrix = seen_from(relaxed(0.4), "input")
     for here, there, row, column in ((0, 0, 2, 2), (0, 6, 3, 3), (12, 11, 2, 1)):
         assert float(matrix[here, there]) == float(filters[there, row, column])
@@ -145,6 +150,46 @@ def test_orientations_that_are_not_turned_are_seen():
     alike = matrix.view(4, 25, 25)[:1].expand(4, -1, -1).reshape(100, 25)
     assert relaxed_errors(alike, TORUS)["shifts"]["equivariance_error"] <= EXACT[torch.float64]
     assert relaxed_errors(alike, TORUS)["quarter turns"]["equivariance_error"] > BROKEN
+
+
+EIGHT = {"cycles": torch.randn(64, 2, generator=torch.Generator().manual_seed(1)).double(), "orientations": 8}
+
+
+def test_eighths_of_a_turn_turn_the_filter_and_two_of_them_are_a_quarter():
+    kernels = relaxed(0.0, along=0.2).kernels
+    filters = orientation_filters(kernels, TORUS, 0.0, **EIGHT)[:, 0]
+    assert filters.shape == (8, 5, 5)
+    for q in range(8):
+        assert (filters[(q + 2) % 8] - filters[q].rot90(1, (-2, -1))).abs().max() <= EXACT[torch.float64]
+    middle = named_mask("centre", 5, 5, torch.float64)
+    wanted, wrong = (transform_image(filters[0], torch.tensor([way * math.pi / 4]), SO2()) for way in (1, -1))
+    error, twin = (
+        float(((filters[1] - one) * middle).norm() / (filters[1] * middle).norm()) for one in (wanted, wrong)
+    )
+    assert error < BROKEN < twin
+
+
+def test_eight_orientations_keep_shifts_and_quarter_turns_at_zero_and_the_dial_gives_up_turns_alone():
+    def found(turning: float) -> list[float]:
+        matrix = relaxed_matrix(relaxed(0.0).kernels, TORUS, "output", turning, EIGHT["cycles"], 8)
+        assert matrix.shape == (200, 25)
+        return [one["equivariance_error"] for one in relaxed_errors(matrix, TORUS).values()]
+
+    assert max(found(0.0)) <= EXACT[torch.float64]
+    shifts, turns, both = found(0.1)
+    assert shifts <= EXACT[torch.float64] < BROKEN < min(turns, both)
+
+
+def test_filters_that_are_known_and_errors_of_one_move_are_the_same():
+    kernels = relaxed(0.3).kernels
+    rows = oriented(kernels, 0.2, **EIGHT)
+    given = kernels, TORUS, "input", 0.2, EIGHT["cycles"], 8
+    matrix = relaxed_matrix(*given)
+    assert torch.equal(relaxed_matrix(*given, rows), matrix)
+    alone = relaxed_errors(matrix, TORUS, only="both")
+    assert alone == {"both": relaxed_errors(matrix, TORUS)["both"]}
+    with pytest.raises(ValueError, match="orientations = 6 was given; expected a multiple of 4; use 4 or 8"):
+        orientation_filters(kernels, TORUS, orientations=6)
 
 
 def test_reading_orientations_leaves_the_kernels_as_found():

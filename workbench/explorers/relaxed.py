@@ -24,6 +24,7 @@ from workbench.measure.relaxed import (
     corner,
     filter_atlas,
     orientation_filters,
+    oriented,
     relaxed_errors,
     relaxed_matrix,
 )
@@ -34,6 +35,7 @@ SIDE = 7
 SIZE = (SIDE, SIDE)
 FEATURES = 128
 EXTREMES = ("linear", "equivariant", "invariant")
+ORIENTATIONS = {"shifts": 4, "turns": 4, "eighths": 8}
 WAY = (0.0, 0.05, 0.12, 0.25, 0.5, 1.0, 2.0)
 """Dials of the dotted ways through the triangle."""
 _building = threading.Lock()  # weights are drawn from torch's global generator
@@ -56,9 +58,9 @@ class RelaxedExplorer(Explorer):
         "along each. With the dial of the place at 0 all filters are the same: a convolution, which answers a shifted "
         "picture by a shifted answer. Turn it up and the filters drift apart, until each place does something of its "
         "own: any linear map. With the other dial at 0 each filter is flat, and one as wide as the image no longer "
-        "sees where things are. With quarter turns, each pixel has four answers, by one filter in four orientations; "
-        "a third dial lets the filter change from one to the next. Or choose a trained network and go through its "
-        "training. After van der Ouderaa and others (2022); the parameterisation is a reconstruction."
+        "sees where things are. With turns, each pixel has four or eight answers, by one filter in as many "
+        "orientations; a third dial lets the filter change from one to the next. Or choose a trained network and go "
+        "through its training. After van der Ouderaa and others (2022); the parameterisation is a reconstruction."
     )
     accepts = ("run",)
 
@@ -93,11 +95,15 @@ class RelaxedExplorer(Explorer):
         doc="How fast the weights may change within one filter; at 0 every filter is flat.",
     )
     group = param.Selector(
-        objects={"shifts": "shifts", "shifts and quarter turns": "turns"},
+        objects={
+            "shifts": "shifts",
+            "shifts and quarter turns, C4": "turns",
+            "shifts and eighths of a turn, C8": "eighths",
+        },
         default="shifts",
         label="Group",
-        doc="Which moves the layer is built for: shifts alone, or also quarter turns, with four orientations of each "
-        "filter.",
+        doc="Which moves the layer is built for: shifts alone, or also turns, with four or eight orientations of each "
+        "filter. Errors are those of shifts and quarter turns: an eighth of a turn moves pixels beside pixels.",
     )
     turning = param.Number(
         0.0,
@@ -105,7 +111,7 @@ class RelaxedExplorer(Explorer):
         step=0.01,
         label="Dial of the rotation (cycles around)",
         doc="How fast the filter may change with the orientation of the answer; at 0 orientations are turned copies. "
-        "It matters with quarter turns only, and never to shifts.",
+        "It matters with turns only, and never to shifts.",
     )
     side = param.Selector(
         objects={"the answer": "output", "what is read": "input"},
@@ -152,8 +158,9 @@ class RelaxedExplorer(Explorer):
         path = self._path()
         if path is not None:
             return playback(path, self.moment_percent / 100, self.layer, self.show)
-        turning = self.turning if self.group == "turns" else None
-        return relaxed_dataset(self.absolute, self.relative, self.kernel_size, self.seed, self.show, turning, self.side)
+        turning = None if self.group == "shifts" else self.turning
+        dials, count = (self.absolute, self.relative), ORIENTATIONS[self.group]
+        return relaxed_dataset(*dials, self.kernel_size, self.seed, self.show, turning, self.side, count)
 
     def _path(self) -> Path | None:
         own = self.attached.get("run")
@@ -177,6 +184,7 @@ def relaxed_dataset(
     show: str = "filter",
     turning: float | None = None,
     side: str = "output",
+    orientations: int = 4,
 ) -> xr.Dataset:
     """Everything the explorer shows of one layer with one channel on a torus of 7 x 7 pixels.
 
@@ -185,19 +193,20 @@ def relaxed_dataset(
         kernel_size: k taps a side.
         seed: of the layer's weights.
         show: "filter" or "difference", which of the two is `shown`.
-        turning: the dial of the rotation, for a layer with four orientations; None for one without.
+        turning: the dial of the rotation, for a layer with orientations; None for one without.
         side: "output" or "input", whose place the filters see.
+        orientations: 4 or 8, of a layer with a dial of the rotation.
     """
     kernels = _at(absolute, relative, kernel_size, seed)
     cycles = None if turning is None else _turns(seed)
-    matrix = relaxed_matrix(kernels, SIZE, side, turning or 0.0, cycles)
+    matrix = relaxed_matrix(kernels, SIZE, side, turning or 0.0, cycles, orientations)
     found = relaxed_errors(matrix, SIZE)
     about = list(found)
-    atlas, words, frame = _atlas(kernels, show, turning, cycles)
+    atlas, words, frame = _atlas(kernels, show, turning, cycles, orientations)
     count = len(matrix)
     rank = float(torch.linalg.matrix_rank(matrix))
     names = {"equivariance_error": "|M T - T M| / |M|, T the moves", "invariance_error": "|M T - M| / |M|"}
-    way = _way(absolute, relative, kernel_size, seed, turning, side)
+    way = _way(absolute, relative, kernel_size, seed, turning, side, orientations)
     return xr.Dataset(
         {
             "shown": labelled(("row", "column", "y", "x"), atlas.astype(np.float32), words),
@@ -219,28 +228,27 @@ def relaxed_dataset(
         provenance(
             "relaxed_dataset", seed=seed, dtype="float64", padding="circular", reduction="Frobenius norms",
             shift=SHIFT, absolute=absolute, relative=relative, kernel_size=kernel_size, features=FEATURES,
-            turning="no orientations" if turning is None else turning, place_of=side,
+            turning="no orientations" if turning is None else turning, place_of=side, orientations=orientations,
             framed_row=frame[0], framed_column=frame[1],
         ),
     )  # fmt: skip
 
 
 def _atlas(
-    kernels: RelaxedKernels, show: str, turning: float | None, cycles: torch.Tensor | None
+    kernels: RelaxedKernels, show: str, turning: float | None, cycles: torch.Tensor | None, orientations: int
 ) -> tuple[np.ndarray, str, tuple[int, int]]:
     """Tiles `(row, column, y, x)`, what they are, and the framed one: places, or orientations by middle places."""
     what = "Filters" if show == "filter" else "Differences"
     if cycles is None:
         return filter_atlas(kernels, SIZE)[show].values, f"{what} at 5 x 5 places", (2, 2)
     columns = np.linspace(0, SIDE - 1, 5).round().astype(np.int64)
-    places, dial = SIDE // 2 * SIDE + columns, turning or 0.0
-    basis = kernels.basis(SIZE)
-    rows = [orientation_filters(kernels, SIZE, q, dial, cycles, basis)[places].numpy() for q in range(4)]
-    tiles = np.stack(rows)
-    tiles /= np.abs(tiles).max() or 1.0
+    places = SIDE // 2 * SIDE + columns
+    given = kernels, SIZE, turning or 0.0, cycles, orientations
+    tiles = orientation_filters(*given)[:, places].numpy()
+    largest = np.abs(tiles).max() or 1.0
     if show == "difference":
-        tiles = tiles - np.stack([np.rot90(tiles[0, 2], q) for q in range(4)])[:, None]
-    return tiles, f"{what}, 4 orientations", (0, 2)
+        tiles = tiles - orientation_filters(*given, 0)[:, places[2:3]].numpy()
+    return tiles / largest, f"{what}, {orientations} orientations", (0, 2)
 
 
 @lru_cache(maxsize=64)
@@ -270,16 +278,18 @@ def _at(absolute: float, relative: float, kernel_size: int, seed: int) -> Relaxe
 
 
 @lru_cache(maxsize=64)
-def _way(absolute: float, relative: float, kernel_size: int, seed: int, turning: float | None, side: str) -> np.ndarray:
+def _way(
+    absolute: float, relative: float, kernel_size: int, seed: int, turning: float | None, side: str, orientations: int
+) -> np.ndarray:
     """Shares of the extremes at each dial of the ways `(about, dial, extreme)`; shared, do not change them.
 
     For shifts the dial of the place goes its way, for quarter turns that of the rotation, for both moves both dials;
     the other stays where it is.
     """
-    fixed = relative, kernel_size, seed, side
+    fixed = relative, kernel_size, seed, side, orientations
 
     def shares(about: str, place: float, rotation: float | None) -> np.ndarray:
-        return _corners(place, rotation, *fixed)[about]
+        return _corner(about, place, rotation, *fixed)
 
     if turning is None:
         return np.array([[shares("shifts", dial, None) for dial in WAY]])
@@ -292,10 +302,20 @@ def _way(absolute: float, relative: float, kernel_size: int, seed: int, turning:
 
 
 @lru_cache(maxsize=512)
-def _corners(
-    absolute: float, turning: float | None, relative: float, kernel_size: int, seed: int, side: str
-) -> dict[str, np.ndarray]:
-    """Shares of the extremes for each kind of move; shared: most points of the ways stay while one dial moves."""
+def _corner(
+    about: str, absolute: float, turning: float | None, relative: float, kernel_size: int, seed: int, side: str,
+    orientations: int,
+) -> np.ndarray:  # fmt: skip
+    """Shares of the extremes for one kind of move; shared: most points of the ways stay while one dial moves."""
     cycles = None if turning is None else _turns(seed)
-    matrix = relaxed_matrix(_at(absolute, relative, kernel_size, seed), SIZE, side, turning or 0.0, cycles)
-    return {about: corner(errors) for about, errors in relaxed_errors(matrix, SIZE).items()}
+    kernels = _at(absolute, relative, kernel_size, seed)
+    mixed = _oriented(turning, relative, kernel_size, seed, orientations)
+    matrix = relaxed_matrix(kernels, SIZE, side, turning or 0.0, cycles, orientations, mixed)
+    return corner(relaxed_errors(matrix, SIZE, only=about)[about])
+
+
+@lru_cache(maxsize=64)
+def _oriented(turning: float | None, relative: float, kernel_size: int, seed: int, orientations: int) -> torch.Tensor:
+    """The same for every dial of the place; shared, do not change it."""
+    cycles = None if turning is None else _turns(seed)
+    return oriented(_at(0.0, relative, kernel_size, seed), turning or 0.0, cycles, orientations)

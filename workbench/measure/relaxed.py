@@ -97,6 +97,8 @@ def relaxed_matrix(
     side: str = "output",
     turning: float = 0.0,
     cycles_turning: Tensor | None = None,
+    orientations: int = 4,
+    mixed: Tensor | None = None,
 ) -> Tensor:
     r"""The matrix of a relaxed layer with one channel on each side, written out tap by tap on a torus: ``(G U, U)``.
 
@@ -109,11 +111,13 @@ def relaxed_matrix(
             u + p. Which of them the paper takes could not be read.
         turning: the dial of the rotation; no effect without the next.
         cycles_turning: ``(F, 2)``, how each feature sees the absolute rotation (cos a, sin a) of the output; then there
-            are G = 4 outputs a pixel, one for each quarter turn q (an odd kernel and a square image keep them exact),
-            else G = 1.
+            are G outputs a pixel, one for each rotation of C(G) (an odd kernel and a square image keep quarter turns
+            exact), else G = 1.
+        orientations: G with ``cycles_turning``, a multiple of 4.
+        mixed: what :func:`oriented` gives for the same, where it is known.
 
     Raises:
-        ValueError: for more channels, a kernel wider than the torus, or another side.
+        ValueError: for more channels, a kernel wider than the torus, another side or number of orientations.
 
     >>> kernels = RelaxedKernels(1, 1, 3)
     >>> tuple(relaxed_matrix(kernels, (5, 5), "input", 0.1, torch.randn(32, 2)).shape)
@@ -131,55 +135,86 @@ def relaxed_matrix(
     tap = torch.arange(k * k)
     rows = (place[:, None] // width + tap // k - low) % height
     there = rows * width + (place[:, None] % width + tap % k - low) % width  # (U, P)
-    orientations = 1 if cycles_turning is None else 4
-    found = kernels.phase.new_zeros(orientations, height * width, height * width)
-    with torch.no_grad():
-        basis = kernels.basis(size)
-    for q in range(orientations):
-        filters = orientation_filters(kernels, size, q, turning, cycles_turning, basis).flatten(1)
-        found[q].scatter_(1, there, filters if side == "output" else filters[there, tap])
+    count = 1 if cycles_turning is None else orientations
+    found = kernels.phase.new_zeros(count, height * width, height * width)
+    filters = orientation_filters(kernels, size, turning, cycles_turning, orientations, None, mixed).flatten(2)
+    for q in range(count):
+        found[q].scatter_(1, there, filters[q] if side == "output" else filters[q][there, tap])
     return found.flatten(0, 1)
 
 
 def orientation_filters(
     kernels: RelaxedKernels,
     size: tuple[int, int],
-    q: int = 0,
     turning: float = 0.0,
     cycles: Tensor | None = None,
-    basis: Tensor | None = None,
+    orientations: int = 4,
+    seen: int | None = None,
+    mixed: Tensor | None = None,
 ) -> Tensor:
-    """The filters ``(U, k, k)`` of one channel pair at every place for the output orientation of q quarter turns.
+    """The filters ``(G, U, k, k)`` of one channel pair in every orientation at every place, G = 1 without ``cycles``.
+
+    Quarter turns move taps onto taps; in between a filter is evaluated at turned taps of the same square.
 
     Args:
-        kernels, size, turning, cycles: as of :func:`relaxed_matrix`.
-        q: quarter turns.
-        basis: that of the kernels for this size, where it is known.
+        kernels, size, turning, cycles, orientations: as of :func:`relaxed_matrix`.
+        seen: the orientation that the dial sees in all of them, which then are turned copies of its filters; where it
+            is not given, each sees its own.
+        mixed: what :func:`oriented` gives for the same, where it is known.
     """
-    own = kernels.phase.data
+    count, k = (1 if cycles is None else orientations), kernels.kernel_size
+    rows = oriented(kernels, turning, cycles, orientations, seen) if mixed is None else mixed
+    with torch.no_grad():
+        found = (kernels.basis(size).T @ rows).unflatten(1, (count, k, k)).transpose(0, 1)
+        found = found * kernels.scale(found.square().mean((1, 2, 3)))[:, None, None, None]
+    return torch.stack([torch.rot90(one, 4 * q // orientations, (-2, -1)) for q, one in enumerate(found)])
+
+
+def oriented(
+    kernels: RelaxedKernels, turning: float, cycles: Tensor | None, orientations: int = 4, seen: int | None = None
+) -> Tensor:
+    """The filters that are mixed at each place, of every orientation turned back by its quarter turns: ``(R, G P)``.
+
+    They do not depend on the dial of the place. Arguments as of :func:`orientation_filters`.
+    """
+    _check_orientations(orientations)
+    own, taps = kernels.phase.data, kernels.taps
     try:
-        if cycles is not None:
-            angle = math.pi / 2 * q
-            seen = cycles.to(own) @ own.new_tensor([math.cos(angle), math.sin(angle)])
-            kernels.phase.data = own + 2 * math.pi * turning * seen
+        if cycles is not None:  # all orientations in one call, their taps and phases in a row
+            step = 2 * math.pi / orientations
+            turns = _turned([step * (q % (orientations // 4)) for q in range(orientations)]).to(taps)
+            angles = [step * (q if seen is None else seen) for q in range(orientations)]
+            shifts = _turned(angles)[:, :, 0].to(own) @ cycles.to(own).T
+            kernels.taps = (taps @ turns).flatten(0, 1)  # rows R^-1 p
+            kernels.phase.data = (own + 2 * math.pi * turning * shifts).repeat_interleave(len(taps), 0)
         with torch.no_grad():
-            found = (kernels.basis(size) if basis is None else basis).T @ kernels.filters().flatten(1)
-            found = found * kernels.scale(found.square().mean())
-            filters = found.unflatten(1, (-1, kernels.kernel_size, kernels.kernel_size))[:, 0]
+            return kernels.filters().flatten(1)
     finally:
-        kernels.phase.data = own
-    return torch.rot90(filters, q, (-2, -1))
+        kernels.phase.data, kernels.taps = own, taps
+
+
+def _turned(angles: list[float]) -> Tensor:
+    """Rotations ``(G, 2, 2)``, float64."""
+    angle = torch.tensor(angles, dtype=torch.float64)
+    cos, sin = angle.cos(), angle.sin()
+    return torch.stack([cos, -sin, sin, cos], -1).unflatten(-1, (2, 2))
+
+
+def _check_orientations(orientations: int) -> None:
+    if orientations < 4 or orientations % 4:
+        raise ValueError(f"orientations = {orientations} was given; expected a multiple of 4; use 4 or 8.")
 
 
 def relaxed_errors(
-    matrix: Tensor, size: tuple[int, int], shift: tuple[int, int] = SHIFT
+    matrix: Tensor, size: tuple[int, int], shift: tuple[int, int] = SHIFT, only: str = ""
 ) -> dict[str, dict[str, float]]:
     """Both errors of :func:`operator_symmetry` for a cyclic shift, a quarter turn, and the turn after the shift.
 
     Args:
-        matrix: ``(G U, U)`` with G = 1, then of the shift alone, or 4 orientations, quarter turns in order.
+        matrix: ``(G U, U)`` with G = 1, then of the shift alone, or G even orientations in order, a multiple of 4.
         size: H and W, equal where there are orientations.
         shift: rows down, columns to the right.
+        only: one of the three names below, to leave the others out.
 
     Returns:
         "shifts", "quarter turns" and "both", each with ``equivariance_error`` and ``invariance_error``.
@@ -196,13 +231,15 @@ def relaxed_errors(
         return values.roll((-shift[0], -shift[1]), (3, 4)) if back else values.roll(shift, (1, 2))
 
     def turned(values: Tensor, back: bool) -> Tensor:
-        return torch.rot90(values, -1, (3, 4)) if back else torch.rot90(values, 1, (1, 2)).roll(1, 0)
+        return torch.rot90(values, -1, (3, 4)) if back else torch.rot90(values, 1, (1, 2)).roll(len(lines) // 4, 0)
 
     moves: dict[str, tuple] = {"shifts": (shifted,)}
     if len(lines) > 1:
         moves |= {"quarter turns": (turned,), "both": (shifted, turned)}
     found = {}
     for name, steps in moves.items():
+        if only not in ("", name):
+            continue
         moved_in = moved_out = lines
         for step in reversed(steps):  # M T_2 T_1: the last step reaches M first
             moved_in = step(moved_in, True)
