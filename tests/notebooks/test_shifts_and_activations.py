@@ -31,6 +31,14 @@ def test_n10_the_plain_layer_follows_at_whole_strides_only_and_the_anchored_one_
     assert anchored.max() <= ROUNDING
 
 
+def test_n10_a_letter_with_a_tie_fails_when_it_is_shifted_upwards():
+    errors = [
+        float(AnchoredExplorer(picture="F", stride=8, right_px=0, up_px=up).dataset()["error"][1]) for up in (0, 1, 2)
+    ]
+    assert errors[0] <= ROUNDING
+    assert min(errors[1:]) > 0.3
+
+
 def test_n10_on_a_page_the_anchor_helps_until_ink_comes_in():
     along = AnchoredExplorer(kind="real", stride=2).dataset()["error_along"]
     plain, anchored = (along.sel(layer=name) for name in ("plain", "anchored"))

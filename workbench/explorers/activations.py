@@ -10,7 +10,6 @@ import numpy as np
 import param
 import torch
 import xarray as xr
-from torch import Tensor
 
 from workbench.explorers._explorer import Explorer
 from workbench.measure.activations import (
@@ -30,6 +29,15 @@ SHOWN = ("relu", "tanh", "silu", "cube")
 TURNS_DEG = (17.0, 55.0, 103.0, 131.0, 169.0)
 """Generic turns for the curves: none is a whole step of few points."""
 SAMPLES = 64
+FIXED = {
+    "scalar": torch.ones(1, 1, 1, dtype=torch.float64),
+    "regular, C(4)": regular_representation(4),
+    "sign of a mirror": -torch.ones(1, 1, 1, dtype=torch.float64),
+    "uneven swap": torch.tensor([[[0.0, 2.0], [0.5, 0.0]]], dtype=torch.float64),
+}
+"""Rows with moves of their own, and their matrices."""
+TURNED = {"vector": 1, "frequency 2": 2}
+"""Rows that are turned by the slider, and their frequencies."""
 
 
 class ActivationsExplorer(Explorer):
@@ -84,19 +92,6 @@ class ActivationsExplorer(Explorer):
 EXPLORER = ActivationsExplorer
 
 
-def representations(angle_deg: float) -> dict[str, Tensor]:
-    """Matrices of the rows by name: three with moves of their own, two of turns by this angle."""
-    turn = torch.tensor([math.radians(angle_deg)], dtype=torch.float64)
-    return {
-        "scalar": torch.ones(1, 1, 1, dtype=torch.float64),
-        "regular, C(4)": regular_representation(4),
-        "sign of a mirror": -torch.ones(1, 1, 1, dtype=torch.float64),
-        "uneven swap": torch.tensor([[[0.0, 2.0], [0.5, 0.0]]], dtype=torch.float64),
-        "vector": rotation_representation(turn),
-        "frequency 2": rotation_representation(turn, 2),
-    }
-
-
 def activations_dataset(angle_deg: float, n: int) -> xr.Dataset:
     """What the explorer shows at one turn and number of samples.
 
@@ -112,11 +107,11 @@ def activations_dataset(angle_deg: float, n: int) -> xr.Dataset:
         generic turns; `here(shown)`: the same at this turn and n.
     """
     turn = torch.tensor([math.radians(angle_deg)], dtype=torch.float64)
-    rows = {name: activation_check(m, samples=SAMPLES) for name, m in representations(angle_deg).items()}
+    rows = {name: _checked(name, angle_deg if name in TURNED else None) for name in (*FIXED, *TURNED)}
     last = sampled_error([n], turn, frequencies=FREQUENCIES, samples=SAMPLES)["error"]
-    errors = np.stack([*(ds["error"].values.max(1) for ds in rows.values()), last.values[:, 0]])
-    verdicts = np.stack([*(ds["legal"].values for ds in rows.values()), np.zeros(len(ACTIVATIONS), dtype=bool)])
-    kinds = [*(str(ds.attrs["representation"]) for ds in rows.values()), f"0 to {FREQUENCIES}, on {n} points"]
+    errors = np.stack([*(error for error, _, _ in rows.values()), last.values[:, 0]])
+    verdicts = np.stack([*(legal for _, legal, _ in rows.values()), np.zeros(len(ACTIVATIONS), dtype=bool)])
+    kinds = [*(kind for _, _, kind in rows.values()), f"0 to {FREQUENCIES}, on {n} points"]
     pair = ("representation", "activation")
     return xr.Dataset(
         {
@@ -138,6 +133,15 @@ def activations_dataset(angle_deg: float, n: int) -> xr.Dataset:
             turns_deg=TURNS_DEG,
         ),
     )  # fmt: skip
+
+
+@lru_cache(maxsize=32)
+def _checked(name: str, angle_deg: float | None) -> tuple[np.ndarray, np.ndarray, str]:
+    """Largest errors and verdicts of every activation in one row, and which row of the table holds."""
+    turn = torch.tensor([math.radians(angle_deg or 0.0)], dtype=torch.float64)
+    matrices = rotation_representation(turn, TURNED[name]) if name in TURNED else FIXED[name]
+    ds = activation_check(matrices, samples=SAMPLES)
+    return ds["error"].values.max(1), ds["legal"].values, str(ds.attrs["representation"])
 
 
 @lru_cache(maxsize=1)

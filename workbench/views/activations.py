@@ -21,7 +21,7 @@ from workbench.views.frame import (
 )
 from workbench.views.mosaic import colour_bar, magnitude
 
-TABLE, CURVES = (0.0, 0.5), (0.7, 1.0)
+TABLE, CURVES = (0.0, 0.5), (0.74, 1.0)
 LOWEST = 1e-16
 TURNED = ("vector", "frequency 2", "on samples")
 DECADES = (-16, -12, -8, -4, 0)
@@ -62,11 +62,11 @@ def activations_picture(ds: xr.Dataset) -> Figure:
                        tickvals=[10.0**decade for decade in DECADES], ticktext=powers),
     }  # fmt: skip
     headings = [
-        panel_title("Error of each pair; ✓ where the rule of the row allows it", TABLE[0], 1.01),
-        panel_title("Error on samples", CURVES[0] - 0.03, 1.01),
+        panel_title("Error; ✓ allowed by the rule", TABLE[0], 1.01),
+        panel_title("Error on samples", CURVES[0] - 0.06, 1.01),
     ]
-    legend = {"orientation": "h", "x": CURVES[0] - 0.05, "y": -0.18, "yanchor": "top", "font": {"size": 12}}
-    bar = colour_bar("error", TABLE[1] + 0.01, 0.5, 0.9) | {"tickvals": list(DECADES), "ticktext": powers}
+    legend = {"orientation": "h", "x": TABLE[1] + 0.06, "y": -0.19, "yanchor": "top", "font": {"size": 12}}
+    bar = colour_bar("", TABLE[1] + 0.01, 0.5, 0.9) | {"tickvals": list(DECADES), "ticktext": powers}
     return figure(
         [*_table(ds, rows, bar), *_curves(ds, n)], ds, height=440, margin={"l": 170, "r": 18, "t": 36, "b": 92},
         shapes=[cursor], annotations=headings, showlegend=True, legend=legend, **layout,

@@ -78,9 +78,9 @@ def anchoring_picture(ds: xr.Dataset) -> Figure:
     layout["xaxis"] = axis(label(ds, "shift_px"), domain=list(CURVES), anchor="y")
     layout["yaxis"] = axis("", domain=[ROWS[1][0], ROWS[0][1]], anchor="x", type="log", dtick=1,
                            range=[np.log10(LOWEST) - 0.3, top], exponentformat="power")  # fmt: skip
-    legend = {"orientation": "h", "x": 0.0, "y": -0.05, "yanchor": "top", "font": {"size": 12}}
+    legend = {"orientation": "h", "x": 0.0, "y": -0.13, "yanchor": "top", "font": {"size": 12}}
     return figure(
-        [*_curves(ds, names), *traces], ds, height=470, margin={"l": 12, "r": 16, "t": 30, "b": 62},
+        [*_curves(ds, names), *traces], ds, height=490, margin={"l": 12, "r": 16, "t": 30, "b": 92},
         shapes=[cursor, *frames], annotations=notes, showlegend=True, legend=legend, **layout,
     )  # fmt: skip
 
