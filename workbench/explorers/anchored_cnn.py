@@ -69,7 +69,7 @@ class AnchoredExplorer(Explorer):
         doc="How far the points of the coarse grid lie apart; at 1 there would be nothing to break.",
     )
     kind = param.Selector(
-        objects={"cyclic: they come back on the other side": "cyclic", "real: a window on a page": "real"},
+        objects={"cyclic: back on the other side": "cyclic", "real: a window on a page": "real"},
         default="cyclic",
         label="Pixels that leave",
         doc="What comes in on one side for the pixels that leave on the other.",
