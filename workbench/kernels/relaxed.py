@@ -154,25 +154,29 @@ class _Same(torch.autograd.Function):
         turns = 2 * math.pi * float(dial)
         angle = torch.addmm(phase[:, None], cycles, taps.T, alpha=turns)
         cosine = angle.cos()
-        found = (cosine.T @ readout.T).T.contiguous()  # half the time of the same product with few taps on its right
+        found = (cosine.T @ readout.T).T  # half the time of the same product with few taps on its right
         square = float(torch.linalg.vector_norm(found)) ** 2
         size = (max(square / found.numel(), LEAST) * inputs * len(taps)) ** -0.5
-        ctx.save_for_backward(taps, cycles, angle, cosine, readout, found)
-        ctx.numbers = turns, size, size * float(gain), 1 / max(square, LEAST)
-        return (found * ctx.numbers[2]).view(-1, inputs, len(taps))
+        filters = torch.mul(found, size * float(gain), out=found.new_empty(found.shape))
+        ctx.save_for_backward(taps, cycles, angle, cosine, readout, filters)
+        scale = size * float(gain)
+        ctx.numbers = turns, size, scale, 1 / max(scale**2 * square, LEAST)
+        return filters.view(-1, inputs, len(taps))
 
     @staticmethod
     @once_differentiable
     def backward(ctx, grad: Tensor) -> tuple[Tensor | None, ...]:
-        taps, cycles, angle, cosine, readout, found = ctx.saved_tensors
+        taps, cycles, angle, cosine, readout, filters = ctx.saved_tensors
         turns, size, scale, inverse = ctx.numbers
-        grad = grad.reshape(found.shape)
-        along = torch.dot(grad.view(-1), found.view(-1))
-        of_found = grad.add(found, alpha=-inverse * float(along)).mul_(scale)
-        of_angle = (of_found.T @ readout).T.mul(angle.sin().neg_())
+        grad = grad.reshape(filters.shape)
+        along = torch.dot(grad.view(-1), filters.view(-1))
+        of_gain = along * (size / scale) if scale else torch.sum(grad * (readout @ cosine)) * size
+        of_found = torch.add(grad, filters, alpha=-inverse * float(along))  # still without the scale
+        of_angle = (of_found.T @ readout).T.mul(angle.sin()).mul_(-scale)
         of_turns = of_angle @ taps
         of_dial = 2 * math.pi * torch.sum(of_turns * cycles) if ctx.needs_input_grad[2] else None
-        return None, of_turns * turns, of_dial, of_angle.sum(1), of_found @ cosine.T, along * size, None
+        of_readout = torch.addmm(readout, of_found, cosine.T, beta=0, alpha=scale)
+        return None, of_turns * turns, of_dial, of_angle.sum(1), of_readout, of_gain, None
 
 
 class _Mixed(torch.autograd.Function):
@@ -188,7 +192,7 @@ class _Mixed(torch.autograd.Function):
         wave = torch.stack([angle.cos(), angle.sin().neg_()]).unflatten(2, (groups, -1))  # (2, P, R/2, E)
         waves = wave.permute(2, 0, 1, 3).reshape(groups, 2 * len(taps), -1)
         mixing = readout.unflatten(1, (groups, -1)).transpose(0, 1)  # (R/2, C, E)
-        filters = torch.bmm(waves, mixing.transpose(1, 2)).unflatten(1, (2, -1)).transpose(2, 3).contiguous()
+        filters = torch.bmm(mixing, waves.transpose(1, 2)).unflatten(2, (2, -1)).transpose(1, 2).contiguous()
         turned = (of_place @ places.T).mul_(moves)
         basis = torch.stack([turned.cos(), turned.sin()], 1)  # (R/2, 2, U)
         flat, rows = filters.view(2 * groups, -1), basis.view(2 * groups, -1)
@@ -212,10 +216,11 @@ class _Mixed(torch.autograd.Function):
         of_filters = torch.addmm(grad.mul(scale), alike, flat, alpha=shrink).view(filters.shape)
         of_rows = torch.addmm(of_basis, same, rows, alpha=shrink).view(basis.shape)
         of_turned = (of_rows[:, 1] * basis[:, 0]).addcmul_(of_rows[:, 0], basis[:, 1], value=-1)
-        of_values = of_filters.transpose(2, 3).flatten(1, 2)  # (R/2, 2 P, C)
-        of_mixing = torch.bmm(waves.transpose(1, 2), of_values)  # (R/2, E, C)
+        of_values = of_filters.transpose(1, 2).flatten(2)  # (R/2, C, 2 P)
+        of_mixing = torch.bmm(of_values, waves)  # (R/2, C, E)
         of_waves, wave = (
-            each.unflatten(1, (2, -1)).permute(1, 2, 0, 3).flatten(2) for each in (torch.bmm(of_values, mixing), waves)
+            each.unflatten(1, (2, -1)).permute(1, 2, 0, 3).flatten(2)
+            for each in (torch.bmm(of_values.transpose(1, 2), mixing), waves)
         )  # (2, P, F)
         of_angle = (of_waves[0] * wave[1]).addcmul_(of_waves[1], wave[0], value=-1)
         of_turns, of_moves = of_angle.T @ taps, of_turned @ places
@@ -223,7 +228,7 @@ class _Mixed(torch.autograd.Function):
         of_absolute = 2 * math.pi * torch.sum(of_moves * of_place) if ctx.needs_input_grad[5] else None
         return (
             None, None, of_turns * turns, of_moves * moves, of_relative, of_absolute, of_angle.sum(0),
-            of_mixing.permute(2, 0, 1).flatten(1), along * size, None,
+            of_mixing.transpose(0, 1).flatten(1), along * size, None,
         )  # fmt: skip
 
 
