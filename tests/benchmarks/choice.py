@@ -1,10 +1,10 @@
 """Measure every way to convolve at every size, and how far the one that layers pick is from the best of them.
 
-Run: python -m tests.benchmarks.choice [--rounds 7] [--only KIND,...] [--judge]. Results, with every round, lie in
-tests/benchmarks/results/choice.json: the table behind workbench/layers/choice.py. A case is a layer, a training step
-(forward and backward, kernels made) or an evaluation with kept kernels; its ways are those of `choice.Way`.
-Times are the process's CPU time on one thread; rounds interleave the ways, and there are three times as many of them
-where a call takes less than SHORT.
+Run: python -m tests.benchmarks.choice [--rounds 7] [--only KIND,...] [--held-out] [--judge]. Results, with every
+round, lie in tests/benchmarks/results/choice.json: the table behind workbench/layers/choice.py. A case is a layer, a
+training step (forward and backward, kernels made) or an evaluation with kept kernels; its ways are those of
+`choice.Way`. Times are the process's CPU time on one thread; rounds interleave the ways, and there are three times as
+many of them where a call takes less than SHORT.
 
 picked over best: the median over rounds of the picked way's time over that of the way with the smallest median.
 
@@ -68,6 +68,18 @@ SIZES = [  # kind, channels, pixels, k, n, batches
         )
     ),
 ]  # fmt: skip
+
+HELD_OUT = [  # the same of sizes that take no part in fitting the prices
+    ("group", 12, 20, 5, 8, (4, 32)),
+    ("group", 24, 14, 7, 4, (8,)),
+    ("group", 20, 16, 3, 4, (16,)),
+    ("group", 6, 32, 7, 8, (8,)),
+    ("group", 48, 8, 3, 4, (32,)),
+    ("lifting", 16, 28, 5, 8, (16,)),
+    ("lifting gray", 24, 28, 7, 8, (32,)),
+    ("separable/separable", 16, 14, 5, 8, (8,)),
+    ("separable/dseparable", 12, 20, 7, 8, (8,)),
+]
 
 
 def ways(kind: str, k: int) -> tuple[str, ...]:
@@ -143,6 +155,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--only", default="", help="kinds, as group,lifting")
+    parser.add_argument("--held-out", action="store_true", help="sizes that take no part in fitting the prices")
     parser.add_argument("--judge", action="store_true", help="measure nothing; judge what is stored by today's prices")
     given = parser.parse_args()
     torch.set_num_threads(1)
@@ -150,13 +163,13 @@ def main() -> None:
     stored = json.loads(path.read_text()) if path.exists() else {"rows": []}
     rows = stored["rows"]
     if given.judge:
-        store(path, [judged(row) for row in rows], stored["environment"])
+        store(path, [judged({"held_out": False} | row) for row in rows], stored["environment"])
         return
-    for kind, c, size, k, n, batches in SIZES:
+    for kind, c, size, k, n, batches in HELD_OUT if given.held_out else SIZES:
         if given.only and not any(kind.startswith(each) for each in given.only.split(",")):
             continue
         for batch, fresh in product(batches, (True, False)):
-            row = case(kind, c, size, k, n, batch, fresh, given.rounds)
+            row = case(kind, c, size, k, n, batch, fresh, given.rounds) | {"held_out": given.held_out}
             print({key: value for key, value in row.items() if key != "seconds"}, flush=True)
             about = ("kind", "call", "channels", "pixels", "k", "n", "batch")
             rows = [old for old in rows if any(old[key] != row[key] for key in about)] + [row]

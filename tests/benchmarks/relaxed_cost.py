@@ -1,9 +1,10 @@
-"""Measure relaxed and partial layers against their strict twins, as ratios taken in one process, with the memory a step keeps.
+"""Measure relaxed and partial layers against their strict twins, as ratios of one process, with the memory of a step.
 
-Run: python -m tests.benchmarks.relaxed_cost [--rounds 9]. Results, with every round, lie in
-tests/benchmarks/results/relaxed_cost.json. Times are the process's CPU time on one thread, a training step each
-(forward and backward); rounds interleave the contestants. The twin of a planar layer is torch's Conv2d, that of a group
-layer our GroupConv with the same kernel network; a partial layer covers the whole circle or half of it. Memory is what the forward pass keeps for the backward one.
+Run: python -m tests.benchmarks.relaxed_cost [--rounds 9] [--threads 1]. Results, with every round, lie in
+tests/benchmarks/results/relaxed_cost_<threads>.json. Times are the process's CPU time, a training step each (forward
+and backward); rounds interleave the contestants. The twin of a planar layer is torch's Conv2d, that of a group layer
+our GroupConv with the same kernel network; a partial layer covers the whole circle or half of it. Memory is what the
+forward pass keeps for the backward one.
 
 Give the allocator room before starting, as `workbench doctor` says: MALLOC_MMAP_THRESHOLD_ and MALLOC_TRIM_THRESHOLD_.
 """
@@ -28,7 +29,8 @@ PLANAR = [(16, 28, 5, 16), (32, 16, 3, 16), (16, 16, 5, 64), (32, 28, 7, 8)]  # 
 TURNING = [(8, 28, 5, 8), (16, 16, 5, 8), (10, 28, 7, 16), (16, 14, 7, 16)]
 RANKS = (2, 4, 8)
 SMALL = 16  # pixels a side up to which a filter for each place is measured
-ALLOWED = {"dial 0": 1.15, "dial": 1.15, "whole circle": 1.15, "half circle": 1.15, **{f"rank {r}": r + 0.3 for r in RANKS}}
+ARCS = ("whole circle", "half circle")
+ALLOWED = {name: 1.15 for name in ("dial 0", "dial", *ARCS)} | {f"rank {r}": r + 0.3 for r in RANKS}
 
 
 def step(layer: nn.Module, x: Any) -> Callable[[], None]:
@@ -95,7 +97,7 @@ def turning(c: int, size: int, k: int, batch: int, rounds: int) -> list[dict[str
         "dial": RelaxedGroupConv(c, c, k, group="C(8)", absolute=0.3),
     }
     rows = compared(layers, "twin", x, rounds)
-    partial = {name: GroupConv(c, c, k, n=8, partial=True) for name in ("whole circle", "half circle")}
+    partial = {name: GroupConv(c, c, k, n=8, partial=True) for name in ARCS}
     with torch.no_grad():
         partial["half circle"].distribution.theta.fill_(0.5)
     full = GroupSignal(x.values, SO2().grid(8), SO2())
@@ -108,19 +110,21 @@ def main() -> None:
     """Measure everything and store it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=9)
-    rounds = parser.parse_args().rounds
-    torch.set_num_threads(1)
+    parser.add_argument("--threads", type=int, default=1)
+    given = parser.parse_args()
+    rounds = given.rounds
+    torch.set_num_threads(given.threads)
     result = {
         "planar": [
             row for case in PLANAR for mode in ("zeros", "circular") for row in planar(*case, mode, rounds)
         ],
         "turning": [row for case in TURNING for row in turning(*case, rounds)],
         "environment": {
-            "threads": 1, "torch": torch.__version__, "load": os.getloadavg(),
+            "threads": given.threads, "torch": torch.__version__, "load": os.getloadavg(),
             "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
         },
     }  # fmt: skip
-    (RESULTS / "relaxed_cost.json").write_text(json.dumps(result, indent=1) + "\n")
+    (RESULTS / f"relaxed_cost_{given.threads}.json").write_text(json.dumps(result, indent=1) + "\n")
 
 
 if __name__ == "__main__":

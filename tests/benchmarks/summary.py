@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from tests.benchmarks.relaxed_cost import ARCS
+
 HERE = Path(__file__).resolve().parent
 PAGE = HERE / "README.md"
 KINDS = ("group step", "group eval", "lifting step", "lifting eval")
@@ -90,6 +92,22 @@ def sliders() -> str:
     return table(["face", "p50 ms", "p95 ms", "compute p50", "transfer p50", "draw p50", "promised p95"], lines)
 
 
+def moves(result: dict[str, Any]) -> str:
+    """What a move of the dearest slider of each explorer costs the process, in bold beyond its bound."""
+    dearest: dict[tuple[str, str], dict[str, Any]] = {}
+    for row in result["rows"]:
+        state = ", ".join(f"{name} {value}" for name, value in row["state"].items()) or "as it opens"
+        known = dearest.setdefault((row["explorer"], state), row)
+        if row["p95"] > known["p95"]:
+            dearest[row["explorer"], state] = row
+    lines = [
+        [f"`{slug}`", state, f"`{row['control']}`", f"{row['p50']:.0f}",
+         f"{row['p95']:.0f}" if row["p95"] <= result["allowed_ms"] else f"**{row['p95']:.0f}**"]
+        for (slug, state), row in dearest.items()
+    ]  # fmt: skip
+    return table(["explorer", "state", "dearest slider", "p50 ms", "p95 ms"], lines)
+
+
 def audits(result: dict[str, Any]) -> str:
     """What measuring costs over the bare forward passes it needs, in bold beyond its bound."""
     lines = []
@@ -102,13 +120,14 @@ def audits(result: dict[str, Any]) -> str:
 
 
 def relaxed(result: dict[str, Any]) -> str:
-    """Relaxed layers over their strict twins, in bold beyond their bound, with the memory that a step keeps."""
+    """Relaxed and partial layers over their strict twins, in bold beyond their bound, with the memory of a step."""
     lines = []
     for kind in ("planar", "turning"):
         for row in result[kind]:
             bound = row["allowed"]
             lines.append([
-                {"planar": "RelaxedConv2d", "turning": "RelaxedGroupConv"}[kind], row["form"],
+                "GroupConv, partial" if row["form"] in ARCS
+                else {"planar": "RelaxedConv2d", "turning": "RelaxedGroupConv"}[kind], row["form"],
                 *(str(row[name]) for name in ("channels", "pixels", "k", "batch", "padding")),
                 spread(row, float("inf") if bound is None else bound), "none" if bound is None else f"{bound:g}",
                 f"{row['kept_megabytes']:.1f} ({row['twin_megabytes']:.1f})",
@@ -117,34 +136,41 @@ def relaxed(result: dict[str, Any]) -> str:
     return table(head, lines)
 
 
-def ways(result: dict[str, Any]) -> str:
+def sizes(held_out: bool) -> list[dict[str, Any]]:
+    """Sizes of the choice among ways: those that its prices were fitted to, or the others."""
+    return [row for row in stored("choice")["rows"] if row["held_out"] is held_out]
+
+
+def ways(rows: list[dict[str, Any]], bound: float) -> str:
     """Every way to convolve at every size, over the best, with the one that layers pick, in bold beyond its bound."""
     names = ("dense", "last", "split", "columns", "spectral", "steps")
     lines = []
-    for row in result["rows"]:
+    for row in rows:
         times, about = row["milliseconds"], (row[name] for name in ("call", "channels", "pixels", "k", "n", "batch"))
         best = min(times.values())
         lines.append([
             row["kind"], *map(str, about), *(f"{times[way] / best:.2f}" if way in times else "" for way in names),
-            f"{best:.1f}", row["picked"], spread(row, result["within"]),
+            f"{best:.1f}", row["picked"], spread(row, bound),
         ])  # fmt: skip
     head = ["layer", "call", "C", "pixels", "k", "n", "batch", *names, "best, ms", "picked", "picked over best"]
     return table(head, lines)
 
 
-def within(result: dict[str, Any]) -> int:
+def within(rows: list[dict[str, Any]], bound: float) -> str:
     """How many sizes are done within the bound of their best way."""
-    return sum(row["ratio"] <= result["within"] for row in result["rows"])
+    return f"{sum(row['ratio'] <= bound for row in rows)} of {len(rows)}"
 
 
 def page() -> str:
     """The whole page."""
     one, two, imports = stored("group_conv_speed_1"), stored("group_conv_speed_2"), stored("import_cost")
+    bound = stored("choice")["within"]
     return f"""# What it costs
 
 Written by `python -m tests.benchmarks.summary` from `results/`; nothing here is typed. Ratios below 1 are faster than
 what they are compared with, bold ones are where we lose; in brackets the quartiles over rounds taken in one process.
-Machine: {one["environment"]["machine"]}, torch {one["environment"]["torch"]}, CPU time.
+Machine: {one["environment"]["machine"]}, torch {one["environment"]["torch"]}, CPU time; no accelerator was there, so
+nothing on this page was taken on one.
 
 ## Layers, over `Conv2d(n C, n C, k)` with fixed weights (lifting: `C, n C`)
 
@@ -176,14 +202,19 @@ cost 1.3 of the plain convolution at equal k and batches of 8 and more.
 ## How a convolution is done
 
 `python -m tests.benchmarks.choice`, one thread. Every way over the best one, and the way that layers pick by the prices
-of `workbench/layers/choice.py`; bold where that is more than {stored("choice")["within"]} of the best. *dense* is one
-call of the plain convolution, *last* the same on an input with its channels last in memory, *split* a disc as a square
-block and four tips, *columns* the taps laid out as channels, *spectral* products of spectra, *steps* mixing and
-filtering one after the other, where the kernel is a product. Spectra that would take more than a thirty-second part of
-the machine's memory are not made. Of {len(stored("choice")["rows"])} sizes {within(stored("choice"))} are within that
-bound; rows of few milliseconds change their order from one run to the next.
+of `workbench/layers/choice.py`; bold where that is more than {bound} of the best. *dense* is one call of the plain
+convolution, *last* the same on an input with its channels last in memory, *split* a disc as a square block and four
+tips, *columns* the taps laid out as channels, *spectral* products of spectra, *steps* mixing and filtering one after
+the other, where the kernel is a product. Spectra that would take more than a thirty-second part of the machine's memory
+are not made. {within(sizes(False), bound)} sizes are within that bound; rows of few milliseconds change their order
+from one run to the next.
 
-{ways(stored("choice"))}
+{ways(sizes(False), bound)}
+
+The prices were fitted to this table, which therefore shows how well they describe, not how well they foretell. Sizes
+that took no part (`--held-out`): {within(sizes(True), bound)} within the bound.
+
+{ways(sizes(True), bound)}
 
 ## How cost grows
 
@@ -192,14 +223,15 @@ C = 16, 14 pixels and a batch of 16. The position-relaxed layer wraps around, th
 
 ![time and memory of a step against n, k, channels, batch and image size](results/growth.png)
 
-## Relaxed layers, over their strict twins
+## Relaxed and partial layers, over their strict twins
 
 `python -m tests.benchmarks.relaxed_cost`, one thread, a training step. The twin of a planar layer is torch's `Conv2d`,
 that of a group layer our `GroupConv`. *dial 0* is a dial that stands at 0 and is not trained, *rank R* mixes R filters
-place by place, *each place* has a filter for each and no bound. Making filters takes a few tenths of a millisecond
-whatever the batch, which only a step of few milliseconds feels. Memory is what the forward pass keeps for the backward.
+place by place, *each place* has a filter for each and no bound, *whole circle* and *half circle* are learned arcs of a
+partial layer. Making filters takes a few tenths of a millisecond whatever the batch, which only a step of few
+milliseconds feels. Memory is what the forward pass keeps for the backward.
 
-{relaxed(stored("relaxed_cost"))}
+{relaxed(stored("relaxed_cost_1"))}
 
 ## Whole networks, a training step with elements drawn anew
 
@@ -227,11 +259,27 @@ factorisation, networks and number of weights; that layer keeps no kernels, it m
 
 ## Two threads
 
+Still CPU time, of both threads, which counts the second one's waiting: what is not spread over threads, such as making
+kernels or splitting a disc, weighs double, and the choice among ways was fitted to one thread.
+
 {layers(two)}
+
+{layers(two, "separable")}
+
+{layers(two, "stretched")}
+
+{relaxed(stored("relaxed_cost_2"))}
 
 ## Sliders, from the key to the changed picture in a real browser
 
 {sliders()}
+
+## Moves, what they cost the process
+
+`python -m tests.benchmarks.moves`, one thread: new state, numbers and figure, of the dearest slider in each state; the
+bound is {stored("moves")["allowed_ms"]:.0f} ms.
+
+{moves(stored("moves"))}
 
 ## Audits: error of every module at 36 angles, and Lie derivative of every module
 
