@@ -132,6 +132,8 @@ def test_the_front_page_shows_a_picture_and_a_sentence_for_everything(workbench_
     page.goto(workbench_server)
     for theme in ("light", "dark"):
         page.emulate_media(color_scheme=theme)
+        for image in page.locator("img").all():  # those below the fold are fetched when they come near
+            image.scroll_into_view_if_needed()
         wait(page, lambda: page.evaluate("[...document.images].every((i) => i.complete && i.naturalWidth > 0)"))
         chromium.screenshot(f"served-front-{theme}")
     assert page.locator(".cards .card").count() > len(explorers())
