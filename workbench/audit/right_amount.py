@@ -143,15 +143,9 @@ def check_advice(advice: RightAmount | str, data_set: str, study: xr.Dataset | N
         ValueError: the study has no such data set, or no result of the advised family on it.
     """
     results = load_claims("families") if study is None else study
-    here = (results["data_set"].values == data_set) & (results["view"].values == SAMPLES)
-    here &= results["samples"].values == results["samples"].values[here].max(initial=0)
-    names = results["family"].values[here]
     advised = advice if isinstance(advice, str) else advice.family
-    if advised not in names:
-        raise ValueError(
-            f"check_advice: {advised!r} has no result on {data_set!r}; expected one of "
-            f"{', '.join(names) or 'the families on the sets of the study'}."
-        )
+    here = _trained_on(results, data_set, (advised,))
+    names = results["family"].values[here]
     right = 100 * results["test_accuracy"].transpose("experiment", "seed").values[here]
     order = np.argsort(-right.mean(-1), kind="stable")
     right, names = right[order], [str(name) for name in names[order]]
@@ -192,13 +186,23 @@ def preferred(families: Sequence[str], data_set: str, study: xr.Dataset | None =
     'plain'
     """
     results = load_claims("families") if study is None else study
-    means = {}
-    for name in families:
-        check_advice(name, data_set, results)  # refuses what is not there
-        here = (results["data_set"] == data_set) & (results["view"] == SAMPLES) & (results["family"] == name)
-        here &= results["samples"] == results["samples"].where(here).max()
-        means[name] = float(results[VALIDATION].where(here, drop=True).mean())
-    return max(means, key=means.__getitem__)
+    here = _trained_on(results, data_set, families)
+    means = results[VALIDATION].mean("seed").values[here]
+    known = dict(zip(results["family"].values[here], means.tolist(), strict=True))
+    return max(families, key=known.__getitem__)
+
+
+def _trained_on(results: xr.Dataset, data_set: str, families: Sequence[str]) -> np.ndarray:
+    """Which experiments saw all pictures of a data set, equal samples; refuses a family without one."""
+    here = (results["data_set"].values == data_set) & (results["view"].values == SAMPLES)
+    here &= results["samples"].values == results["samples"].values[here].max(initial=0)
+    names = results["family"].values[here]
+    for missing in (name for name in families if name not in names):
+        raise ValueError(
+            f"check_advice: {missing!r} has no result on {data_set!r}; expected one of "
+            f"{', '.join(names) or 'the families on the sets of the study'}."
+        )
+    return here
 
 
 def _row(data: xr.Dataset, name: str) -> np.ndarray:

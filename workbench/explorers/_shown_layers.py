@@ -6,6 +6,14 @@ from workbench.kernels import FactoredKernels, KernelBank, KernelSpec
 from workbench.layers import LiftingConv, SeparableConv
 
 WHOLE = "nonseparable"
+FACTORS = {
+    "none: one kernel for all": WHOLE,
+    "group x plane": "separable",
+    "group x plane, every channel": "gseparable",
+    "channels x both": "dseparable",
+    "channels x group x plane": "dgseparable",
+}
+"""Factorisations of any group, in words for a menu."""
 
 
 class ShownLifting(LiftingConv):

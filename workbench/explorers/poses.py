@@ -18,7 +18,7 @@ from torch import Tensor
 from workbench.actions import smooth
 from workbench.explorers._explorer import Explorer
 from workbench.explorers._pictures import PICTURES, own_picture, pictures
-from workbench.explorers._shown_layers import WHOLE, ShownConv, ShownLifting
+from workbench.explorers._shown_layers import FACTORS, WHOLE, ShownConv, ShownLifting
 from workbench.groups import GroupSignal, RotationScale
 from workbench.kernels import FACTORISATIONS, OF_SIMILARITIES, KernelSpec
 from workbench.kernels.faults import RELEASED, TRANSPOSED, VIEWED, put_fault
@@ -86,15 +86,8 @@ class PosesExplorer(Explorer):
         "it, which reads neighbours in the list.",
     )
     factorisation = param.Selector(
-        objects={
-            "none: one kernel for all": WHOLE,
-            "group x plane": "separable",
-            "group x plane, every channel": "gseparable",
-            "channels x both": "dseparable",
-            "channels x group x plane": "dgseparable",
-            "angle x scale x plane": "separable+2d",
-            "angle x scale x plane, every channel": "gseparable+2d",
-        },
+        objects=FACTORS
+        | {"angle x scale x plane": "separable+2d", "angle x scale x plane, every channel": "gseparable+2d"},
         default="separable",
         label="Factors",
         doc="Which product the kernels of the group layer are made of; the maps and the thick curves are its own.",

@@ -15,7 +15,7 @@ import xarray as xr
 
 from workbench.explorers._explorer import Explorer
 from workbench.explorers._runs import run_path, trained_model
-from workbench.explorers._shown_layers import WHOLE, ShownConv
+from workbench.explorers._shown_layers import FACTORS, WHOLE, ShownConv
 from workbench.kernels import OF_SIMILARITIES, KernelSpec
 from workbench.layers import GroupConv, SeparableConv
 from workbench.measure.dataset import labelled
@@ -72,13 +72,7 @@ class SeparableExplorer(Explorer):
         doc="Which poses the layer works with, beside shifts.",
     )
     factorisation = param.Selector(
-        objects={
-            "none: one kernel for all": WHOLE,
-            "group x plane": "separable",
-            "group x plane, every channel": "gseparable",
-            "channels x both": "dseparable",
-            "channels x group x plane": "dgseparable",
-        },
+        objects=FACTORS,
         default="separable",
         label="Factors",
         doc="Which product the kernel is made of (separable, gseparable, dseparable, dgseparable in the paper's code).",
