@@ -116,13 +116,3 @@ def test_threads_are_made_anew_in_a_fork() -> None:
         "raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))\n"
     )
     assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0
-
-
-def test_loops_work_where_nothing_can_be_kept(monkeypatch) -> None:
-    def refuses(*given, cache: bool = False, **options):
-        if cache:
-            raise RuntimeError("cannot cache function: no locator available")
-        return lambda loop: loop
-
-    monkeypatch.setattr(loops, "njit", refuses)
-    assert loops._compiled(len)([1, 2]) == 2

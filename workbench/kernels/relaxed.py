@@ -24,6 +24,8 @@ from workbench.kernels.geometry import tap_offsets
 DIALS = ("absolute", "relative")
 WIDEST = 4096  # features; more than any kernel needs: a larger number is a slip of the hand
 LEAST = 1e-24  # mean square of a filter that is nothing
+COMPILED = (torch.float32, torch.float64)
+SHORT = 2**13  # numbers of the cosines up to which compiled loops are faster
 FASTEST = 100.0  # of a dial; beyond it neighbouring pixels have long had nothing in common
 
 
@@ -111,8 +113,11 @@ class RelaxedKernels(nn.Module):
 
     def same(self) -> Tensor:
         """The one filter of ``w_abs = 0``: ``(C_out, C_in, P)``."""
-        given = self.cycles_relative, self.relative, self.phase, self.readout, self.gain
-        return _Same.apply(self.taps.to(self.phase), *given, self.in_channels)
+        taps, phase = self.taps, self.phase
+        given = self.cycles_relative, self.relative, phase, self.readout, self.gain
+        if phase.device.type != "cpu" or phase.dtype not in COMPILED or len(taps) * self.features > SHORT:
+            return Same.apply(taps.to(phase), *given, self.in_channels)
+        return _compiled().apply(taps.to(phase), *given, self.in_channels)
 
     def everywhere(self, size: tuple[int, int]) -> Tensor:
         """A filter for each place: ``(U, C_out, C_in, P)``."""
@@ -143,7 +148,7 @@ class RelaxedKernels(nn.Module):
         return f"{sizes}, absolute={absolute:.3g}, relative={relative:.3g}, rank={self.rank}"
 
 
-class _Same(torch.autograd.Function):
+class Same(torch.autograd.Function):
     """gain K / sqrt(n mean K^2) with K = readout cos(2 pi w cycles taps' + phase), in few steps: a small layer's
     convolution takes no longer than a dozen small operations, so that what is one number stays out of tensors."""
 
@@ -180,7 +185,7 @@ class _Same(torch.autograd.Function):
 
 
 class _Mixed(torch.autograd.Function):
-    """Scaled filters ``(R, C_out, C_in, P)`` and basis ``(R, U)`` of :class:`RelaxedKernels`, as :class:`_Same`."""
+    """Scaled filters ``(R, C_out, C_in, P)`` and basis ``(R, U)`` of :class:`RelaxedKernels`, as :class:`Same`."""
 
     @staticmethod
     def forward(
@@ -230,6 +235,13 @@ class _Mixed(torch.autograd.Function):
             None, None, of_turns * turns, of_moves * moves, of_relative, of_absolute, of_angle.sum(0),
             of_mixing.transpose(0, 1).flatten(1), along * size, None,
         )  # fmt: skip
+
+
+@lru_cache(maxsize=1)
+def _compiled() -> type[Same]:
+    from workbench.kernels.loops import CompiledSame  # numba takes a moment to load
+
+    return CompiledSame
 
 
 @lru_cache(maxsize=32)

@@ -85,12 +85,14 @@ class RelaxedConv2d(nn.Module):
         return abs(float(self.kernels.absolute.detach()))
 
     def forward(self, x: Tensor) -> Tensor:
-        self._check(x)
-        kernels, size = self.kernels, (x.shape[-2], x.shape[-1])
+        kernels = self.kernels
+        same = kernels.stationary
+        self._check(x, slid=same or self.low_rank)
+        size = x.shape[-2], x.shape[-1]
         half = torch.is_autocast_enabled(x.device.type)  # which would blur fast filters
         with torch.autocast(x.device.type, enabled=False) if half else nullcontext():
             basis = None
-            if kernels.stationary:
+            if same:
                 filters = kernels.same()
             elif self.low_rank:
                 filters, basis = kernels.mixed(size)
@@ -122,7 +124,7 @@ class RelaxedConv2d(nn.Module):
         columns = functional.unfold(self._padded(x), self.kernel_size)
         return _ByPlace.apply(columns, filters.flatten(2).to(columns)).unflatten(2, size)
 
-    def _check(self, x: object) -> None:
+    def _check(self, x: object, slid: bool) -> None:
         if not isinstance(x, Tensor) or not x.is_floating_point():
             check_floating(x, f"{self}: images")
         assert isinstance(x, Tensor)
@@ -136,7 +138,7 @@ class RelaxedConv2d(nn.Module):
                 f"{self}: {x.shape[-2]} x {x.shape[-1]} pixels were given; expected at least {self.kernel_size // 2} a "
                 "side, so that the border wraps around once; use padding_mode='zeros'."
             )
-        if self.low_rank or self.kernels.stationary:
+        if slid:
             return
         numbers = prod(x.shape[-2:]) * self.kernel_size**2 * self.in_channels * (self.out_channels + x.shape[0])
         if numbers > MOST_NUMBERS:

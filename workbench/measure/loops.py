@@ -9,28 +9,19 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from numba import njit
 from torch import Tensor
 
+from workbench.kernels.loops import compiled
 from workbench.measure.compare import Action
 from workbench.measure.sums import Sums
 from workbench.measure.turning import TurnedMaps, in_company, order_of, turns_of
 
 
-def _compiled(loop: Callable) -> Any:
-    # sums may be taken in another order; NaN and infinity stay what they are
-    options: Any = {"nogil": True, "error_model": "numpy", "fastmath": {"contract", "reassoc", "nsz"}}
-    try:
-        return njit(cache=True, **options)(loop)
-    except RuntimeError:  # no folder may be written where what was compiled could be kept
-        return njit(**options)(loop)
-
-
-@_compiled
+@compiled
 def apart(mine, wanted, path, elements, moves, out, first, last):
     """Weighted squares of ``mine[e, b, place, c] - wanted[b, source, c]``, summed over places, into ``out (E, B, C)``.
 
@@ -58,7 +49,7 @@ def apart(mine, wanted, path, elements, moves, out, first, last):
                     out[e, b, c] += w0 * d0 * d0 + w1 * d1 * d1 + w2 * d2 * d2 + w3 * d3 * d3
 
 
-@_compiled
+@compiled
 def round_trip(there, back, still, weight, turned, sums, first, last):
     """Weighted sums of ``there^2``, ``(back - still)^2`` and ``there``, into rows 0, 1 and 3 of ``sums (4, B C)``.
 
