@@ -1,0 +1,299 @@
+"""Energies and forces of molecules: a small network of the kind of Batzner et al. 2022, "NequIP" (arXiv 2101.03164).
+
+After the paper from memory; e3nn does the mathematics. What differs: self-connections do not depend on the element,
+layers have a plain self-connection each, and an atom's energy is counted from that of the same atom alone, so that an
+isolated atom has exactly its reference energy, and reaches it smoothly as its neighbours leave.
+
+Lengths in angstrom, energies in eV, forces in eV/angstrom, dipoles in e angstrom.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from workbench.models._checks import check_amount, check_integers, check_switches, from_preset
+
+NAME = "molecular_potential"
+MAIN_GROUP = (1, 3, 4, 5, 6, 7, 8, 9, 11, 13, 14, 15, 16, 17)
+"""H Li Be B C N O F Na Al Si P S Cl: the elements of the G2 set."""
+HEAVIEST = 118
+OVERLAP = 0.2
+"""Angstrom; nearer than this two atoms are one that was written twice."""
+DEMO_CHANNELS = {0: 24, 1: 18, 2: 15, 3: 13}
+"""Channels that make networks of lmax 0..3 of one size: their parameters lie within 10 % of each other."""
+
+
+class NoNeighbourWarning(UserWarning):
+    """Atoms without a neighbour within the cutoff: their energy is their reference, and no force acts on them."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """What a molecular potential is made of.
+
+    lmax                highest degree of features and edge harmonics, 0 to 3; 0 knows distances alone.
+    channels            of each degree; 0 takes those of :data:`DEMO_CHANNELS` for this lmax.
+    layers              interactions; the receptive field is layers x cutoff.
+    cutoff              angstrom.
+    basis               functions of the radial basis.
+    hidden              width of the network that makes the weights of an edge.
+    average_neighbours  sums over neighbours are divided by its root; measured on the training set.
+    elements            atomic numbers that it knows.
+    engine              of the product of features and harmonics, see :class:`HarmonicConvolution`.
+    dipole              whether it gives dipoles, too.
+    """
+
+    lmax: int = 1
+    channels: int = 0
+    layers: int = 2
+    cutoff: float = 5.0
+    basis: int = 8
+    hidden: int = 16
+    average_neighbours: float = 8.0
+    elements: tuple[int, ...] = MAIN_GROUP
+    engine: str = "e3nn"
+    dipole: bool = False
+
+
+PRESETS: dict[str, dict[str, Any]] = {"demo": {}}
+
+
+class MolecularPotential(nn.Module):
+    """An energy that no rotation, reflection, translation or order of the atoms changes, and its forces.
+
+    Attributes:
+        references: eV, ``(119,)``, the energy of each element's atom alone, by atomic number; a buffer, zeros at first.
+        scale: eV, what one unit of the network's output is worth; a buffer, 1 at first.
+    """
+
+    references: Tensor
+    scale: Tensor
+    places: Tensor
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        from workbench.e3.convolution import HarmonicConvolution, gate
+        from workbench.e3.irreps import harmonic_irreps
+        from workbench.e3.radial import RadialBasis
+
+        self.config = config
+        channels = config.channels or DEMO_CHANNELS[config.lmax]
+        self.embedding = nn.Embedding(len(config.elements), channels)
+        self.radial = RadialBasis(config.cutoff, config.basis)
+        inner = harmonic_irreps(config.lmax, channels)
+        last = f"{channels}x0e+{channels}x1o" if config.dipole and config.lmax else f"{channels}x0e"
+        self.convolutions, self.connections, self.gates = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
+        given = f"{channels}x0e"
+        for layer in range(config.layers):
+            wanted = inner if layer < config.layers - 1 else last
+            step = gate(wanted)
+            self.convolutions.append(
+                HarmonicConvolution(
+                    given, step.irreps_in.simplify(), config.lmax, config.basis, config.hidden,
+                    config.average_neighbours, config.engine,
+                )
+            )  # fmt: skip
+            self.connections.append(_connection(given, wanted))
+            self.gates.append(step)
+            given = wanted
+        self.readout = _readout(channels)
+        self.charge = _readout(channels) if config.dipole else None
+        self.polarity = nn.Parameter(torch.randn(channels)) if config.dipole and config.lmax else None
+        places = torch.full((HEAVIEST + 1,), -1)
+        places[list(config.elements)] = torch.arange(len(config.elements))
+        self.register_buffer("places", places)
+        self.register_buffer("references", torch.zeros(HEAVIEST + 1))
+        self.register_buffer("scale", torch.ones(()))
+
+    def forward(
+        self, positions: Tensor, numbers: Tensor, batch: Tensor | None = None, cell: Tensor | None = None
+    ) -> Tensor:
+        """Energy of each molecule.
+
+        Args:
+            positions: ``(N, 3)`` in angstrom.
+            numbers: ``(N,)`` int64, atomic numbers.
+            batch: ``(N,)`` int64, which molecule each atom belongs to; ``None`` for one.
+            cell: ``(B, 3, 3)`` in angstrom, rows are lattice vectors; ``None`` for molecules in the open.
+
+        Returns:
+            ``(B,)`` in eV.
+
+        Raises:
+            ValueError: for other shapes or types, NaN, an element that it does not know, or atoms that overlap.
+        """
+        features, batch = self._features(positions, numbers, batch, cell)
+        own = self.readout(features).squeeze(-1)
+        atoms = self.scale * self._above_alone(own, numbers) + self.references[numbers]
+        return atoms.new_zeros(int(batch.max()) + 1).index_add(0, batch, atoms)
+
+    def energy_and_forces(
+        self, positions: Tensor, numbers: Tensor, batch: Tensor | None = None, cell: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Energies ``(B,)`` in eV and forces ``(N, 3)`` in eV/angstrom, minus the gradient of the energy.
+
+        Arguments as for :meth:`forward`. In training mode the forces can be differentiated with respect to the
+        weights; in evaluation mode nothing is kept. Works under ``torch.no_grad`` and ``inference_mode``, too.
+        """
+        with torch.inference_mode(False), torch.enable_grad():
+            where = positions.detach().clone().requires_grad_()
+            energy = self(where, _usable(numbers), _usable(batch), _usable(cell))
+            (slope,) = torch.autograd.grad(
+                energy.sum(), where, create_graph=self.training, allow_unused=True, materialize_grads=True
+            )
+        forces = 0.0 - slope  # not -0.0 where nothing pulls
+        return (energy, forces) if self.training else (energy.detach(), forces.detach())
+
+    def dipole(self, positions: Tensor, numbers: Tensor, batch: Tensor | None = None) -> Tensor:
+        """Dipoles ``(B, 3)`` in e angstrom of neutral molecules: of charges that sum to zero, and of each atom's own.
+
+        Raises:
+            ValueError: as :meth:`forward`, or where the network was built without dipoles.
+        """
+        if self.charge is None:
+            raise ValueError(f"{NAME}: a dipole was asked of a network without one; build it with dipole = True.")
+        features, batch = self._features(positions, numbers, batch, None)
+        charge = self._above_alone(self.charge(features).squeeze(-1), numbers)
+        count = torch.zeros_like(charge).new_zeros(int(batch.max()) + 1)
+        mean = count.index_add(0, batch, charge) / count.index_add(0, batch, torch.ones_like(charge))
+        parts = (charge - mean[batch]).unsqueeze(-1) * positions
+        if self.polarity is not None:
+            vectors = features[: len(numbers), len(self.polarity) :].unflatten(-1, (-1, 3))
+            parts = parts + torch.einsum("ncd,c->nd", vectors, self.polarity) / math.sqrt(len(self.polarity))
+        return parts.new_zeros(len(count), 3).index_add(0, batch, parts)
+
+    def _features(
+        self, positions: Tensor, numbers: Tensor, batch: Tensor | None, cell: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """Features of all atoms, then of one atom alone of each element, ``(N + elements, D)``; and the batch."""
+        from workbench.e3.graphs import check_points, neighbours
+        from workbench.e3.harmonics import spherical_harmonics
+
+        batch = check_points(positions, batch)
+        self._check_numbers(numbers, positions)
+        edges = neighbours(positions, self.config.cutoff, batch, cell)
+        distance = torch.linalg.vector_norm(edges.vector, dim=-1)
+        _check_overlap(distance, edges)
+        if not self.training:
+            _tell_of_isolated(edges, len(numbers), self.config.cutoff)
+        radial = self.radial(distance)
+        harmonics = spherical_harmonics(self.config.lmax, edges.vector)
+        alone = torch.arange(len(self.config.elements), device=numbers.device)
+        features = self.embedding(torch.cat([self.places[numbers], alone]))
+        for convolution, connection, step in zip(self.convolutions, self.connections, self.gates, strict=True):
+            features = connection(features) + step(convolution(features, edges, harmonics, radial))
+        return features, batch
+
+    def _above_alone(self, values: Tensor, numbers: Tensor) -> Tensor:
+        """One number for each atom, counted from that of the same atom alone, ``(N,)``."""
+        return values[: len(numbers)] - values[len(numbers) :][self.places[numbers]]
+
+    def _check_numbers(self, numbers: Tensor, positions: Tensor) -> None:
+        if not isinstance(numbers, Tensor) or numbers.dtype != torch.int64 or numbers.shape != positions.shape[:1]:
+            shape = (
+                f"{tuple(numbers.shape)}, {numbers.dtype}" if isinstance(numbers, Tensor) else type(numbers).__name__
+            )
+            raise ValueError(
+                f"{NAME}: numbers of shape {shape} were given; expected ({len(positions)},) atomic numbers of type "
+                "int64, one for each position."
+            )
+        known = (numbers >= 1) & (numbers <= HEAVIEST)
+        known &= self.places[numbers.clamp(0, HEAVIEST)] >= 0
+        if not known.all():
+            strange = sorted(set(numbers[~known].tolist()))[:5]
+            raise ValueError(
+                f"{NAME}: the atomic numbers {', '.join(map(str, strange))} were given; this network knows "
+                f"{', '.join(map(str, self.config.elements))}; leave these structures out, or train one with more "
+                "elements."
+            )
+
+
+def _connection(irreps_in: Any, irreps_out: Any) -> nn.Module:
+    """Channels mixed atom by atom, what has no place in the input is left zero."""
+    from e3nn import o3
+
+    return o3.Linear(irreps_in, irreps_out)
+
+
+def _readout(channels: int) -> nn.Module:
+    return nn.Sequential(_Scalars(channels), nn.Linear(channels, channels // 2), nn.SiLU(), _last(channels // 2))
+
+
+def _last(width: int) -> nn.Linear:
+    return nn.Linear(width, 1, bias=False)
+
+
+class _Scalars(nn.Module):
+    """The first channels, which are the scalars."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.channels = channels
+
+    def forward(self, features: Tensor) -> Tensor:
+        return features[:, : self.channels]
+
+
+def _usable(x: Any) -> Any:
+    """Out of inference mode a tensor made in it can only be read as a copy."""
+    return x.clone() if isinstance(x, Tensor) and x.is_inference() else x
+
+
+def _check_overlap(distance: Tensor, edges: Any) -> None:
+    if len(distance) and float(distance.detach().min()) < OVERLAP:
+        worst = int(distance.detach().argmin())
+        i, j = int(edges.receiver[worst]), int(edges.sender[worst])
+        raise ValueError(
+            f"{NAME}: atoms {i} and {j} are {float(distance[worst]):.2g} angstrom apart; expected at least {OVERLAP}; "
+            "remove one of them, or check that positions are in angstrom."
+        )
+
+
+def _tell_of_isolated(edges: Any, count: int, cutoff: float) -> None:
+    isolated = count - len(edges.receiver.unique())
+    if isolated:
+        warnings.warn(
+            f"{isolated} of {count} atoms have no neighbour within {cutoff:g} angstrom: their energy is the reference "
+            "of their element, and no force acts on them.",
+            NoNeighbourWarning,
+            stacklevel=4,
+        )
+
+
+def build(config: Mapping[str, Any]) -> MolecularPotential:
+    """A potential from positions and atomic numbers to energies; forces by ``energy_and_forces``.
+
+    Args:
+        config: the entries of :class:`Config`, each with a default; ``preset`` "demo".
+
+    Raises:
+        ValueError: for another key, or values that cannot be.
+
+    >>> model = build({"lmax": 1}).eval()
+    >>> water = torch.tensor([[0.0, 0.0, 0.12], [0.0, 0.76, -0.48], [0.0, -0.76, -0.48]])
+    >>> energy, forces = model.energy_and_forces(water, torch.tensor([8, 1, 1]))
+    >>> energy.shape, forces.shape
+    (torch.Size([1]), torch.Size([3, 3]))
+    """
+    chosen = from_preset(NAME, config, PRESETS, Config)
+    check_integers(NAME, layers=chosen.layers, basis=chosen.basis, hidden=chosen.hidden)
+    check_switches(NAME, dipole=chosen.dipole)
+    check_amount(NAME, cutoff=chosen.cutoff, average_neighbours=chosen.average_neighbours)
+    if isinstance(chosen.lmax, bool) or chosen.lmax not in DEMO_CHANNELS:
+        raise ValueError(f"{NAME}: lmax = {chosen.lmax!r} was given; expected a whole number from 0 to 3.")
+    if chosen.channels != 0:
+        check_integers(NAME, channels=chosen.channels)
+    elements = tuple(chosen.elements)
+    good = all(isinstance(z, int) and not isinstance(z, bool) and 1 <= z <= HEAVIEST for z in elements)
+    if not elements or not good or len(set(elements)) < len(elements):
+        raise ValueError(
+            f"{NAME}: elements = {chosen.elements!r} was given; expected different atomic numbers from 1 to {HEAVIEST}."
+        )
+    return MolecularPotential(chosen)
