@@ -99,3 +99,10 @@ GRID_BAND = 0.06
 RANDOM_KERNELS = 0.03
 # Kernels: share by which gradient descent on a sample of 20,000 misses the predicted energy of its filters.
 LINEAR_ENERGY = 0.06
+# Features of SO(3), O(3), E(3): relative error of equivariance, of layers and of energies and forces.
+SPACE = {torch.float64: 1e-11, torch.float32: 5e-6}
+# Molecules: forces against central differences of the energy over 1e-5 angstrom, in float64.
+FORCE_DIFFERENCE = 1e-6
+# Molecules: change of energy and forces while an atom passes the cutoff by 1e-4 of it, which an edge cut off would not
+# keep (measured 1e-10).
+CUTOFF_JUMP = 1e-6

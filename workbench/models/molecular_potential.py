@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -247,8 +247,9 @@ def _usable(x: Any) -> Any:
 
 
 def _check_overlap(distance: Tensor, edges: Any) -> None:
-    if len(distance) and float(distance.detach().min()) < OVERLAP:
-        worst = int(distance.detach().argmin())
+    distance = distance.detach()
+    if len(distance) and float(distance.min()) < OVERLAP:
+        worst = int(distance.argmin())
         i, j = int(edges.receiver[worst]), int(edges.sender[worst])
         raise ValueError(
             f"{NAME}: atoms {i} and {j} are {float(distance[worst]):.2g} angstrom apart; expected at least {OVERLAP}; "
@@ -296,4 +297,4 @@ def build(config: Mapping[str, Any]) -> MolecularPotential:
         raise ValueError(
             f"{NAME}: elements = {chosen.elements!r} was given; expected different atomic numbers from 1 to {HEAVIEST}."
         )
-    return MolecularPotential(chosen)
+    return MolecularPotential(replace(chosen, elements=elements))
