@@ -21,6 +21,7 @@ def test_the_names_are_those_promised() -> None:
         "digits-upright",
         "digits-interval",
         "digits-rotated-scaled",
+        "digits-affine",
         "quadrant-digits",
         "quadrant-places",
         "mnist",

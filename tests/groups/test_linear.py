@@ -190,3 +190,12 @@ def test_coordinates_of_another_length_are_refused(group):
             ValueError, match=rf"coordinates of shape \({count},\) .* expected \(..., {group.chart_dim}\)"
         ):
             group.exp(torch.zeros(count))
+
+
+@pytest.mark.parametrize("group", [SL(), GLPlus()], ids=str)
+def test_a_mirror_has_no_coordinates_and_is_refused(group: SL) -> None:
+    mirrors = torch.tensor([[1.0, 0.0, 0.0, 1.0], [1.0, 0.0, 0.0, -1.0]])
+    with pytest.raises(ValueError, match=r"\.log: a matrix of determinant -1 was given; expected one above 0"):
+        group.log(mirrors)
+    with pytest.raises(ValueError, match="determinant 0 was given"):
+        group.log(torch.zeros(4))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from workbench.datasets import derived
+from workbench.datasets.affine import affine_digits
 from workbench.datasets.digits import digit_pixels
 from workbench.datasets.glyphs import glyph_pixels
 from workbench.datasets.image_set import ImageSet, PixelSet
@@ -39,6 +40,7 @@ _EMBEDDED: dict[str, tuple[Callable[..., PixelSet], str, str]] = {
         "each digit turned by any angle and scaled by 1/2 to 1, in one resampling",
         _UCI,
     ),
+    "digits-affine": (affine_digits, "each digit turned, sheared and stretched a little, in one resampling", _UCI),
     "quadrant-digits": (quadrant_digits, "each digit in a quadrant drawn at random; the label is the digit", _UCI),
     "quadrant-places": (quadrant_places, "the same pictures; the label is the digit and its quadrant", _UCI),
 }

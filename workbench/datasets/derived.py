@@ -39,12 +39,12 @@ def six_upside_down(source: str = "digits", rotate_deg: float = 0.0, seed: int =
     >>> six_upside_down().splits["test"].images.shape
     torch.Size([110, 1, 16, 16])
     """
-    half_width = _checked_degrees(rotate_deg, "rotate_deg")
+    half_width = checked_degrees(rotate_deg, "rotate_deg")
     six = _only("6", source, seed, source_options)
     turned = _turned(six, lambda labels: torch.full((len(labels),), math.radians(half_width)), seed)
     splits = {s: _paired(part, torch.rot90(part.images, 2, (-2, -1)), math.pi) for s, part in turned.items()}
     what = f"sixes turned by U(-{half_width:g}, {half_width:g}) degree; class 1 turned by a further exact 180 degree"
-    return _named("6-180", six, splits, ("6", "6 upside down"), what, rotate_deg=half_width, angle_seed=seed)
+    return named("6-180", six, splits, ("6", "6 upside down"), what, rotate_deg=half_width, angle_seed=seed)
 
 
 def six_mirrored(source: str = "digits", seed: int = 0, **source_options: Any) -> PixelSet:
@@ -55,7 +55,7 @@ def six_mirrored(source: str = "digits", seed: int = 0, **source_options: Any) -
     """
     six = _only("6", source, seed, source_options)
     splits = {s: _paired(part, part.images.flip(-1), 0.0) for s, part in six.splits.items()}
-    return _named("6-mirror", six, splits, ("6", "6 mirrored"), "class 1 is mirrored left to right, exactly")
+    return named("6-mirror", six, splits, ("6", "6 mirrored"), "class 1 is mirrored left to right, exactly")
 
 
 def rotated(source: str = "digits", copies: int = 1, seed: int = 0, **source_options: Any) -> PixelSet:
@@ -77,7 +77,7 @@ def rotated(source: str = "digits", copies: int = 1, seed: int = 0, **source_opt
     base = PixelSet(base.name, several, base.classes, base.attrs)
     splits = _turned(base, lambda labels: torch.full((len(labels),), math.pi), seed)
     what = f"each image turned by U(0, 360) degree, bilinear, {copies} training copies"
-    return _named("digits-rotated", base, splits, base.classes, what, copies=copies, angle_seed=seed)
+    return named("digits-rotated", base, splits, base.classes, what, copies=copies, angle_seed=seed)
 
 
 def upright(source: str = "digits", seed: int = 0, **source_options: Any) -> PixelSet:
@@ -87,7 +87,7 @@ def upright(source: str = "digits", seed: int = 0, **source_options: Any) -> Pix
     True
     """
     base = _source(source, seed, source_options)
-    return _named("digits-upright", base, dict(base.splits), base.classes, "as they are")
+    return named("digits-upright", base, dict(base.splits), base.classes, "as they are")
 
 
 def interval(
@@ -116,16 +116,16 @@ def interval(
     if not isinstance(chosen, Mapping):
         raise TypeError(f"half_widths_deg must map class names to degrees, got {chosen!r}; for example {{'6': 60}}")
     base = _source(source, seed, source_options)
-    named = {str(name): _checked_degrees(width, f"half_widths_deg[{name!r}]") for name, width in chosen.items()}
-    strange = sorted(set(named) - set(base.classes)) if half_widths_deg is not None else []
+    own = {str(name): checked_degrees(width, f"half_widths_deg[{name!r}]") for name, width in chosen.items()}
+    strange = sorted(set(own) - set(base.classes)) if half_widths_deg is not None else []
     if strange:
         raise ValueError(f"half_widths_deg names no class of {source!r}: {strange}; its classes are {base.classes}")
-    rest = _checked_degrees(otherwise_deg, "otherwise_deg")
-    widths = torch.tensor([named.get(name, rest) for name in base.classes]).deg2rad()
+    rest = checked_degrees(otherwise_deg, "otherwise_deg")
+    widths = torch.tensor([own.get(name, rest) for name in base.classes]).deg2rad()
     splits = _turned(base, lambda labels: widths[labels], seed)
     what = "each class turned within its own interval, bilinear"
-    extra = {"half_widths_deg": [named.get(name, rest) for name in base.classes], "angle_seed": seed}
-    return _named("digits-interval", base, splits, base.classes, what, **extra)
+    extra = {"half_widths_deg": [own.get(name, rest) for name in base.classes], "angle_seed": seed}
+    return named("digits-interval", base, splits, base.classes, what, **extra)
 
 
 def rotated_scaled(
@@ -158,8 +158,8 @@ def rotated_scaled(
 
     After MNIST-rot-scale as Knigge, Romero & Bekkers 2022 (arXiv 2110.13059) use it, whose factors are U(0.3, 1).
     """
-    half_width = math.radians(_checked_degrees(rotate_deg, "rotate_deg"))
-    low, high = _checked_factor(smallest, "smallest"), _checked_factor(largest, "largest")
+    half_width = math.radians(checked_degrees(rotate_deg, "rotate_deg"))
+    low, high = checked_factor(smallest, "smallest"), checked_factor(largest, "largest")
     if low > high:
         raise ValueError(f"smallest = {low:g} was given with largest = {high:g}; expected at most that")
     side = checked_size(size)
@@ -177,13 +177,19 @@ def rotated_scaled(
     attrs = {**base.attrs, "transform": f"8x8 to {side}, bilinear in one step; factor 1: {content_size(side)} pixels"}
     source = PixelSet("digits", base.splits, base.classes, attrs)
     extra = {"factors_train": [low, high], "factors_test": [low, high], "rotate_deg": float(rotate_deg)}
-    return _named("digits-rotated-scaled", source, splits, base.classes, what, **extra, angle_seed=seed)
+    return named("digits-rotated-scaled", source, splits, base.classes, what, **extra, angle_seed=seed)
 
 
 def _posed(images: Tensor, angle_rad: Tensor, share: Tensor, side: int) -> Tensor:
     """Images (N, C, h, w) turned counter-clockwise on screen, each as wide as that share of a frame of ``side``."""
     cos, sin, none = angle_rad.cos() / share, angle_rad.sin() / share, torch.zeros_like(share)
     back = torch.stack([cos, -sin, none, sin, cos, none], -1).unflatten(-1, (2, 3))  # rows count downwards
+    return sampled(images, back, side)
+
+
+def sampled(images: Tensor, back: Tensor, side: int) -> Tensor:
+    """Images (N, C, h, w) read bilinearly where (N, 2, 3) ``back`` leads from a frame of ``side`` pixels, zeros
+    outside."""
     grid = functional.affine_grid(back, [*images.shape[:2], side, side], align_corners=False)
     return functional.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
 
@@ -243,15 +249,17 @@ def _source(source: str, seed: int, options: Mapping[str, Any]) -> PixelSet:
     return SOURCES[source](**seeded, **options)
 
 
-def _named(
+def named(
     name: str, base: PixelSet, splits: Mapping[str, Pixels], classes: tuple[str, ...], what: str, **attrs: Any
 ) -> PixelSet:
+    """A set made from another: what was done is written behind what the other says of itself."""
     transform = f"{base.attrs['transform']}; {what}"
     ordered = {s: splits[s] for s in SPLITS}
     return PixelSet(name, ordered, classes, {**base.attrs, **attrs, "source_set": base.name, "transform": transform})
 
 
-def _checked_degrees(value: float, name: str) -> float:
+def checked_degrees(value: float, name: str) -> float:
+    """A number of degrees in [0, 180]."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError(f"{name} must be a number of degrees, got {value!r}; for example 45")
     if not 0 <= value <= 180:
@@ -259,7 +267,8 @@ def _checked_degrees(value: float, name: str) -> float:
     return float(value)
 
 
-def _checked_factor(value: float, name: str) -> float:
+def checked_factor(value: float, name: str) -> float:
+    """A factor in [0.1, 2]."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError(f"{name} must be a factor, got {value!r}; for example 0.5")
     if not 0.1 <= value <= 2:

@@ -68,7 +68,7 @@ def _curve_table(ds: xr.Dataset, dim: str, names: list[str]) -> tuple[list[str],
 def _summary_table(ds: xr.Dataset, names: list[str]) -> tuple[list[str], list[list[str]], str]:
     rows = []
     for name in names:
-        values = ds[name].values
+        values = np.atleast_1d(ds[name].values)
         size = " × ".join(f"{length} {dim}" for dim, length in ds[name].sizes.items())
         known = values[np.isfinite(values)] if values.dtype.kind in "fiu" else values[:0]
         figures = [_cell(f(known)) for f in (np.min, np.mean, np.max)] if known.size else ["", "", ""]

@@ -75,8 +75,13 @@ class SL(Group):
         return (stretch @ rotation_matrix(v[..., 2])).flatten(-2)
 
     def log(self, g: Tensor) -> Tensor:
-        """The polar chart, ``(..., 3)``; the angle in [-pi, pi)."""
+        """The polar chart, ``(..., 3)``; the angle in [-pi, pi).
+
+        Raises:
+            ValueError: a determinant that is not positive.
+        """
         check_elements(self, g)
+        _check_orientation(self, g)
         a, b, c, d = g.unbind(-1)
         angle = torch.atan2(c - b, a + d)
         stretch = self.matrix(g) @ rotation_matrix(-angle)
@@ -238,6 +243,16 @@ def even_stretches(n: int, most: float) -> Tensor:
     radius = _radius_of((2 * place + 1 + n % 2) / n, most)
     one = torch.stack([radius * (place * GOLDEN).cos(), radius * (place * GOLDEN).sin()], -1)
     return torch.cat([torch.zeros(n % 2, 2, dtype=torch.float64), one, -one])
+
+
+def _check_orientation(group: SL, g: Tensor) -> None:
+    turned = _determinant(g) <= 0
+    if bool(turned.any()):
+        worst = float(_determinant(g)[turned].min())
+        raise ValueError(
+            f"{group}.log: a matrix of determinant {worst:.3g} was given; expected one above 0, a map that keeps "
+            "orientation; exchange its two columns to undo the mirror."
+        )
 
 
 def _check_coordinates(group: SL, v: Tensor) -> None:

@@ -63,13 +63,13 @@ def sampled_integral_error(
     h = chosen.exp(torch.tensor(move[: chosen.log(identity).shape[-1]], dtype=torch.float64))
     found = np.empty((2, len(numbers), repeats))
     for at, count in enumerate(numbers):
-        for seed in range(repeats):
-            b, weights = chosen.draw(count, spread, torch.Generator().manual_seed(seed), torch.float64)
-            still = _product(chosen, identity, b, b)
-            moved = _product(chosen, h, chosen.product(chosen.inverse(h), b), b)
-            for row, own in enumerate((weights, torch.ones_like(weights))):
-                before, after = float((own * still).mean()), float((own * moved).mean())
-                found[row, at, seed] = abs(after - before) / abs(before) if before else np.nan
+        drawn = [chosen.draw(count, spread, torch.Generator().manual_seed(i), torch.float64) for i in range(repeats)]
+        b, weights = (torch.stack(part) for part in zip(*drawn, strict=True))
+        still = _product(chosen, identity, b, b)
+        moved = _product(chosen, h, chosen.product(chosen.inverse(h), b), b)
+        for row, own in enumerate((weights, torch.ones_like(weights))):
+            before, after = (own * still).mean(-1), (own * moved).mean(-1)
+            found[row, at] = torch.where(before == 0, torch.nan, (after - before).abs() / before.abs()).numpy()
     ds = xr.Dataset(
         {"error": labelled(("samples", "count"), np.median(found, -1), "relative error after moving everything by h")},
         {
@@ -85,7 +85,7 @@ def sampled_integral_error(
 
 
 def _product(group: Group, a: Tensor, unmoved: Tensor, b: Tensor) -> Tensor:
-    """F(h^-1 b) k(a^-1 b) ``(N,)`` at samples b."""
+    """F(h^-1 b) k(a^-1 b) ``(..., N)`` at samples b."""
     return _bump(group, unmoved, SIGNAL) * _bump(group, group.product(group.inverse(a), b), KERNEL)
 
 
