@@ -177,6 +177,12 @@ class MolecularPotential(nn.Module):
         from workbench.e3.harmonics import spherical_harmonics
 
         batch = check_points(positions, batch)
+        if positions.dtype != self.scale.dtype:
+            own = str(self.scale.dtype).removeprefix("torch.")
+            raise ValueError(
+                f"{NAME}: positions of type {positions.dtype} were given to a network of {self.scale.dtype}; use "
+                f"positions.to(torch.{own})."
+            )
         self._check_numbers(numbers, positions)
         edges = neighbours(positions, self.config.cutoff, batch, cell)
         distance = torch.linalg.vector_norm(edges.vector, dim=-1)
@@ -215,6 +221,48 @@ class MolecularPotential(nn.Module):
             )
 
 
+OUTPUTS = {"energy": "invariant", "forces": "vectors", "dipole": "vectors"}
+"""What a potential answers of point sets, and how a measure calls what such an answer does when the points move."""
+
+
+class OfPoints(nn.Module):
+    """A potential as measures and audits take networks of point sets: coordinates and atomic number of each atom.
+
+    Args:
+        potential: whose answers are asked.
+        output: "energy" ``(B, 1)``, "forces" ``(B, N, 3)`` or "dipole" ``(B, 1, 3)``; see :data:`OUTPUTS`.
+
+    Raises:
+        ValueError: for another output.
+
+    >>> points = torch.tensor([[[0.0, 0.0, 0.0, 8.0], [0.97, 0.0, 0.0, 1.0]]])
+    >>> OfPoints(build({}).eval(), "forces")(points).shape
+    torch.Size([1, 2, 3])
+    """
+
+    def __init__(self, potential: MolecularPotential, output: str = "energy") -> None:
+        super().__init__()
+        if output not in OUTPUTS:
+            raise ValueError(f"{NAME}: output {output!r} was given; expected one of {', '.join(OUTPUTS)}.")
+        self.potential, self.output = potential, output
+
+    def forward(self, points: Tensor) -> Tensor:
+        """Molecules of equally many atoms ``(B, N, 4)``: x, y, z in angstrom, then the atomic number."""
+        if points.ndim != 3 or points.shape[-1] != 4:
+            raise ValueError(
+                f"{NAME}: points of shape {tuple(points.shape)} were given; expected (B, N, 4), x, y, z and the atomic "
+                "number of each atom."
+            )
+        sets, atoms = points.shape[:2]
+        batch = torch.arange(sets, device=points.device).repeat_interleave(atoms)
+        given = points[..., :3].flatten(0, 1), points[..., 3].flatten().round().long(), batch
+        if self.output == "energy":
+            return self.potential(*given).unsqueeze(-1)
+        if self.output == "dipole":
+            return self.potential.dipole(*given).unsqueeze(1)
+        return self.potential.energy_and_forces(*given)[1].unflatten(0, (sets, atoms))
+
+
 def _connection(irreps_in: Any, irreps_out: Any) -> nn.Module:
     """Channels mixed atom by atom, what has no place in the input is left zero."""
     from e3nn import o3
@@ -223,11 +271,9 @@ def _connection(irreps_in: Any, irreps_out: Any) -> nn.Module:
 
 
 def _readout(channels: int) -> nn.Module:
-    return nn.Sequential(_Scalars(channels), nn.Linear(channels, channels // 2), nn.SiLU(), _last(channels // 2))
-
-
-def _last(width: int) -> nn.Linear:
-    return nn.Linear(width, 1, bias=False)
+    """One number from the scalars of an atom; a constant would fall out, as atoms are counted from being alone."""
+    half = max(channels // 2, 1)
+    return nn.Sequential(_Scalars(channels), nn.Linear(channels, half), nn.SiLU(), nn.Linear(half, 1, bias=False))
 
 
 class _Scalars(nn.Module):
@@ -287,14 +333,15 @@ def build(config: Mapping[str, Any]) -> MolecularPotential:
     check_integers(NAME, layers=chosen.layers, basis=chosen.basis, hidden=chosen.hidden)
     check_switches(NAME, dipole=chosen.dipole)
     check_amount(NAME, cutoff=chosen.cutoff, average_neighbours=chosen.average_neighbours)
-    if isinstance(chosen.lmax, bool) or chosen.lmax not in DEMO_CHANNELS:
+    if isinstance(chosen.lmax, bool) or not isinstance(chosen.lmax, int) or not 0 <= chosen.lmax <= 3:
         raise ValueError(f"{NAME}: lmax = {chosen.lmax!r} was given; expected a whole number from 0 to 3.")
     if chosen.channels != 0:
         check_integers(NAME, channels=chosen.channels)
-    elements = tuple(chosen.elements)
+    elements = tuple(chosen.elements) if isinstance(chosen.elements, tuple | list) else ()
     good = all(isinstance(z, int) and not isinstance(z, bool) and 1 <= z <= HEAVIEST for z in elements)
     if not elements or not good or len(set(elements)) < len(elements):
         raise ValueError(
-            f"{NAME}: elements = {chosen.elements!r} was given; expected different atomic numbers from 1 to {HEAVIEST}."
+            f"{NAME}: elements = {chosen.elements!r} was given; expected different atomic numbers from 1 "
+            f"to {HEAVIEST}, such as (1, 6, 8)."
         )
     return MolecularPotential(replace(chosen, elements=elements))
