@@ -1,0 +1,188 @@
+"""Diagrams: how many, how many independent ones, that each commutes with its group, products, layers, twins."""
+
+import math
+
+import pytest
+import torch
+
+from tests.tolerances import BROKEN, EXACT
+from workbench.e3.diagrams import (
+    Diagram,
+    DiagramLinear,
+    apply_diagram,
+    diagrams,
+    dimension,
+    matchings,
+    matrices,
+    multiply_adds,
+    partitions,
+    sign_tensor,
+    symplectic_form,
+)
+
+TIGHT = EXACT[torch.float64]
+
+
+def element(group: str, n: int, seed: int = 0, mirror: bool = False) -> torch.Tensor:
+    """A random member of the group as a matrix."""
+    torch.manual_seed(seed)
+    if group == "S":
+        return torch.eye(n, dtype=torch.float64)[torch.randperm(n)]
+    random = torch.randn(n, n, dtype=torch.float64)
+    if group == "Sp":  # the exponential of J times a symmetric matrix
+        return torch.linalg.matrix_exp(0.3 * symplectic_form(n) @ (random + random.T))
+    turn = torch.linalg.qr(random)[0]
+    turn[:, 0] *= torch.linalg.det(turn).sign()
+    return turn * torch.tensor([-1.0 if mirror else 1.0] + [1.0] * (n - 1), dtype=torch.float64)
+
+
+def moved(x: torch.Tensor, g: torch.Tensor, order: int) -> torch.Tensor:
+    """g on each of the last ``order`` axes."""
+    for axis in range(x.ndim - order, x.ndim):
+        x = torch.tensordot(x, g, dims=([axis], [1])).movedim(-1, axis)
+    return x
+
+
+def null_space_dimension(group: str, n: int, lower: int, upper: int) -> int:
+    """The referee: maps M with g M = M g for a few random members, by linear algebra alone."""
+    rows = []
+    for seed in range(3):
+        members = [element(group, n, seed)]
+        if group == "O":
+            members.append(element(group, n, seed, mirror=True))
+        for g in members:
+            above, below = torch.ones(1, 1, dtype=torch.float64), torch.ones(1, 1, dtype=torch.float64)
+            for _ in range(upper):
+                above = torch.kron(above, g.contiguous())
+            for _ in range(lower):
+                below = torch.kron(below, g.contiguous())
+            one, other = (torch.eye(len(side), dtype=torch.float64) for side in (below, above))
+            rows.append(torch.kron(above, one) - torch.kron(other, below.T.contiguous()))
+    values = torch.linalg.svdvals(torch.cat(rows))
+    return int((values < 1e-9 * values.max().clamp(min=1)).sum())
+
+
+@pytest.mark.parametrize(
+    ("group", "n", "lower", "upper", "expected"),
+    [
+        ("O", 3, 1, 1, 1), ("O", 3, 2, 2, 3), ("O", 3, 3, 1, 3), ("O", 3, 1, 2, 0), ("O", 2, 2, 2, 3),
+        ("O", 2, 3, 1, 3), ("SO", 3, 1, 2, 1), ("SO", 3, 0, 3, 1), ("SO", 3, 2, 1, 1), ("SO", 2, 1, 1, 2),
+        ("SO", 2, 2, 2, 6), ("SO", 2, 3, 1, 6), ("S", 4, 2, 2, 15), ("S", 3, 1, 1, 2), ("Sp", 4, 2, 2, 3),
+        ("Sp", 2, 2, 2, 2), ("SO", 3, 2, 2, 3), ("O", 1, 2, 2, 1), ("S", 2, 2, 1, 4),
+    ],
+)  # fmt: skip
+def test_the_dimensions_are_those_of_the_null_space(group, n, lower, upper, expected):
+    assert dimension(group, n, lower, upper) == expected
+    assert null_space_dimension(group, n, lower, upper) == expected
+
+
+def test_how_many_diagrams_there_are_and_that_some_depend_on_others():
+    assert [len(list(matchings(points))) for points in (0, 2, 4, 6, 8)] == [1, 1, 3, 15, 105]
+    assert [len(list(partitions(points))) for points in range(6)] == [1, 1, 2, 5, 15, 52]
+    assert len(diagrams("O", 2, 3, 3)) == 15
+    assert dimension("O", 2, 3, 3) == 10 == null_space_dimension("O", 2, 3, 3)
+    assert dimension("O", 3, 3, 3) == 15
+
+
+@pytest.mark.parametrize(
+    ("group", "n", "lower", "upper"),
+    [("O", 3, 2, 2), ("O", 3, 1, 3), ("SO", 3, 2, 1), ("SO", 3, 3, 2), ("SO", 2, 2, 2), ("Sp", 4, 2, 2), ("S", 4, 2, 2),
+     ("S", 3, 1, 3), ("Sp", 2, 3, 1)],
+)  # fmt: skip
+def test_each_diagram_commutes_with_its_group(group, n, lower, upper):
+    x = torch.randn(2, *(n,) * lower, dtype=torch.float64)
+    for diagram in diagrams(group, n, lower, upper):
+        for seed in range(2):
+            g = element(group, n, seed)
+            first = apply_diagram(moved(x, g, lower), diagram, group, n, lower, upper)
+            after = moved(apply_diagram(x, diagram, group, n, lower, upper), g, upper)
+            assert float((first - after).abs().max()) <= 100 * TIGHT * max(1.0, float(after.abs().max()))
+
+
+def test_the_twins_do_not_commute():
+    """A determinant under a mirror, the symplectic form under turns that are not symplectic, groups under turns."""
+    x = torch.randn(3, 3, dtype=torch.float64)
+    cross = diagrams("SO", 3, 2, 1)[0]
+    assert cross.determinant == (0, 1, 2)
+    for group, n, diagram, lower, upper, g in (
+        ("SO", 3, cross, 2, 1, element("O", 3, mirror=True)),
+        ("Sp", 4, Diagram(((0, 1),)), 2, 0, element("O", 4)),
+        ("S", 3, Diagram(((0, 1, 2),)), 2, 1, element("O", 3)),
+        ("O", 4, Diagram(((0, 1),)), 2, 0, element("Sp", 4)),
+    ):
+        x = torch.randn(*(n,) * lower, dtype=torch.float64)
+        first = apply_diagram(moved(x, g, lower), diagram, group, n, lower, upper)
+        after = moved(apply_diagram(x, diagram, group, n, lower, upper), g, upper)
+        assert float((first - after).abs().max()) > BROKEN
+
+
+@pytest.mark.parametrize("group", ["O", "SO", "S"])
+def test_one_contraction_is_the_sum_over_all_indices(group):
+    """The slow way: the matrix entry is a product over blocks."""
+    n, lower, upper = 3, 2, 2
+    for diagram, matrix in zip(diagrams(group, n, lower, upper), matrices(group, n, lower, upper), strict=True):
+        for flat in range(n ** (lower + upper)):
+            index = [flat // n ** (lower + upper - 1 - axis) % n for axis in range(lower + upper)]
+            value = float(all(len({index[point] for point in block}) == 1 for block in diagram.blocks))
+            if diagram.determinant:
+                value *= float(sign_tensor(n)[tuple(index[point] for point in diagram.determinant)])
+            assert float(matrix.flatten()[flat]) == value
+
+
+def test_the_determinant_of_two_vectors_is_their_cross_product():
+    a, b = torch.randn(2, 5, 3, dtype=torch.float64)
+    both = torch.einsum("bi,bj->bij", a, b)
+    found = apply_diagram(both, diagrams("SO", 3, 2, 1)[0], "SO", 3, 2, 1)
+    assert float((found - torch.linalg.cross(a, b)).abs().max()) <= TIGHT
+
+
+def test_products_that_a_diagram_takes_are_far_fewer_than_those_of_its_matrix():
+    straight = Diagram(((0, 3), (1, 4), (2, 5)))
+    assert multiply_adds(straight, 3, 3, 3) == 27 < 3**6
+    assert multiply_adds(diagrams("SO", 3, 2, 1)[0], 3, 2, 1) == math.factorial(3)
+
+
+@pytest.mark.parametrize("dtype", list(EXACT), ids=str)
+@pytest.mark.parametrize(("group", "n"), [("O", 3), ("SO", 3), ("Sp", 4), ("S", 4)])
+def test_a_layer_commutes_with_its_group_and_learns_all_it_can(group, n, dtype):
+    torch.manual_seed(0)
+    layer = DiagramLinear(group, n, 2, 2, in_channels=2, out_channels=3).to(dtype)
+    assert layer.weight.shape[0] == len(diagrams(group, n, 2, 2))
+    with torch.no_grad():
+        layer.bias.copy_(torch.randn_like(layer.bias))
+    x, g = torch.randn(4, 2, n, n, dtype=dtype), element(group, n).to(dtype)
+    first, after = layer(moved(x, g, 2)), moved(layer(x), g, 2)
+    assert float((first - after).detach().norm() / after.detach().norm()) <= 10 * EXACT[dtype]
+    free = torch.nn.Linear(n * n, n * n).to(dtype)
+    first, after = (free(y.flatten(2)).unflatten(2, (n, n)) for y in (moved(x, g, 2), x))
+    assert float((first - moved(after, g, 2)).detach().norm()) > BROKEN, "the twin: a dense layer"
+    first.sum().backward()
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        (("U", 3, 1, 1), "group = 'U' was given; expected one of O, SO, Sp, S"),
+        (("Sp", 3, 1, 1), r"Sp\(3\) was given; expected an even n; use 4"),
+        (("O", 3, 5, 5), "whose sum is at most 8"),
+        (("O", 0, 1, 1), "expected n of at least 1"),
+        (("O", True, 1, 1), "n = True"),
+    ],
+)
+def test_bad_input_gets_a_sentence(given, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        diagrams(*given)
+
+
+def test_a_tensor_of_another_shape_gets_a_sentence():
+    with pytest.raises(ValueError, match=r"expected 2 last axes of length 3, \(\.\.\., 3, 3\)"):
+        apply_diagram(torch.zeros(4, 3), Diagram(((0, 1),)), "O", 3, 2, 0)
+
+
+def test_what_was_first_made_in_inference_mode_can_be_trained_with():
+    with torch.inference_mode():
+        first = DiagramLinear("SO", 3, 2, 1, in_channels=5)
+        first(torch.zeros(1, 5, 3, 3, dtype=torch.float32))
+    layer = DiagramLinear("SO", 3, 2, 1, in_channels=5)
+    layer(torch.randn(2, 5, 3, 3, requires_grad=True)).sum().backward()
+    assert torch.isfinite(layer.weight.grad).all()
