@@ -78,7 +78,7 @@ def test_each_network_turns_as_a_tensor(output, chiral):
             sign = -1.0 if network.diagram.determinant and g is mirror else 1.0
             first, after = network(turned(at, g)), moved(network(at), g, output)
             assert float((first - sign * after).abs().max()) <= 100 * TIGHT
-            if sign < 0:
+            if sign < 0 and float(after.norm()) > BROKEN:
                 assert float((first - after).abs().max()) > BROKEN
 
 
