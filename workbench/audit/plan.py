@@ -25,10 +25,10 @@ BATCH_BYTES = 2**26
 
 
 def spent_on(found: AuditedModel, inputs: Tensor) -> xr.Dataset | None:
-    """What one sample costs, where the network shows its layers."""
+    """What the first sample costs, where the network shows its layers; zeros are no molecule."""
     if found.end_to_end or not isinstance(found.model, nn.Module) or not 2 <= inputs.ndim <= 4:
         return None
-    return cost(found.model, (1, *(int(side) for side in inputs.shape[1:])))
+    return cost(found.model, inputs[:1])
 
 
 def findings_of(found: AuditedModel, data: AuditData, seed: int = 0) -> xr.Dataset | None:
