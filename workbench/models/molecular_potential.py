@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -129,9 +130,10 @@ class MolecularPotential(nn.Module):
         Raises:
             ValueError: for other shapes or types, NaN, an element that it does not know, or atoms that overlap.
         """
-        features, batch = self._features(positions, numbers, batch, cell)
-        own = self.readout(features).squeeze(-1)
-        atoms = self.scale * self._above_alone(own, numbers) + self.references[numbers]
+        with _full_precision(positions):
+            features, batch = self._features(positions, numbers, batch, cell)
+            own = self.readout(features).squeeze(-1)
+            atoms = self.scale * self._above_alone(own, numbers) + self.references[numbers]
         return atoms.new_zeros(int(batch.max()) + 1).index_add(0, batch, atoms)
 
     def energy_and_forces(
@@ -159,8 +161,9 @@ class MolecularPotential(nn.Module):
         """
         if self.charge is None:
             raise ValueError(f"{NAME}: a dipole was asked of a network without one; build it with dipole = True.")
-        features, batch = self._features(positions, numbers, batch, None)
-        charge = self._above_alone(self.charge(features).squeeze(-1), numbers)
+        with _full_precision(positions):
+            features, batch = self._features(positions, numbers, batch, None)
+            charge = self._above_alone(self.charge(features).squeeze(-1), numbers)
         count = torch.zeros_like(charge).new_zeros(int(batch.max()) + 1)
         mean = count.index_add(0, batch, charge) / count.index_add(0, batch, torch.ones_like(charge))
         parts = (charge - mean[batch]).unsqueeze(-1) * positions
@@ -285,6 +288,11 @@ class _Scalars(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         return features[:, : self.channels]
+
+
+def _full_precision(positions: Any) -> AbstractContextManager:
+    """Out of autocast: in half precision e3nn's products fail or lose the symmetry."""
+    return torch.autocast(positions.device.type, enabled=False) if isinstance(positions, Tensor) else nullcontext()
 
 
 def _usable(x: Any) -> Any:
