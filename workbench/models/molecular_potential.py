@@ -144,7 +144,7 @@ class MolecularPotential(nn.Module):
         Arguments as for :meth:`forward`. In training mode the forces can be differentiated with respect to the
         weights; in evaluation mode nothing is kept. Works under ``torch.no_grad`` and ``inference_mode``, too.
         """
-        with torch.inference_mode(False), torch.enable_grad():
+        with torch.inference_mode(False), torch.enable_grad(), _full_precision(positions):
             where = positions.detach().clone().requires_grad_()
             energy = self(where, _usable(numbers), _usable(batch), _usable(cell))
             (slope,) = torch.autograd.grad(
