@@ -116,17 +116,28 @@ def test_the_twins_do_not_commute():
         assert float((first - after).abs().max()) > BROKEN
 
 
-@pytest.mark.parametrize("group", ["O", "SO", "S"])
-def test_one_contraction_is_the_sum_over_all_indices(group):
-    """The slow way: the matrix entry is a product over blocks."""
-    n, lower, upper = 3, 2, 2
+@pytest.mark.parametrize(("group", "n"), [("O", 3), ("SO", 3), ("SO", 2), ("S", 3), ("Sp", 4)])
+def test_one_contraction_is_the_matrix_and_that_the_product_over_blocks_at_every_index(group, n):
+    lower, upper = 2, 2
+    x = torch.randn(3, n, n, dtype=torch.float64)
     for diagram, matrix in zip(diagrams(group, n, lower, upper), matrices(group, n, lower, upper), strict=True):
+        found = apply_diagram(x, diagram, group, n, lower, upper)
+        assert float((found.flatten(1) - x.flatten(1) @ matrix.T).abs().max()) <= TIGHT
+        assert float((found.flatten(1) - x.mT.flatten(1) @ matrix.T).abs().max()) > BROKEN or symmetric(diagram)
+        if group == "Sp":
+            continue
         for flat in range(n ** (lower + upper)):
             index = [flat // n ** (lower + upper - 1 - axis) % n for axis in range(lower + upper)]
             value = float(all(len({index[point] for point in block}) == 1 for block in diagram.blocks))
             if diagram.determinant:
                 value *= float(sign_tensor(n)[tuple(index[point] for point in diagram.determinant)])
             assert float(matrix.flatten()[flat]) == value
+
+
+def symmetric(diagram: Diagram) -> bool:
+    """Whether the two lower points may be exchanged."""
+    swap = {0: 0, 1: 1, 2: 3, 3: 2}
+    return {tuple(sorted(swap[p] for p in block)) for block in diagram.blocks} == set(diagram.blocks)
 
 
 def test_the_determinant_of_two_vectors_is_their_cross_product():

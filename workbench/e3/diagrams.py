@@ -181,11 +181,20 @@ def sign_tensor(n: int, dtype: torch.dtype = torch.float64, device: torch.device
 
 
 def matrices(group: str, n: int, lower: int, upper: int) -> Tensor:
-    """The matrix of every diagram, for looking at and for tests: float64 ``(diagrams, n^l, n^k)``."""
-    found = diagrams(group, n, lower, upper)
-    basis = torch.eye(n**lower, dtype=torch.float64).view(-1, *(n,) * lower)
-    each = [apply_diagram(basis, one, group, n, lower, upper).reshape(n**lower, n**upper).T for one in found]
-    return torch.stack(each) if each else torch.zeros(0, n**upper, n**lower, dtype=torch.float64)
+    """The matrix of every diagram, for looking at and for counting: float64 ``(diagrams, n^l, n^k)``."""
+    found, points = diagrams(group, n, lower, upper), lower + upper
+    index = torch.cartesian_prod(*[torch.arange(n)] * points).view(-1, points).T if points else torch.zeros(0, 1).long()
+    made = torch.ones(len(found), n**points, dtype=torch.float64)
+    for matrix, diagram in zip(made, found, strict=True):
+        for block in diagram.blocks:
+            if group == "Sp" and (block[0] < upper) == (block[1] < upper):
+                matrix *= symplectic_form(n)[index[block[0]], index[block[1]]]
+            else:
+                for point in block[1:]:
+                    matrix *= index[point] == index[block[0]]
+        if diagram.determinant:
+            matrix *= sign_tensor(n)[tuple(index[list(diagram.determinant)])]
+    return made.view(len(found), n**upper, n**lower)
 
 
 def dimension(group: str, n: int, lower: int, upper: int) -> int:

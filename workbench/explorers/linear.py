@@ -24,7 +24,7 @@ from workbench.views.linear import linear_picture
 SIZE, SHARE = 48, 0.75
 """Pixels a side, and how much of it a picture fills before it is mapped, so that it may grow."""
 COUNTS = (30, 100, 300, 1000)
-REPEATS = 5
+REPEATS = 3
 
 
 class LinearExplorer(Explorer):
