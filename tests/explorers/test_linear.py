@@ -9,7 +9,7 @@ from workbench.explorers.linear import LinearExplorer
 
 
 def test_it_keeps_every_promise_of_an_explorer(tmp_path):
-    other = {"x_angle_deg": 180, "y_angle_deg": -90, "group": "GLPlus(2,3)", "spread": 0.6, "count": 50, "picture": "F"}
+    other = {"x_angle_deg": 180, "y_angle_deg": -90, "group": "GLPlus(2,3)", "spread": 0.5, "count": 50, "picture": "F"}
     keeps_every_promise(LinearExplorer(), tmp_path, **other)
 
 

@@ -77,7 +77,7 @@ class LinearExplorer(Explorer):
     )
     spread = param.Number(
         0.4,
-        bounds=(0.1, 1),
+        bounds=(0.1, 0.6),
         step=0.05,
         label="Spread of the samples",
         doc="The standard deviation of u and q. Wide samples reach far and leave few near the turns.",
