@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "e3": {"groups"},
     "models": {"groups", "kernels", "layers", "e3"},
     "datasets": {"groups", "actions"},
-    "measure": {"groups", "actions", "kernels"},
+    "measure": {"groups", "actions", "kernels", "e3"},
     "training": {"groups", "layers", "models", "datasets", "measure"},
     "views": set(),
     "audit": {"groups", "actions", "models", "datasets", "training", "measure", "views"},
