@@ -1,0 +1,304 @@
+"""Features times weighted spherical harmonics of an edge's direction, by e3nn or reduced to SO(2).
+
+Both are the same function of the same weights, those of e3nn's FullyConnectedTensorProduct in its order:
+
+    out^o_c = sum over paths (i, l) -> o of n_path sum_c' w_path[c', c] sum_m C^o_{i, l} f^i_c' Y^l(n).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import torch
+from e3nn import o3
+from torch import Tensor, nn
+
+from workbench.e3.irreps import check_degree, default_dtype, parse_irreps
+from workbench.e3.so2 import Side, path_matrix, reduced_product
+from workbench.e3.wigner import EdgeFrames
+
+ENGINES = ("auto", "e3nn", "so2")
+REDUCED_FROM = {8: 3, 16: 2, 32: 2, 64: 2}
+"""For each number of channels measured, the degree from which a step is faster reduced, its own Wigner matrices
+included (tests/benchmarks/edge_product.py)."""
+
+
+@dataclass(frozen=True)
+class Path:
+    """One weight block of e3nn: input block, filter degree, output block, shape, and factor of its normalisation."""
+
+    source: int
+    degree: int
+    target: int
+    shape: tuple[int, int]
+    factor: float
+    start: int
+
+
+class EdgeProduct(nn.Module):
+    """Features ``(E, D_in)`` times harmonics of E directions, weighted: features ``(E, D_out)``; weights are shared.
+
+    Equivariant under rotations; with ``reflections`` also under inversion, where parity then forbids half the paths.
+    The engines differ in cost alone and have the same weights, so either reads the other's ``state_dict``. Output
+    components have variance 1 for input components of variance 1.
+
+    Args:
+        irreps_in, irreps_out: any multiplicities and parities, such as ``"32x0e+32x1o"``.
+        lmax_edge: the highest degree of the harmonics. None: every degree that some path could use, l_in + l_out; a
+            smaller one leaves out functions.
+        engine: ``"e3nn"``, ``"so2"``, or ``"auto"`` for the one that was measured to be faster, see
+            :data:`REDUCED_FROM`.
+        reflections: harmonics have their parity (-1)^l. False takes them as even, whatever the degree: declare all
+            irreps even, and the odd paths are there, the cross product among them.
+        mmax: in the frame of the edge keep |m| up to this only: fewer functions, still exactly equivariant
+            (Liao et al. 2024, EquiformerV2, keep 2 of 6). Needs ``"so2"``.
+
+    Raises:
+        ValueError: for irreps or degrees that cannot be, an unknown engine, or no path at all.
+
+    >>> layer = EdgeProduct("4x0e+4x1o", 2, "4x0e+4x1o+4x2e", engine="so2")
+    >>> vectors = torch.tensor([[0.0, 0.0, 1.0], [1.0, 2.0, 2.0]])
+    >>> tuple(layer(torch.ones(2, 16), vectors).shape)
+    (2, 36)
+    """
+
+    def __init__(
+        self,
+        irreps_in: str | o3.Irreps,
+        lmax_edge: int | None,
+        irreps_out: str | o3.Irreps,
+        engine: str = "auto",
+        *,
+        reflections: bool = True,
+        mmax: int | None = None,
+    ):
+        super().__init__()
+        self.irreps_in, self.irreps_out = parse_irreps(irreps_in), parse_irreps(irreps_out)
+        self.lmax = max(self.irreps_in.lmax, self.irreps_out.lmax)
+        all_degrees = self.irreps_in.lmax + self.irreps_out.lmax
+        self.lmax_edge = (
+            all_degrees if lmax_edge is None else min(check_degree("lmax_edge", lmax_edge, 24), all_degrees)
+        )
+        self.reflections = reflections
+        self.mmax = _checked_mmax(mmax, engine)
+        self.engine = _checked_engine(engine, self)
+        self.paths = _paths(self)
+        last = self.paths[-1]
+        self.weight = nn.Parameter(torch.randn(last.start + math.prod(last.shape)))
+        self._inputs, self._outputs = (Side.of(irreps, reflections) for irreps in (self.irreps_in, self.irreps_out))
+        smaller = min(self.irreps_in.lmax, self.irreps_out.lmax)
+        self._top = smaller if mmax is None else min(mmax, smaller)
+        self._mixers: dict[Any, _Mixer] = {}
+        self._products: dict[Any, nn.Module] = {}
+
+    def extra_repr(self) -> str:
+        kind = "O(3)" if self.reflections else "SO(3)"
+        cut = "" if self.mmax is None else f", |m| <= {self.mmax}"
+        return (
+            f"{self.irreps_in} x (l <= {self.lmax_edge}) -> {self.irreps_out}, {len(self.paths)} paths, {kind}{cut}, "
+            f"engine={self.engine!r}"
+        )
+
+    def forward(self, features: Tensor, edges: EdgeFrames | Tensor) -> Tensor:
+        """The product.
+
+        Args:
+            features: ``(E, D_in)`` in e3nn's layout.
+            edges: frames, which several layers may share, or vectors ``(E, 3)``.
+        """
+        frames = edges if isinstance(edges, EdgeFrames) else EdgeFrames(edges, self.lmax if self.engine == "so2" else 0)
+        self._check(features, frames)
+        if self.engine == "e3nn":
+            harmonics = frames.harmonics(self.lmax_edge)
+            result: Tensor = self._product(features)(features, harmonics, self.weight)
+            return result
+        mixing = self._mixer(features)(self.weight)
+        return reduced_product(features, frames, self._inputs, self._outputs, mixing, self._top)
+
+    def to_reduced(self, weight: Tensor | None = None) -> dict[tuple[int, int], Tensor]:
+        """The SO(2) numbers of every pair of blocks: h1 of m = 0.., then h2 of m = 1.., ``(2 min + 1, C_in, C_out)``.
+
+        With all filter degrees and unit factors this is the orthogonal map of
+        :func:`workbench.e3.so2.path_matrix`.
+        """
+        weight = self.weight if weight is None else weight
+        found: dict[tuple[int, int], Tensor] = {}
+        for path in self.paths:
+            part = weight[path.start : path.start + math.prod(path.shape)].view(1, *path.shape)
+            column = self._column(path).to(weight)[:, None, None] * part
+            pair = (path.source, path.target)
+            found[pair] = found[pair] + column if pair in found else column
+        return found
+
+    @torch.no_grad()
+    def from_reduced(self, reduced: dict[tuple[int, int], Tensor]) -> None:
+        """Take weights that have these SO(2) numbers.
+
+        Raises:
+            ValueError: where no weights have them: a number is not 0 although parity or ``lmax_edge`` forbids it.
+        """
+        found = torch.zeros_like(self.weight, dtype=torch.float64)
+        for pair, numbers in reduced.items():
+            paths = [path for path in self.paths if (path.source, path.target) == pair]
+            wanted = numbers.double().flatten(1)
+            columns = (
+                torch.stack([self._column(path) for path in paths], 1) if paths else wanted.new_zeros(len(wanted), 0)
+            )
+            solved = torch.linalg.pinv(columns) @ wanted
+            if (columns @ solved - wanted).abs().max() > 1e-4 * wanted.abs().max():
+                raise ValueError(
+                    f"SO(2) numbers between blocks {pair} were given that no weights have; expected those of the "
+                    f"{len(paths)} paths that parity and lmax_edge = {self.lmax_edge} allow there."
+                )
+            for path, values in zip(paths, solved, strict=True):
+                found[path.start : path.start + math.prod(path.shape)] = values
+        self.weight.copy_(found)
+
+    def _column(self, path: Path) -> Tensor:
+        """What one path contributes to the SO(2) numbers of its pair of blocks, in float64."""
+        l_in, l_out = self.irreps_in[path.source].ir.l, self.irreps_out[path.target].ir.l
+        return path.factor * path_matrix(l_in, l_out)[:, path.degree - abs(l_in - l_out)]
+
+    def _mixer(self, like: Tensor) -> _Mixer:
+        key = (like.dtype, like.device)
+        if key not in self._mixers:
+            self._mixers[key] = _Mixer(self, like)
+        return self._mixers[key]
+
+    def _product(self, like: Tensor) -> nn.Module:
+        key = (like.dtype, like.device)
+        if key not in self._products:
+            parities = [(-1) ** degree if self.reflections else 1 for degree in range(self.lmax_edge + 1)]
+            harmonics = o3.Irreps([(1, (degree, parity)) for degree, parity in enumerate(parities)])
+            with default_dtype(like.dtype):
+                made = o3.FullyConnectedTensorProduct(
+                    self.irreps_in, harmonics, self.irreps_out, internal_weights=False, shared_weights=True
+                )
+            self._products[key] = made.to(like.device)
+        return self._products[key]
+
+    def _check(self, features: Tensor, frames: EdgeFrames) -> None:
+        if features.ndim != 2 or features.shape[1] != self.irreps_in.dim or len(features) != len(frames):
+            raise ValueError(
+                f"features of shape {tuple(features.shape)} were given for {len(frames)} edges; expected "
+                f"({len(frames)}, {self.irreps_in.dim}) of irreps {self.irreps_in}."
+            )
+        types = {features.dtype, frames.vectors.dtype, self.weight.dtype}
+        if len(types) > 1:
+            names = " and ".join(sorted(map(str, types)))
+            raise ValueError(f"features, vectors and weights of {names} were given; expected one type for all three.")
+        if self.engine == "so2" and frames.lmax < self.lmax:
+            raise ValueError(
+                f"frames with lmax = {frames.lmax} were given; expected at least {self.lmax} for this layer."
+            )
+
+
+class _Mixer:
+    """From the weights of paths to the mixing matrices of each |m|: one product with P, then a change of order."""
+
+    def __init__(self, layer: EdgeProduct, like: Tensor):
+        crossed = not layer.reflections
+        inputs, outputs, top = layer._inputs, layer._outputs, layer._top
+        self.shapes = [(inputs.width - inputs.starts[m], outputs.width - outputs.starts[m]) for m in range(top + 1)]
+        if crossed:
+            self.shapes += self.shapes[1:]
+        self.groups: list[tuple[Tensor | None, Tensor, tuple[int, int]]] = []
+        places = [torch.full(shape, -1, dtype=torch.long) for shape in self.shapes]
+        offset = 0
+        for shape in sorted({path.shape for path in layer.paths}):
+            paths = [path for path in layer.paths if path.shape == shape]
+            rows: dict[tuple[int, int, int], dict[int, float]] = {}
+            for at, path in enumerate(paths):
+                for number, value in enumerate(layer._column(path).tolist()):
+                    where = _matrix(layer, path, number, crossed)
+                    if where is not None and abs(value) > 1e-14:
+                        matrix, sign = where
+                        rows.setdefault((path.source, path.target, matrix), {})[at] = sign * value
+            table = torch.zeros(len(rows), len(paths), dtype=torch.float64)
+            size = math.prod(shape)
+            for row, ((source, target, matrix), values) in enumerate(rows.items()):
+                for at, value in values.items():
+                    table[row, at] = value
+                m = matrix if matrix <= top else matrix - top
+                first = inputs.slots[source].column - inputs.starts[m]
+                second = outputs.slots[target].column - outputs.starts[m]
+                numbers = torch.arange(offset + row * size, offset + (row + 1) * size).view(shape)
+                places[matrix][first : first + shape[0], second : second + shape[1]] = numbers
+            index = torch.cat([torch.arange(path.start, path.start + size) for path in paths])
+            whole = len(paths) == len(layer.paths)
+            self.groups.append((None if whole else index.to(like.device), table.to(like), (len(paths), size)))
+            offset += len(rows) * size
+        order = torch.cat([place.flatten() for place in places])
+        self.order = torch.where(order < 0, offset, order).to(like.device)
+
+    def __call__(self, weight: Tensor) -> list[Tensor]:
+        parts = [
+            (table @ (weight if index is None else weight[index]).view(shape)).flatten()
+            for index, table, shape in self.groups
+        ]
+        pool = torch.cat([*parts, weight.new_zeros(1)])
+        pieces = pool.index_select(0, self.order).split([math.prod(shape) for shape in self.shapes])
+        return [piece.view(shape) for piece, shape in zip(pieces, self.shapes, strict=True)]
+
+
+def _matrix(layer: EdgeProduct, path: Path, number: int, crossed: bool) -> tuple[int, int] | None:
+    """In which mixing matrix the SO(2) number of a pair of blocks stands, and with which sign."""
+    smaller = min(layer.irreps_in[path.source].ir.l, layer.irreps_out[path.target].ir.l)
+    second = number > smaller
+    m = number - smaller if second else number
+    if m > layer._top:
+        return None
+    if crossed:
+        return (layer._top + m if second else m), 1
+    return m, -1 if second and layer._outputs.slots[path.target].exchanged else 1
+
+
+def _paths(layer: EdgeProduct) -> tuple[Path, ...]:
+    """The instructions of e3nn's FullyConnectedTensorProduct, in its order and with its factors."""
+    found = []
+    for (source, left), degree in product(enumerate(layer.irreps_in), range(layer.lmax_edge + 1)):
+        parity = (-1) ** degree if layer.reflections else 1
+        for target, right in enumerate(layer.irreps_out):
+            if right.ir in left.ir * o3.Irrep(degree, parity):
+                found.append((source, degree, target, (left.mul, right.mul)))
+    if not found:
+        raise ValueError(
+            f"no path leads from {layer.irreps_in} with harmonics up to l = {layer.lmax_edge} to {layer.irreps_out}; "
+            "expected degrees within the triangle and matching parities."
+        )
+    fan_in = dict.fromkeys((target for _, _, target, _ in found), 0)
+    for _, _, target, shape in found:
+        fan_in[target] += shape[0]
+    paths, start = [], 0
+    for source, degree, target, shape in found:
+        factor = math.sqrt(layer.irreps_out[target].ir.dim / fan_in[target]) if fan_in[target] else 0.0
+        paths.append(Path(source, degree, target, shape, factor, start))
+        start += math.prod(shape)
+    return tuple(paths)
+
+
+def _checked_mmax(mmax: int | None, engine: str) -> int | None:
+    if mmax is None:
+        return None
+    if engine == "e3nn":
+        raise ValueError(f"mmax = {mmax} was given with engine 'e3nn'; expected engine 'so2', which alone can cut |m|.")
+    return check_degree("mmax", mmax)
+
+
+def _checked_engine(engine: str, layer: EdgeProduct) -> str:
+    if engine not in ENGINES:
+        raise ValueError(f"engine {engine!r} was given; expected one of {', '.join(ENGINES)}.")
+    if engine == "e3nn" and layer.lmax_edge > 12:
+        raise ValueError(
+            f"lmax_edge = {layer.lmax_edge} was given with engine 'e3nn', whose harmonics end at l = 12; use 'so2'."
+        )
+    if engine != "auto":
+        return engine
+    if layer.mmax is not None or layer.lmax_edge > 12:
+        return "so2"
+    channels = max(block.mul for block in layer.irreps_in)
+    nearest = min(REDUCED_FROM, key=lambda known: abs(math.log(known / max(channels, 1))))
+    return "so2" if layer.lmax >= REDUCED_FROM[nearest] else "e3nn"
