@@ -8,7 +8,7 @@ from tests.tolerances import BROKEN
 from workbench.measure import stress as module
 from workbench.measure.stress import MODELS, learned_stress, stress
 
-SHORT = {"samples": 60, "steps": 60, "seeds": 2}
+SHORT = {"samples": 100, "steps": 150, "seeds": 2}
 
 
 @pytest.fixture(scope="module")
