@@ -1,0 +1,48 @@
+"""The explorer of harmonics: rounding is all that is left without a mistake, and every mistake leaves something."""
+
+import plotly.graph_objects as go
+import pytest
+import torch
+
+from tests.explorers.promises import finite, keeps_every_promise
+from tests.tolerances import SPACE
+from workbench.explorers.harmonics import HarmonicsExplorer
+
+SMALL = SPACE[torch.float64]
+
+
+def test_it_keeps_every_promise_of_an_explorer(tmp_path):
+    other = {"l": 3, "m": -2, "angle_deg": -70, "axis": "diagonal", "reflected": True, "normalization": "norm",
+             "mistake": "transposed"}  # fmt: skip
+    keeps_every_promise(HarmonicsExplorer(), tmp_path, **other)
+
+
+@pytest.mark.parametrize("l", range(7))
+@pytest.mark.parametrize("axis", ["x", "y", "z", "diagonal"])
+def test_the_surface_from_turned_numbers_is_the_turned_surface(l, axis):  # noqa: E741
+    ds = HarmonicsExplorer(l=l, m=l - 1, axis=axis, angle_deg=77, reflected=bool(l % 2)).dataset()
+    assert float(ds["residual"]) <= SMALL
+    assert finite(ds)
+
+
+@pytest.mark.parametrize(
+    ("mistake", "state"),
+    [("transposed", {}), ("polar axis", {}), ("parity", {"l": 3, "reflected": True})],
+)
+def test_every_mistake_leaves_something(mistake, state):
+    state = {"l": 2, "m": 1, "axis": "z", "angle_deg": 40, **state}
+    assert float(HarmonicsExplorer(mistake=mistake, **state).dataset()["residual"]) > 0.1
+    assert float(HarmonicsExplorer(**state).dataset()["residual"]) <= SMALL
+
+
+def test_an_order_beyond_the_degree_is_the_nearest_one():
+    assert HarmonicsExplorer(l=1, m=-6).dataset().attrs["order"] == -1
+    assert HarmonicsExplorer(l=0, m=3).dataset().attrs["order"] == 0
+
+
+def test_the_picture_names_both_surfaces_and_the_residual():
+    figure = go.Figure(HarmonicsExplorer(l=3, m=-2).figure_dict())
+    words = " ".join(note.text for note in figure.layout.annotations)
+    assert "l = 3, m = −2" in words
+    assert "turned 40° by D(g); what is left: " in words
+    assert [trace.type for trace in figure.data] == ["surface", "surface", "heatmap", "bar"]

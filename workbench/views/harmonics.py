@@ -1,0 +1,99 @@
+"""A spherical harmonic and its turned copy in space, beside the matrix that turned it and lengths of all degrees."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from workbench.views import palette
+from workbench.views.frame import Figure, Trace, axis, degrees, figure, label, panel_title, require, small, text, values
+from workbench.views.mosaic import signed
+
+SPACES = ((0.0, 0.34), (0.35, 0.69))
+SIDE, MATRIX, BARS = (0.76, 1.0), (0.5, 1.0), (0.0, 0.28)
+VIEW_FROM = {"x": 1.25, "y": 0.75, "z": 1.35}
+
+
+def harmonic_picture(ds: xr.Dataset) -> Figure:
+    """Two surfaces of radius |f|, coloured by the sign of f; the matrix D(g); squared lengths by degree.
+
+    Args:
+        ds: of :func:`workbench.measure.harmonics.turned_harmonic`.
+
+    Raises:
+        ValueError: a variable, a dim or the provenance is missing.
+    """
+    require(ds, "view of harmonics", dims={
+        "value": ("picture", "polar", "azimuth"), "direction": ("polar", "azimuth", "xyz"),
+        "matrix": ("row", "column"), "squared_length": ("degree",), "residual": (),
+    })  # fmt: skip
+    limit = float(np.abs(values(ds, "value")).max()) or 1.0
+    traces = [_surface(ds, at, limit) for at in range(2)]
+    layout: dict[str, Any] = {name: _space(span, limit) for name, span in zip(("scene", "scene2"), SPACES, strict=True)}
+    traces += [_matrix(ds), _bars(ds)]
+    layout |= {
+        "xaxis": axis(label(ds, "column"), domain=list(SIDE), anchor="y", type="category", showgrid=False),
+        "yaxis": axis(label(ds, "row"), domain=list(MATRIX), anchor="x", type="category", autorange="reversed",
+                      showgrid=False),
+        "xaxis2": axis(label(ds, "degree"), domain=list(SIDE), anchor="y2", dtick=1, showgrid=False),
+        "yaxis2": axis("", domain=list(BARS), anchor="x2", rangemode="tozero", nticks=4),
+    }  # fmt: skip
+    for name in ("xaxis", "yaxis"):
+        layout[name] |= {"tickfont": {"size": 9}, "nticks": 10}
+    return figure(traces, ds, height=540, margin={"l": 12, "r": 24, "t": 48, "b": 62}, annotations=_headings(ds),
+                  **layout)  # fmt: skip
+
+
+def _surface(ds: xr.Dataset, at: int, limit: float) -> Trace:
+    value = values(ds, "value", "picture", "polar", "azimuth")[at]
+    where = np.abs(value)[..., None] * values(ds, "direction", "polar", "azimuth", "xyz")
+    x, y, z = (small(where[..., axis]) for axis in range(3))
+    return {
+        "type": "surface", "x": x, "y": y, "z": z, "surfacecolor": small(value), "cmin": -limit, "cmax": limit,
+        "colorscale": [[0.0, palette.ORANGE], [0.5, "#e8e8e8"], [1.0, palette.BLUE]], "showscale": False,
+        "scene": "scene2" if at else "scene", "name": text(values(ds, "picture")[at]),
+        "lighting": {"ambient": 0.7, "diffuse": 0.6, "specular": 0.05}, "contours": {
+            one: {"highlight": False} for one in "xyz"},
+        "hovertemplate": "x %{x:.2f}, y %{y:.2f}, z %{z:.2f}<br>f %{surfacecolor:.3f}<extra></extra>",
+    }  # fmt: skip
+
+
+def _space(span: tuple[float, float], limit: float) -> dict[str, Any]:
+    """Axes that stay where they are while the surface turns; y, the polar axis, points up."""
+    quiet = {"showbackground": False, "gridcolor": palette.GRID, "zerolinecolor": palette.NEUTRAL, "showspikes": False,
+             "showticklabels": False, "range": [-limit, limit]}  # fmt: skip
+    return {
+        "domain": {"x": list(span), "y": [0.0, 1.0]}, "aspectmode": "cube", "uirevision": "constant",
+        "camera": {"up": {"x": 0, "y": 1, "z": 0}, "eye": VIEW_FROM},
+        **{f"{one}axis": {**quiet, "title": {"text": one}} for one in "xyz"},
+    }  # fmt: skip
+
+
+def _matrix(ds: xr.Dataset) -> Trace:
+    return signed(
+        small(values(ds, "matrix", "row", "column")), 1.0, x=[str(one) for one in values(ds, "column")],
+        y=[str(one) for one in values(ds, "row")], hovertemplate="m %{x} to %{y}: %{z:.3f}<extra></extra>",
+    )  # fmt: skip
+
+
+def _bars(ds: xr.Dataset) -> Trace:
+    return {
+        "type": "bar", "x": small(values(ds, "degree")), "y": small(values(ds, "squared_length")), "xaxis": "x2",
+        "yaxis": "y2", "marker": {"color": palette.BLUE, "line": {"width": 0}}, "name": "squared length",
+        "hovertemplate": "l = %{x}: %{y:.3f}<extra></extra>",
+    }  # fmt: skip
+
+
+def _headings(ds: xr.Dataset) -> list[dict[str, Any]]:
+    degree, order = int(ds.attrs["degree"]), int(ds.attrs["order"])
+    turn = degrees(float(values(ds, "angle_shown_deg")))
+    rest = float(values(ds, "residual"))
+    words = [
+        (f"Y, l = {degree}, m = {order}".replace("-", "−"), SPACES[0][0]),
+        (f"turned {turn} by D(g); what is left: {rest:.1e}".replace("e-", "e−"), SPACES[1][0]),
+        (label(ds, "matrix"), SIDE[0]),
+    ]
+    found = [panel_title(one, at, 1.01) for one, at in words]
+    return [*found, panel_title("squared length", SIDE[0], BARS[1] + 0.015)]
