@@ -33,6 +33,7 @@ STATES: dict[str, tuple[dict[str, Any], ...]] = {  # beside the one that an expl
     "poses": ({"factorisation": "nonseparable", "fault": "transposed", "n": 8, "scales": 7, "layer": 1},),
     "diagrams": ({"group": "S", "n": 4, "lower": 3, "upper": 3},),
     "linear": ({"group": "GLPlus(2,3)"},),
+    "harmonics": ({"l": 6, "axis": "diagonal"},),
     "scale": ({"kernel_size": 17, "scales": 6, "layers": 2},),
     "relaxed": ({"group": "eighths"}, {"run": "relaxed_cnn/place_learned"}),
     "kernels": tuple({"run": "partial_gcnn/rotated_partial", "layer": 2, "look": look} for look in LOOKS),
