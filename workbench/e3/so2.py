@@ -233,11 +233,12 @@ def _mix_back(
     i, o = inputs.starts[m], outputs.starts[m]
     crossed = bool(m) and len(mixing) > top + 1
     signs = (1, -1) if m else (1,)
-    for sign in signs if dx is not None else ():
-        target = _rows(dx, sign * m, i)
-        _put(target, _rows(dz, sign * m, o), mixing[m].mT)
-        if crossed:
-            target.addmm_(_rows(dz, -sign * m, o), mixing[top + m].mT, alpha=sign)
+    if dx is not None:
+        for sign in signs:
+            target = _rows(dx, sign * m, i)
+            _put(target, _rows(dz, sign * m, o), mixing[m].mT)
+            if crossed:
+                target.addmm_(_rows(dz, -sign * m, o), mixing[top + m].mT, alpha=sign)
     if ctx.needs_input_grad[6 + m]:
         parts = [(_rows(x, sign * m, i).mT, _rows(dz, sign * m, o)) for sign in signs]
         grads[m] = torch.addmm(parts[0][0] @ parts[0][1], *parts[1]) if m else parts[0][0] @ parts[0][1]
