@@ -66,7 +66,13 @@ def _gate(distribution: Any) -> float:
 
 
 class History:
-    """Rows of one run, one per epoch, as plain numbers; `dataset` labels them."""
+    """Rows of one run, one per epoch, as plain numbers; `dataset` labels them.
+
+    scalars, result_words  variable -> (long name, units), of one value per epoch and of one value per run.
+    """
+
+    scalars: Mapping[str, tuple[str, str]] = SCALARS
+    result_words: Mapping[str, tuple[str, str]] = RESULTS
 
     def __init__(self, rows: list[dict[str, Any]] | None = None, results: dict[str, float] | None = None) -> None:
         self.rows = rows or []
@@ -94,14 +100,14 @@ class History:
             "layer": ("layer", np.asarray(layers, dtype=str), {"long_name": "layer", "units": "1"}),
         }
         variables: dict[str, Any] = {}
-        for name, (words, units) in SCALARS.items():
+        for name, (words, units) in self.scalars.items():
             values = np.asarray([row.get(name, NAN) for row in self.rows], dtype=np.float64)
             variables[name] = ("epoch", values, {"long_name": words, "units": units})
         for name, (words, units) in LAYERED.items():
             values = np.asarray([[row["layers"][layer].get(name, NAN) for layer in layers] for row in self.rows])
             values = values.reshape(len(epochs), len(layers)).astype(np.float64)
             variables[name] = (("epoch", "layer"), values, {"long_name": words, "units": units})
-        for name, (words, units) in RESULTS.items():
+        for name, (words, units) in self.result_words.items():
             value = np.float64(self.results.get(name, NAN))
             variables[name] = ((), value, {"long_name": words, "units": units})
         kernels, kernel_coords = as_variables(self.rows)

@@ -116,6 +116,10 @@ class TrainingModule(pl.LightningModule):
         count = torch.tensor(float(len(labels)), dtype=torch.float64, device=loss.device)
         correct = (logits.argmax(1) == labels).sum().double()
         self.running = self.running.to(loss.device) + torch.stack([cross_entropy.double() * count, correct, count])
+        self.watch_finite(loss)
+
+    def watch_finite(self, loss: Tensor) -> None:
+        """Remember the first step whose loss is no number, and refuse to go on; on a GPU a few steps later."""
         bad = self._first_bad.to(loss.device)
         self._first_bad = torch.where((bad < 0) & ~torch.isfinite(loss), self.step, bad)
         if loss.device.type == "cpu" or self.step % CHECK_EVERY == 0:

@@ -38,13 +38,15 @@ class Recorder(Checkpoint):
     cancel    once set, training stops after the present step, checkpoint written.
     """
 
+    history_kind: type[History] = History
+
     def __init__(
         self, run: Run, data: ImageSet, resumed: dict[str, Any] | None = None, cancel: Event | None = None
     ) -> None:
         self.run, self.data, self.resumed = run, data, resumed
         self.cancel = cancel or threading.Event()
         state = resumed or {}
-        self.history = History(**state.get("history", {}))
+        self.history = self.history_kind(**state.get("history", {}))
         self.best: dict[str, Any] = state.get("best", {})
         self.seconds_before = float(state.get("seconds", 0.0))
         self.status = RUNNING
@@ -146,11 +148,14 @@ class Recorder(Checkpoint):
             dtype={"64": "float64"}.get(config["training"]["precision"], "float32"),
             reduction="means over images; error also over all elements but the identity",
             input_kind=config["data"]["name"],
-            **ERROR_CHOICES,
         )
         model = config["model"]
         told = {"status": status, "model": model["name"], "preset": str(model.get("preset", "none"))}
-        return self.history.dataset({**attrs, **told, "classes": len(self.data.classes)})
+        return self.history.dataset({**attrs, **told, **self._told()})
+
+    def _told(self) -> dict[str, Any]:
+        """What only runs of this kind have to say about their numbers."""
+        return {**ERROR_CHOICES, "classes": len(self.data.classes)}
 
     def _state(self, trainer: pl.Trainer, module: TrainingModule) -> dict[str, Any]:
         schedules = [config.scheduler.state_dict() for config in trainer.lr_scheduler_configs]

@@ -122,7 +122,7 @@ def collect(method: Method, paths: Mapping[tuple[str, int], Path], seeds: list[i
     grid, deep = ("experiment", "seed"), ("experiment", "seed", "layer")
 
     def over_runs(source: str) -> np.ndarray:
-        cells = [[float(histories[name, seed][source].values.flat[-1]) for seed in seeds] for name in names]
+        cells = [[_last(histories[name, seed], source) for seed in seeds] for name in names]
         return np.array(cells).reshape(len(names), len(seeds))
 
     variables: dict[str, Any] = {
@@ -150,6 +150,11 @@ def collect(method: Method, paths: Mapping[tuple[str, int], Path], seeds: list[i
         machine=f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
     )
     return xr.Dataset(variables, coords, attrs)
+
+
+def _last(history: xr.Dataset, name: str) -> float:
+    """The last value of a quantity, NaN where this kind of run has none."""
+    return float(history[name].values.flat[-1]) if name in history.variables else float("nan")
 
 
 def _at_best(history: xr.Dataset, name: str, layers: list[str]) -> list[float]:

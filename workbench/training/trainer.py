@@ -25,7 +25,7 @@ from workbench.training.store import sweep_partials
 if TYPE_CHECKING:
     import lightning.pytorch as pl
 
-    from workbench.datasets import ImageSet
+    from workbench.training.recorder import Recorder
 
 DONE = ("finished", "stopped early")
 
@@ -49,7 +49,7 @@ def fit(
     callbacks: Sequence[pl.Callback] = (),
     cancel: Event | None = None,
 ) -> Run:
-    """Train a classifier and return its run folder.
+    """Train a classifier, or a potential where the data are molecules, and return its run folder.
 
     Args:
         config: {"model": {"name", ...}, "data": {"name", ...}, "training": {...}, "seed": int}; see
@@ -81,13 +81,9 @@ def fit(
     else:
         assert given is not None, "_open refuses a new run without a configuration"
         chosen, settings = given
-    from workbench.datasets import load
-
-    data = load(**chosen["data"])
+    data = _load(chosen["data"])
     if run is not None and state is not None and state["status"] in DONE:  # no step is left to take
-        from workbench.training.recorder import Recorder
-
-        Recorder(run, data, state).write_again(state)
+        _recorder(run, data, state).write_again(state)
         return run
     with _quiet_lightning(), _stop_gently(folder, cancel) as stop, own_randomness(chosen["seed"]):
         model, batches = _prepare(chosen, settings, data)
@@ -96,10 +92,36 @@ def fit(
     return run
 
 
-def _prepare(config: Mapping[str, Any], settings: Settings, data: ImageSet) -> tuple[nn.Module, Batches]:
+def _load(options: Mapping[str, Any]) -> Any:
+    """An `ImageSet`, or a `MoleculeSet`, by the name of the data."""
+    from workbench.datasets import load
+    from workbench.datasets.molecules import load_molecules, molecule_names
+
+    return load_molecules(**options) if options["name"] in molecule_names() else load(**options)
+
+
+def _recorder(run: Run, data: Any, state: dict[str, Any] | None, stop: Event | None = None) -> Recorder:
+    """The recorder that fits the data."""
+    from workbench.training.potentials import PotentialRecorder
+    from workbench.training.recorder import Recorder
+
+    return (PotentialRecorder if _holds_molecules(data) else Recorder)(run, data, state, stop)
+
+
+def _holds_molecules(data: Any) -> bool:
+    from workbench.datasets.molecules import MoleculeSet
+
+    return isinstance(data, MoleculeSet)
+
+
+def _prepare(config: Mapping[str, Any], settings: Settings, data: Any) -> tuple[nn.Module, Batches]:
     """The new network and its batches, after everything that can be refused before a step is taken."""
-    check_data(data, settings)
     _accelerator(settings)
+    if _holds_molecules(data):
+        from workbench.training.potentials import prepare
+
+        return prepare(config, settings, data)
+    check_data(data, settings)
     images, labels = data.splits["train"]
     batches = Batches(images, labels, batch_size=settings.batch_size, seed=config["seed"], drop_last=settings.drop_last)
     model = build_model(config["model"]).train()
@@ -111,7 +133,7 @@ def _train(
     run: Run,
     model: nn.Module,
     batches: Batches,
-    data: ImageSet,
+    data: Any,
     state: dict[str, Any] | None,
     progress: bool | Callable[[float], None],
     callbacks: Sequence[pl.Callback],
@@ -120,8 +142,8 @@ def _train(
     import lightning.pytorch as pl
 
     from workbench.training.module import TrainingModule
+    from workbench.training.potentials import PotentialModule
     from workbench.training.progress import Bar, Tell
-    from workbench.training.recorder import Recorder
 
     settings = run.settings
     total = settings.epochs * len(batches)
@@ -129,8 +151,8 @@ def _train(
     if state is not None:
         model.load_state_dict(state["model"])
         batches.step = int(state["step"])
-    module = TrainingModule(model, settings, batches, total)
-    recorder = Recorder(run, data, state, stop)
+    module = (PotentialModule if _holds_molecules(data) else TrainingModule)(model, settings, batches, total)
+    recorder = _recorder(run, data, state, stop)
     shown: list[pl.Callback] = [Tell(progress)] if callable(progress) else [Bar(recorder)] if progress else []
     trainer = pl.Trainer(
         accelerator=_accelerator(settings),

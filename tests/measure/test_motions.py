@@ -1,0 +1,78 @@
+"""The four motions of a molecule: a sound potential stays at its rounding floor, each broken one is named."""
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from tests.tolerances import EXACT, SEPARATION
+from workbench.measure.dataset import validate
+from workbench.measure.motions import MOTIONS, ForcesOf, motion_errors
+
+NUMBERS = torch.tensor([6, 1, 1, 8, 1])
+POSITIONS = torch.randn(5, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * 1.5
+FAULTS = {
+    "none": lambda x: 0.0 * x[..., 0],
+    "rotation": lambda x: x[..., 0].square(),  # looks at one axis
+    "inversion": lambda x: torch.linalg.det(x[..., 1:4, :] - x[..., :1, :]).unsqueeze(-1),  # a sign of its own
+    "translation": lambda x: x.square().sum(-1),
+    "permutation": lambda x: (x - x.mean(-2, keepdim=True)).square().sum(-1) * torch.arange(x.shape[-2]),
+}
+
+
+class Springs(nn.Module):
+    """Pairs of atoms on springs, and one fault."""
+
+    def __init__(self, fault: str) -> None:
+        super().__init__()
+        self.stiffness = nn.Parameter(torch.tensor(0.5, dtype=torch.float64))
+        self.fault = FAULTS[fault]
+
+    def energy_and_forces(self, positions: Tensor, numbers: Tensor, batch: Tensor) -> tuple[Tensor, Tensor]:
+        with torch.enable_grad():
+            where = positions.detach().view(int(batch.max()) + 1, -1, 3).requires_grad_()
+            apart = where.unsqueeze(1) - where.unsqueeze(2) + torch.eye(where.shape[1]).unsqueeze(-1)
+            energy = self.stiffness * (apart.norm(dim=-1) - 1).square().sum((1, 2)) + 0.1 * self.fault(where).sum(-1)
+            (slope,) = torch.autograd.grad(energy.sum(), where)
+        return energy.detach(), -slope.flatten(0, 1)
+
+
+def test_a_sound_potential_stays_near_its_floor() -> None:
+    found = motion_errors(Springs("none"), NUMBERS, POSITIONS)
+    assert float(found["error"].max()) < 10 * EXACT[torch.float64]
+    assert float(found["energy_change"].max()) < 1000 * 10 * EXACT[torch.float64]
+    assert found["error"].dims == ("motion", "transform")
+    assert found["motion"].values.tolist() == list(MOTIONS)
+    assert validate(found, {"floor": (), "error_mean": ("motion",)}) is found
+
+
+@pytest.mark.parametrize("fault", MOTIONS)
+def test_each_fault_is_found_by_the_motion_that_it_breaks(fault: str) -> None:
+    found = motion_errors(Springs(fault), NUMBERS, POSITIONS)
+    error = found["error_max"].sel(motion=fault)
+    assert float(error) > SEPARATION * max(float(found["floor"]), EXACT[torch.float64])
+    if fault in ("inversion", "permutation"):
+        assert float(found["error_max"].sel(motion="rotation")) < 10 * EXACT[torch.float64]
+
+
+def test_in_float32_floor_and_error_are_of_one_size() -> None:
+    found = motion_errors(Springs("none").float(), NUMBERS, POSITIONS)
+    floor, error = float(found["floor"]), float(found["error"].max())
+    assert EXACT[torch.float64] < floor < EXACT[torch.float32]
+    assert error < 20 * floor
+
+
+def test_r23_r24_the_same_seed_gives_the_same_and_the_potential_stays_as_it_was() -> None:
+    potential = Springs("none").train()
+    first, second = (motion_errors(potential, NUMBERS, POSITIONS, n=3, seed=2) for _ in range(2))
+    assert first.identical(second)
+    assert potential.training
+
+
+def test_a_potential_becomes_a_map_of_points_with_numbers_beside_them() -> None:
+    potential = Springs("none")
+    points = torch.cat([POSITIONS, NUMBERS.unsqueeze(1)], 1).unsqueeze(0)
+    energy, forces = potential.energy_and_forces(POSITIONS, NUMBERS, torch.zeros(5).long())
+    assert torch.equal(ForcesOf(potential)(points)[0], forces)
+    assert np.ptp(ForcesOf(potential, energy=True)(points)[0].numpy()) == 0
+    assert float(ForcesOf(potential, energy=True)(points)[0, 0, 0]) == float(energy[0])

@@ -1,0 +1,128 @@
+"""A potential of molecules under every motion that should leave its energy alone, beside what rounding leaves."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import numpy as np
+import torch
+import xarray as xr
+from torch import Tensor, nn
+
+from workbench.groups import O3, SO3, Group, Symmetric, Translation
+from workbench.groups.base import check_count
+from workbench.measure.dataset import labelled
+from workbench.measure.error import equivariance_error
+from workbench.measure.provenance import provenance
+
+MOTIONS = ("rotation", "inversion", "translation", "permutation")
+SHIFT = 5.0  # angstrom: the farthest along each axis
+
+
+class ForcesOf(nn.Module):
+    """A potential as a map of points: `(B, N, 4)`, x, y, z in angstrom and the atomic number, to `(B, N, C)`.
+
+    energy  False: forces in eV/angstrom, C = 3. True: the energy in eV, C = 1, the same for every atom.
+    """
+
+    def __init__(self, potential: nn.Module, energy: bool = False) -> None:
+        super().__init__()
+        self.potential, self.energy = potential, energy
+
+    def forward(self, points: Tensor) -> Tensor:
+        """Of molecules with equally many atoms."""
+        count, atoms = points.shape[:2]
+        batch = torch.arange(count, device=points.device).repeat_interleave(atoms)
+        where, numbers = points[..., :3].reshape(-1, 3), points[..., 3].round().long().flatten()
+        potential: Any = self.potential
+        energy, forces = potential.energy_and_forces(where, numbers, batch)
+        if self.energy:
+            return energy.view(count, 1, 1).expand(count, atoms, 1)
+        return forces.view(count, atoms, 3)
+
+
+def motion_errors(
+    potential: nn.Module, numbers: Tensor, positions: Tensor, *, n: int = 8, seed: int = 0, input_kind: str = ""
+) -> xr.Dataset:
+    r"""Equivariance error of the forces of one molecule under each of :data:`MOTIONS`, and their rounding floor.
+
+    The error is :func:`workbench.measure.equivariance_error`, as for images: |F(g x) - g F(x)| / |g F(x)|. Points are
+    moved without resampling, so what stands beside it is rounding: the floor is the same potential in its own precision
+    against itself in float64, |F(x) - F_64(x)| / |F_64(x)|. An equivariant potential stays near it. Inversion is a
+    rotation and a point reflection; the first one is the bare reflection.
+
+    Args:
+        potential: has `energy_and_forces(positions, numbers, batch)`; left exactly as found.
+        numbers: `(N,)`. positions: `(N, 3)` in angstrom.
+        n: elements of each motion. seed: of the elements.
+
+    Returns:
+        Dims motion, transform. `error`, its mean `error_mean(motion)` and largest `error_max(motion)`; `energy_change`
+        in meV; `floor` and `energy_floor` (meV).
+
+    Raises:
+        ValueError: as the potential and `equivariance_error`.
+    """
+    check_count(n, "motion_errors: n")
+    like = next(iter(potential.parameters()), positions)
+    centred = positions - positions.mean(0)
+    points = torch.cat([centred.to(like), numbers.unsqueeze(1).to(like)], 1).unsqueeze(0)
+    forces, energies = ForcesOf(potential), ForcesOf(potential, energy=True)
+    error, change = np.zeros((len(MOTIONS), n)), np.zeros((len(MOTIONS), n))
+    for at, motion in enumerate(MOTIONS):
+        group, elements = _elements(motion, n, len(numbers), seed)
+        law = "set" if isinstance(group, Symmetric) else "vectors"
+        given: dict[str, Any] = {"mask": "none", "seed": seed, "interval": "t", "stochastic": "refuse"}
+        found = equivariance_error(forces, points, group, elements, output=law, **given)
+        error[at] = found["error"].sel(layer="output").values[:, 0]
+        found = equivariance_error(energies, points, group, elements, output="set" if law == "set" else "invariant",
+                                   form="absolute", **given)  # fmt: skip
+        change[at] = 1000 * found["error"].sel(layer="output").values[:, 0]
+    floor, energy_floor = rounding_floor(potential, points)
+    each = ("motion", "transform")
+    variables = {
+        "error": labelled(each, error, "equivariance error of the forces"),
+        "error_mean": labelled("motion", error.mean(1), "equivariance error of the forces, mean"),
+        "error_max": labelled("motion", error.max(1), "equivariance error of the forces, largest"),
+        "energy_change": labelled(each, change, "change of the energy", "meV"),
+        "floor": labelled((), floor, "rounding of the forces alone"),
+        "energy_floor": labelled((), energy_floor, "rounding of the energy alone", "meV"),
+    }
+    coords = {"motion": labelled("motion", np.array(MOTIONS), "motion")}
+    attrs = provenance(
+        "motion_errors", seed=seed, dtype=like.dtype, input_kind=input_kind, resampler="none", mask="none",
+        form="relative", reduction="none", shift_angstrom=SHIFT, n=n,
+    )  # fmt: skip
+    return xr.Dataset(variables, coords, attrs)
+
+
+def rounding_floor(potential: nn.Module, points: Tensor) -> tuple[float, float]:
+    """What arithmetic alone changes: relative in the forces, and in meV in the energy; points `(B, N, 4)`."""
+    exact = copy.deepcopy(potential).double().eval()
+    with torch.no_grad():
+        training = potential.training
+        potential.eval()
+        try:
+            here = [ForcesOf(potential, energy)(points).double() for energy in (False, True)]
+        finally:
+            potential.train(training)
+        there = [ForcesOf(exact, energy)(points.double()) for energy in (False, True)]
+    bit = torch.finfo(points.dtype).eps
+    relative = float((here[0] - there[0]).norm() / there[0].norm().clamp_min(1e-30))
+    energy = 1000 * max(float((here[1] - there[1]).abs().max()), bit * float(there[1].abs().max()))
+    return max(relative, bit), energy
+
+
+def _elements(motion: str, n: int, atoms: int, seed: int) -> tuple[Group, Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    if motion == "permutation":
+        group = Symmetric(atoms)
+        return group, group.sample(n, generator)
+    turns = SO3().sample(n, generator, torch.float64)
+    if motion == "rotation":
+        return SO3(), turns
+    if motion == "inversion":
+        turns[0] = SO3().identity(torch.float64)
+        return O3(), torch.cat([turns, -torch.ones_like(turns[:, :1])], 1)
+    return Translation(dim=3), (torch.rand(n, 3, generator=generator, dtype=torch.float64) * 2 - 1) * SHIFT
