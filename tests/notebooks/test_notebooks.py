@@ -28,7 +28,7 @@ LIMIT_S = 180
 GUARD = "import sitecustomize\nassert sitecustomize.attempts == [], sitecustomize.attempts"
 THEORY = {50.0, 100.0, 99.0}
 """Percentages in prose that are no measurement: a coin, everything, a level of confidence."""
-ALLOWED_IMPORTS = {"workbench", "torch", "tempfile", "pathlib", "matplotlib.cbook"}
+ALLOWED_IMPORTS = {"workbench", "torch", "e3nn", "tempfile", "pathlib", "matplotlib.cbook"}
 
 
 def read(name: str) -> nbformat.NotebookNode:
