@@ -115,4 +115,4 @@ def _matrices(degrees: tuple[int, ...], dtype: torch.dtype, device: torch.device
         o3.spherical_harmonics(list(range(degree + 1)), points, False, normalization="integral") for degree in degrees
     )
     made = there.T, other.T, back * weights[:, None]
-    return tuple(matrix.contiguous().to(device, dtype) for matrix in made)  # type: ignore[return-value]
+    return tuple(matrix.contiguous().to(device, dtype) for matrix in made)
