@@ -68,7 +68,7 @@ def test_a_network_with_one_mistake_is_caught(which: str, monkeypatch: pytest.Mo
     layer = model.convolutions[1]
     given = layer.forward
 
-    def wrong(features: Tensor, edges, harmonics: Tensor, radial: Tensor) -> Tensor:
+    def wrong(features: Tensor, edges, harmonics: Tensor, radial: Tensor, frames: None) -> Tensor:
         y = harmonics.clone()
         if which == "axes permuted in one layer":
             y[:, 1:4] = harmonics[:, [2, 3, 1]]
@@ -185,6 +185,32 @@ def test_a_crystal_turns_with_its_cell_and_a_doubled_cell_holds_twice_the_energy
     outside = model(SALT_PLACES + CELL[0, 0] - 2 * CELL[0, 2], SALT, cell=CELL)
     assert difference(outside, energy) <= SPACE[torch.float64]
     assert forces.sum(0).abs().max() <= SPACE[torch.float64]
+
+
+@pytest.mark.parametrize("engine", ["dense-e3nn", "dense-so2"])
+def test_dense_engines_are_symmetric_smooth_and_twice_differentiable(engine: str) -> None:
+    model = made(2, engine=engine)
+    turn, shift = moved()
+    energy, forces = model.energy_and_forces(PLACES, ETHANOL)
+    other, turned = model.energy_and_forces(PLACES @ turn.T + shift, ETHANOL)
+    assert difference(other, energy) <= SPACE[torch.float64]
+    assert difference(turned, forces @ turn.T) <= SPACE[torch.float64]
+    assert jump(made(2, cutoff=2.0, engine=engine)) <= CUTOFF_JUMP
+    with pytest.warns(NoNeighbourWarning):
+        assert float(model(PLACES[:1], ETHANOL[:1]).detach()) == -3.0
+    model.train().energy_and_forces(PLACES, ETHANOL)[1].square().sum().backward()
+    assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in model.parameters())
+
+
+def test_dense_engines_are_one_function_of_the_same_weights_and_train_alike() -> None:
+    one, other = made(3, engine="dense-e3nn").train(), made(3, engine="dense-so2").train()
+    other.load_state_dict(one.state_dict())
+    for model in (one, other):
+        energy, forces = model.energy_and_forces(PLACES, ETHANOL)
+        (energy.sum() + forces.square().sum()).backward()
+    assert difference(other(PLACES, ETHANOL), one(PLACES, ETHANOL)) <= SPACE[torch.float64]
+    for mine, theirs in zip(one.parameters(), other.parameters(), strict=True):
+        assert (mine.grad - theirs.grad).abs().max() <= SPACE[torch.float64] * (1 + mine.grad.abs().max())
 
 
 def rings(sizes: tuple[int, ...], side: float = 1.4) -> Tensor:

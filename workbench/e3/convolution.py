@@ -13,8 +13,11 @@ from torch import Tensor, nn
 
 from workbench.e3.graphs import Edges
 from workbench.e3.irreps import check_degree, harmonic_irreps, parse_irreps
+from workbench.e3.product import EdgeProduct
+from workbench.e3.wigner import EdgeFrames
 
-ENGINES = ("e3nn",)
+ENGINES = ("e3nn", "dense", "dense-e3nn", "dense-so2")
+"""What multiplies features with harmonics: e3nn's product channel by channel, or :class:`EdgeProduct` by its engine."""
 
 
 class HarmonicConvolution(nn.Module):
@@ -34,7 +37,8 @@ class HarmonicConvolution(nn.Module):
         count: functions of the radial basis.
         hidden: width of the network that makes the weights.
         average_neighbours: d, measured on the training set.
-        engine: what computes the product; ``"e3nn"``.
+        engine: ``"e3nn"`` as above. ``"dense"``, with more weights, mixes all channels within the product, by
+            :class:`DenseMessages`; ``"dense-e3nn"`` and ``"dense-so2"`` name its engine and are one function.
 
     Raises:
         ValueError: for irreps that cannot be, an unknown engine, or an average that is not positive.
@@ -66,17 +70,31 @@ class HarmonicConvolution(nn.Module):
         if not 0 < average_neighbours < float("inf"):
             raise ValueError(f"average_neighbours = {average_neighbours!r} was given; expected a positive number.")
         self.engine, self.average_neighbours = engine, float(average_neighbours)
+        self.lmax = lmax
+        if engine != "e3nn":
+            kind = engine.partition("-")[2] or "auto"
+            self.dense = DenseMessages(self.irreps_in, lmax, self.irreps_out, count, hidden, kind)
+            return
         self.mix_in = o3.Linear(self.irreps_in, self.irreps_in)
         self.product = depthwise_product(self.irreps_in, harmonic_irreps(lmax), self.irreps_out)
         self.weights = e3nn_nn.FullyConnectedNet([count, hidden, self.product.weight_numel], nn.functional.silu)
         self.mix_out = o3.Linear(self.product.irreps_out.simplify(), self.irreps_out)
 
-    def forward(self, features: Tensor, edges: Edges, harmonics: Tensor, radial: Tensor) -> Tensor:
-        """Features ``(N, D_in)``, harmonics ``(E, (lmax+1)^2)`` and radial basis ``(E, count)`` to ``(N, D_out)``."""
-        sent = self.mix_in(features)[edges.sender]
-        messages = self.product(sent, harmonics, self.weights(radial))
+    def forward(
+        self, features: Tensor, edges: Edges, harmonics: Tensor, radial: Tensor, frames: EdgeFrames | None = None
+    ) -> Tensor:
+        """Features ``(N, D_in)``, harmonics ``(E, (lmax+1)^2)`` and radial basis ``(E, count)`` to ``(N, D_out)``.
+
+        A dense engine reads the vectors of the edges instead of harmonics, and the frames that layers may share.
+        """
+        if self.engine == "e3nn":
+            messages = self.product(self.mix_in(features)[edges.sender], harmonics, self.weights(radial))
+        else:
+            frames = EdgeFrames(edges.vector, self.dense.product.lmax) if frames is None else frames
+            messages = self.dense(features[edges.sender], frames, radial)
         summed = messages.new_zeros(len(features), messages.shape[-1]).index_add(0, edges.receiver, messages)
-        return self.mix_out(summed / self.average_neighbours**0.5)
+        summed = summed / self.average_neighbours**0.5
+        return self.mix_out(summed) if self.engine == "e3nn" else summed
 
     def extra_repr(self) -> str:
         """Irreps, engine and average number of neighbours."""
@@ -84,6 +102,43 @@ class HarmonicConvolution(nn.Module):
             f"{self.irreps_in} -> {self.irreps_out}, engine={self.engine!r}, "
             f"average_neighbours={self.average_neighbours:g}"
         )
+
+
+class DenseMessages(nn.Module):
+    """:class:`EdgeProduct` with every channel weighed by the distance, before it and after it.
+
+    Its weights are shared by all edges; those of the distance come from a network without biases.
+
+    Args:
+        irreps_in, lmax, irreps_out, count, hidden: as in :class:`HarmonicConvolution`.
+        engine: of the product, ``"auto"``, ``"e3nn"`` or ``"so2"``; they differ in cost alone.
+    """
+
+    before: Tensor
+    after: Tensor
+
+    def __init__(
+        self, irreps_in: o3.Irreps, lmax: int, irreps_out: o3.Irreps, count: int, hidden: int, engine: str = "auto"
+    ) -> None:
+        super().__init__()
+        _paths(irreps_in, harmonic_irreps(lmax), irreps_out)
+        self.product = EdgeProduct(irreps_in, lmax, irreps_out, engine)
+        numbers = irreps_in.num_irreps, irreps_out.num_irreps
+        self.weights = e3nn_nn.FullyConnectedNet([count, hidden, sum(numbers)], nn.functional.silu)
+        self.register_buffer("before", _each_channel(irreps_in), persistent=False)
+        self.register_buffer("after", numbers[0] + _each_channel(irreps_out), persistent=False)
+
+    def forward(self, sent: Tensor, frames: EdgeFrames, radial: Tensor) -> Tensor:
+        """Features of the senders ``(E, D_in)`` to messages ``(E, D_out)``."""
+        weights = self.weights(radial)
+        result: Tensor = self.product(sent * weights[:, self.before], frames) * weights[:, self.after]
+        return result
+
+
+def _each_channel(irreps: o3.Irreps) -> Tensor:
+    """For each number of a feature, which channel it belongs to."""
+    sizes = torch.tensor([block.ir.dim for block in irreps for _ in range(block.mul)])
+    return torch.repeat_interleave(torch.arange(len(sizes)), sizes)
 
 
 def depthwise_product(irreps_in: o3.Irreps, irreps_edge: o3.Irreps, irreps_out: o3.Irreps) -> o3.TensorProduct:
@@ -98,6 +153,17 @@ def depthwise_product(irreps_in: o3.Irreps, irreps_edge: o3.Irreps, irreps_out: 
     >>> depthwise_product(o3.Irreps("4x0e+4x1o"), o3.Irreps("0e+1o"), o3.Irreps("0e+1o")).weight_numel
     16
     """
+    paths = _paths(irreps_in, irreps_edge, irreps_out)
+    slots, order, _ = o3.Irreps([(mul, kind) for mul, kind, _, _ in paths]).sort()
+    instructions = [(first, second, order[slot], "uvu", True) for slot, (_, _, first, second) in enumerate(paths)]
+    return o3.TensorProduct(
+        irreps_in, irreps_edge, slots, sorted(instructions, key=lambda one: one[2]),
+        internal_weights=False, shared_weights=False,
+    )  # fmt: skip
+
+
+def _paths(irreps_in: o3.Irreps, irreps_edge: o3.Irreps, irreps_out: o3.Irreps) -> list[tuple[int, o3.Irrep, int, int]]:
+    """Multiplicity, result, block of the input and block of the edge, of each path; every result must be reached."""
     wanted = {block.ir for block in irreps_out}
     paths = [
         (mul, kind, first, second)
@@ -111,12 +177,7 @@ def depthwise_product(irreps_in: o3.Irreps, irreps_edge: o3.Irreps, irreps_out: 
             f"irreps_out {irreps_out} were given; no path from {irreps_in} and edges {irreps_edge} leads to "
             f"{', '.join(map(str, missing))}; leave them out, or raise lmax."
         )
-    slots, order, _ = o3.Irreps([(mul, kind) for mul, kind, _, _ in paths]).sort()
-    instructions = [(first, second, order[slot], "uvu", True) for slot, (_, _, first, second) in enumerate(paths)]
-    return o3.TensorProduct(
-        irreps_in, irreps_edge, slots, sorted(instructions, key=lambda one: one[2]),
-        internal_weights=False, shared_weights=False,
-    )  # fmt: skip
+    return paths
 
 
 def gate(irreps: str | o3.Irreps) -> e3nn_nn.Gate:

@@ -178,6 +178,7 @@ class MolecularPotential(nn.Module):
         """Features of all atoms, then of one atom alone of each element, ``(N + elements, D)``; and the batch."""
         from workbench.e3.graphs import check_points, neighbours
         from workbench.e3.harmonics import spherical_harmonics
+        from workbench.e3.wigner import EdgeFrames
 
         batch = check_points(positions, batch)
         if positions.dtype != self.scale.dtype:
@@ -194,10 +195,11 @@ class MolecularPotential(nn.Module):
             _tell_of_isolated(edges, len(numbers), self.config.cutoff)
         radial = self.radial(distance)
         harmonics = spherical_harmonics(self.config.lmax, edges.vector)
+        frames = None if self.config.engine == "e3nn" else EdgeFrames(edges.vector, self.config.lmax)
         alone = torch.arange(len(self.config.elements), device=numbers.device)
         features = self.embedding(torch.cat([self.places[numbers], alone]))
         for convolution, connection, step in zip(self.convolutions, self.connections, self.gates, strict=True):
-            features = connection(features) + step(convolution(features, edges, harmonics, radial))
+            features = connection(features) + step(convolution(features, edges, harmonics, radial, frames))
         return features, batch
 
     def _above_alone(self, values: Tensor, numbers: Tensor) -> Tensor:
