@@ -32,6 +32,7 @@ STATES: dict[str, tuple[dict[str, Any], ...]] = {  # beside the one that an expl
     ),
     "poses": ({"factorisation": "nonseparable", "fault": "transposed", "n": 8, "scales": 7, "layer": 1},),
     "diagrams": ({"group": "S", "n": 4, "lower": 3, "upper": 3},),
+    "products": ({"l_in": 4, "l_filter": 8, "l_out": 4, "parity": "rotations"},),
     "linear": ({"group": "GLPlus(2,3)"},),
     "harmonics": ({"l": 6, "axis": "diagonal"},),
     "scale": ({"kernel_size": 17, "scales": 6, "layers": 2},),
