@@ -8,6 +8,7 @@ harmonics in and out, filters up to L. Rounds interleave the contestants:
 e3nn    FullyConnectedTensorProduct and its spherical harmonics.
 own     our product with frames and Wigner matrices of its own.
 shared  six of our products on one set of frames, a sixth of the time of all.
+forces  both where gradients of the vectors are differentiated again, as in learning forces, up to degree 3.
 
 Ratios are e3nn's time over ours. Memory is what a forward pass keeps for the backward one, parameters and inputs apart.
 """
@@ -34,6 +35,7 @@ EDGES = 1000
 LAYERS = 6
 MUSTS = {4: {"own": 4.0, "shared": 7.0}, 6: {"own": 6.0, "shared": 11.0}}
 AIMS = {4: {"own": 5.0, "shared": 9.0}, 6: {"own": 9.0, "shared": 13.0}}
+FORCES_UP_TO = 3
 GRID = [(lmax, channels) for lmax in range(1, 7) for channels in (16, 32, 64)]
 
 
@@ -69,13 +71,25 @@ class Contest:
 
         return run
 
+    def forces(self, forward: Callable[[], list[Tensor]], weight: Tensor) -> Callable[[], None]:
+        def run() -> None:
+            energy = forward()[0].sin().sum()
+            (force,) = torch.autograd.grad(energy, self.vectors, create_graph=True)
+            torch.autograd.grad(force.square().sum(), (self.features, weight))
+
+        return run
+
     def steps(self) -> dict[str, Callable[[], None]]:
         weights = [layer.weight for layer in self.ours]
-        return {
+        steps = {
             "e3nn": self.step(self.e3nn, [self.theirs.weight]),
             "own": self.step(self.own, weights[:1]),
             "shared": self.step(self.shared, weights),
         }
+        if self.lmax <= FORCES_UP_TO:
+            steps["e3nn forces"] = self.forces(self.e3nn, self.theirs.weight)
+            steps["own forces"] = self.forces(self.own, weights[0])
+        return steps
 
     def kept_megabytes(self, forward: Callable[[], list[Tensor]]) -> float:
         """What one forward pass keeps."""
@@ -98,6 +112,8 @@ def measured(lmax: int, channels: int, rounds: int) -> dict[str, Any]:
     times = interleaved(contest.steps(), rounds)
     times["shared"] = [seconds / LAYERS for seconds in times["shared"]]
     found = {name: ratios(times, "e3nn", name) for name in ("own", "shared")}
+    if "own forces" in times:
+        found["forces"] = ratios(times, "e3nn forces", "own forces")
     milliseconds = found["own"]["milliseconds"]
     for ratio in found.values():
         del ratio["milliseconds"]

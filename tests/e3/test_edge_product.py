@@ -1,6 +1,8 @@
 """The edge product: both engines against e3nn and a slow loop, its symmetries, its poles, and what would break them."""
 
+import json
 import math
+from pathlib import Path
 from unittest import mock
 
 import pytest
@@ -11,7 +13,7 @@ from tests.tolerances import BROKEN, EXACT
 from workbench.actions.irreps import irreps_matrices
 from workbench.e3 import so2, wigner
 from workbench.e3.irreps import default_dtype, harmonic_irreps
-from workbench.e3.product import EdgeProduct
+from workbench.e3.product import REDUCED_FROM, EdgeProduct
 from workbench.e3.so2 import path_matrix
 from workbench.e3.wigner import EdgeFrames
 from workbench.groups import O3
@@ -346,3 +348,17 @@ def test_inputs_that_do_not_fit_are_refused_in_a_sentence():
             product(*wrong)
     with pytest.raises(ValueError, match="expected (at least 2|2 or more)"):
         product(f, EdgeFrames(v, 1))
+
+
+def test_the_stored_times_keep_what_was_promised_of_them():
+    stored = json.loads(
+        (Path(__file__).parents[1] / "benchmarks" / "results" / "edge_product_1.json").read_text("utf-8")
+    )
+    bounded = [row for row in stored["rows"] if row["musts"]]
+    assert [(row["lmax"], row["channels"], row["edges"]) for row in bounded] == [(4, 32, 1000), (6, 32, 1000)]
+    for row in bounded:
+        assert all(row[name]["ratio"] >= bound for name, bound in row["musts"].items())
+        assert row["kept_megabytes"]["own"] < row["kept_megabytes"]["e3nn"]
+    for row in stored["rows"]:
+        faster = min(row["own"]["ratio"], row.get("forces", row["own"])["ratio"]) > 1
+        assert faster or row["lmax"] < REDUCED_FROM[row["channels"]], "the table of engines"
