@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import re
 from difflib import get_close_matches
+from functools import lru_cache
 from typing import NamedTuple
 
 import torch
@@ -56,7 +57,7 @@ def orientation_grid(name: str, seed: int = 0, dtype: torch.dtype = torch.float3
     elif kind == "icosahedral":
         points = torch.cat([_vertices(), _faces()])
     else:
-        points = _spiral(count) if kind == "fibonacci" else _repelled(count, seed)
+        points = _spiral(count) if kind == "fibonacci" else _repelled(count, seed).clone()
     weights = torch.full((len(points),), 1 / len(points), dtype=torch.float64)
     if kind == "icosahedral":
         weights[:12], weights[12:] = 5 / 168, 9 / 280
@@ -167,6 +168,7 @@ def _spiral(count: int) -> Tensor:
     return torch.stack([radius * longitude.cos(), radius * longitude.sin(), height], -1)
 
 
+@lru_cache(maxsize=16)
 def _repelled(count: int, seed: int) -> Tensor:
     """Charges on the sphere after some hundred steps along their forces, each shorter than the last."""
     generator = torch.Generator().manual_seed(seed)

@@ -72,8 +72,9 @@ class Run:
         tensors = self.weights()
         with own_randomness():
             network = build_model(self.config["model"])
-        first = next((t for t in tensors.values() if t.is_floating_point()), None)
-        if first is not None:
+        learned = (tensors[name] for name, _ in network.named_parameters() if name in tensors)
+        first = next((t for t in learned if t.is_floating_point()), None)
+        if first is not None:  # a buffer may have a precision of its own
             network = network.to(first.dtype)
         try:
             network.load_state_dict(tensors)

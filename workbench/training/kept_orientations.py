@@ -1,0 +1,185 @@
+"""What turning a cloud of points changes: in trained classifiers of digits, and in networks over grids of orientations.
+
+Two studies of :mod:`workbench.models.position_orientation`. Points are turned, no image is resampled.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from workbench.groups import SO3
+from workbench.groups.orientations import design_strength, orientation_grid
+from workbench.layers.position_orientation import PositionOrientationNet
+from workbench.training.run import Run
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+ANGLES_DEG = tuple(22.5 * step for step in range(16))
+GRIDS = (
+    "fibonacci(8)", "icosahedron", "repulsion(12)", "fibonacci(12)", "dodecahedron", "repulsion(20)", "fibonacci(20)",
+    "icosahedral(32)", "repulsion(32)", "fibonacci(32)", "fibonacci(64)",
+)  # fmt: skip
+DRAWS, TURNS, POINTS = 10, 30, 6
+SPREAD = 0.3
+"""Standard deviation of the coordinates of random clouds."""
+FEW = 32  # test pictures in the fast mode
+
+
+def kept_turns(runs: Mapping[tuple[str, int], Path], fast: bool = False) -> xr.Dataset:
+    """Accuracy and change of the logits of the kept networks when all test clouds are turned, 22.5 degrees a step.
+
+    Args:
+        runs: (experiment, seed) -> the folder of a finished run.
+        fast: fewer pictures.
+
+    Returns:
+        Over (experiment, seed, angle_deg): `turned_accuracy`; `turned_error`, the mean over pictures of |f(g x) - f(x)|
+        as a share of |f(x)|; `untrained_error`, the same of a network of the same build with fresh weights.
+    """
+    import xarray as xr
+
+    from workbench.datasets import load
+    from workbench.measure import labelled, provenance
+    from workbench.models import build_model
+
+    names, seeds = list(dict.fromkeys(n for n, _ in runs)), sorted({s for _, s in runs})
+    shape = len(names), len(seeds), len(ANGLES_DEG)
+    accuracy, trained, untrained = (np.full(shape, np.nan) for _ in range(3))
+    for (name, seed), path in runs.items():
+        run = Run(path)
+        options = dict(run.config["data"])
+        images, labels = load(options.pop("name"), **options).splits["test"]
+        if fast:
+            images, labels = images[:FEW], labels[:FEW]
+        at = names.index(name), seeds.index(seed)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            fresh = build_model(run.config["model"]).eval()
+        logits = _turned_logits(run.model().eval(), images)
+        accuracy[at] = (logits.argmax(-1) == labels).float().mean(1).numpy()
+        trained[at] = _change(logits)
+        untrained[at] = _change(_turned_logits(fresh, images))
+    over = ("experiment", "seed", "angle_deg")
+    return xr.Dataset(
+        {
+            "turned_accuracy": labelled(over, accuracy, "test accuracy on turned clouds"),
+            "turned_error": labelled(over, trained, "change of the logits by a turn, trained"),
+            "untrained_error": labelled(over, untrained, "change of the logits by a turn, untrained"),
+        },
+        {
+            "experiment": labelled("experiment", np.asarray(names, dtype=str), "experiment"),
+            "seed": labelled("seed", np.asarray(seeds, dtype=np.int64), "seed"),
+            "angle_deg": labelled("angle_deg", np.asarray(ANGLES_DEG), "turn of the cloud", "degree"),
+        },
+        provenance(
+            "kept_turns", seed=seeds, dtype="float32", resampler="none: points are turned",
+            reduction="mean over pictures of |f(gx) - f(x)| / |f(x)|", input_kind="test images", images=len(images),
+        ),
+    )  # fmt: skip
+
+
+@torch.no_grad()
+def _turned_logits(net: nn.Module, images: Tensor) -> Tensor:
+    """Logits at every angle: ``(A, B, classes)``."""
+    return torch.stack([
+        torch.cat([net(part, angle_rad=math.radians(angle)) for part in images.split(136)]) for angle in ANGLES_DEG
+    ])  # fmt: skip
+
+
+def _change(logits: Tensor) -> np.ndarray:
+    return ((logits - logits[0]).norm(dim=-1) / logits[0].norm(dim=-1)).mean(-1).numpy()
+
+
+def grid_errors(runs: Mapping[tuple[str, int], Path] | None = None, fast: bool = False) -> xr.Dataset:
+    """What random rotations cost networks of random weights in space, by their grid of orientations.
+
+    Two layers of 16 channels, vectors read out from one scalar a point, the paper's three invariants, float64.
+
+    Args:
+        runs: not read; every study is handed them.
+        fast: fewer networks and rotations.
+
+    Returns:
+        `grid_error(grid, draw)` and `grid_scalar_error`: for each network the median over random rotations R of
+        |f(Rx) - R f(x)| / |f(x)|, of vectors and of scalars; `strength(grid)` of the grid as a design.
+    """
+    import xarray as xr
+
+    from workbench.measure import labelled, provenance
+
+    draws, turns = (2, 4) if fast else (DRAWS, TURNS)
+    found = np.array([[random_turn_error(grid, draw, turns) for draw in range(draws)] for grid in GRIDS])
+    strengths = [design_strength(orientation_grid(grid, dtype=torch.float64)) for grid in GRIDS]
+    words = "relative error under a random rotation, median over rotations"
+    return xr.Dataset(
+        {
+            "grid_error": labelled(("grid", "draw"), found[..., 0], f"{words}, vectors"),
+            "grid_scalar_error": labelled(("grid", "draw"), found[..., 1], f"{words}, scalars"),
+            "strength": labelled("grid", np.asarray(strengths), "degree up to which the grid is a design"),
+        },
+        {
+            "grid": labelled("grid", np.asarray(GRIDS, dtype=str), "grid of orientations"),
+            "draw": labelled("draw", np.arange(draws), "network and cloud"),
+        },
+        provenance(
+            "grid_errors", seed=list(range(draws)), dtype="float64", resampler="none: points are turned",
+            reduction="median over rotations", input_kind=f"{POINTS} normally distributed points", turns=turns,
+        ),
+    )  # fmt: skip
+
+
+def random_turn_error(grid: str, seed: int, turns: int) -> tuple[float, float]:
+    """Median relative error of vectors and of scalars of one random network and cloud over random rotations.
+
+    Args:
+        grid: of the network.
+        seed: of weights, cloud and rotations.
+        turns: how many rotations.
+
+    >>> random_turn_error("icosahedron", 0, 3)[0] < random_turn_error("fibonacci(8)", 0, 3)[0]
+    True
+    """
+    elements = SO3().sample(turns, torch.Generator().manual_seed(seed), dtype=torch.float64)
+    vectors, scalars = turn_errors(grid, seed, SO3().matrix(elements)).median(0).values.tolist()
+    return vectors, scalars
+
+
+@torch.no_grad()
+def turn_errors(grid: str, seed: int, matrices: Tensor) -> Tensor:
+    """Relative errors ``(R, 2)`` of vectors and of scalars of one random network and cloud under given rotations.
+
+    Args:
+        grid: of the network.
+        seed: of weights and cloud.
+        matrices: rotations ``(R, 3, 3)``, float64.
+    """
+    draw = torch.Generator().manual_seed(seed)
+    x = SPREAD * torch.randn(POINTS, 3, generator=draw, dtype=torch.float64)
+    scalars = torch.randn(POINTS, 1, generator=draw, dtype=torch.float64)
+    net = _random_network(grid, seed)
+    poses = torch.cat([torch.eye(3, dtype=torch.float64)[None], matrices])
+    each, sender, receiver = (~torch.eye(POINTS, dtype=torch.bool)).expand(len(poses), -1, -1).nonzero().unbind(1)
+    relative = torch.einsum("eij,ej->ei", poses[each], x[sender] - x[receiver])
+    first = each * POINTS  # all poses in one pass, as clouds that do not hear of each other
+    said, pointed = net(scalars.repeat(len(poses), 1), first + sender, first + receiver, relative)
+    said, pointed = said.view(len(poses), POINTS), pointed.view(len(poses), POINTS, 3)
+    wrong = (pointed - pointed[0] @ poses.mT)[1:].flatten(1).norm(dim=1) / pointed[0].norm()
+    change = (said - said[0])[1:].norm(dim=1) / said[0].norm()
+    return torch.stack([wrong, change], -1)
+
+
+@lru_cache(maxsize=64)
+def _random_network(grid: str, seed: int) -> PositionOrientationNet:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        net = PositionOrientationNet(1, 0, 1, 1, grid=grid, channels=16)
+    return net.double().eval().requires_grad_(False)
