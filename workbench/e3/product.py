@@ -22,9 +22,10 @@ from workbench.e3.wigner import EdgeFrames
 
 ENGINES = ("auto", "e3nn", "so2")
 REDUCED_FROM = {16: 2, 32: 2, 64: 2}
-"""For each number of channels measured, the degree from which the reduced product is the faster one, also where its
-gradients are differentiated again to learn forces (tests/benchmarks/edge_product.py). At degree 1 a plain step is
-faster reduced by a third, one of forces slower by half."""
+"""For each number of channels measured, the degree from which the reduced product is picked: where the gains of a plain
+step and of one that differentiates gradients again, to learn forces, multiply to more than 1. At degree 2 the one takes
+half of e3nn's time and the other as much; at degree 1 three quarters and half as much again
+(tests/benchmarks/edge_product.py)."""
 
 
 @dataclass(frozen=True)
