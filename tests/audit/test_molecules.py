@@ -1,5 +1,7 @@
 """Audits of a potential of molecules and of a network built only from e3nn's own classes, and of their broken twins."""
 
+import functools
+
 import pytest
 import torch
 from e3nn import nn as e3nn_nn
@@ -26,6 +28,7 @@ def molecules(count: int = 6) -> Tensor:
     return FORMAMIDE + 0.05 * rattle * torch.tensor([1.0, 1.0, 1.0, 0.0], dtype=torch.float64)
 
 
+@functools.cache
 def potential(output: str, dtype: torch.dtype = torch.float64) -> OfPoints:
     torch.manual_seed(0)
     with default_dtype(dtype):
@@ -60,6 +63,7 @@ class OnlyE3nn(nn.Module):
         return self.out(self.second(sent, y, self.far(radial)).sum(2))
 
 
+@functools.cache
 def only_e3nn(irreps_out: str, flipped: bool = False, dtype: torch.dtype = torch.float64) -> OnlyE3nn:
     with default_dtype(dtype):
         return OnlyE3nn(irreps_out, flipped).eval()

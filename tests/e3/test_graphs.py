@@ -19,19 +19,16 @@ def points(count: int, spread: float = 2.0) -> Tensor:
 
 
 def slow(positions: Tensor, cutoff: float, batch: Tensor, cell: Tensor | None = None, reach: int = 6) -> set:
-    """Every pair and every image, one by one."""
+    """Every pair, one by one, and every image of a wide block of cells."""
     found = set()
-    images = list(itertools.product(range(-reach, reach + 1), repeat=3)) if cell is not None else [(0, 0, 0)]
+    steps = torch.arange(-reach, reach + 1, dtype=positions.dtype)
+    images = torch.cartesian_prod(steps, steps, steps) if cell is not None else torch.zeros(1, 3, dtype=positions.dtype)
     for i, j in itertools.product(range(len(positions)), repeat=2):
         if batch[i] != batch[j]:
             continue
-        for image in images:
-            if i == j and image == (0, 0, 0):
-                continue
-            away = torch.tensor(image, dtype=positions.dtype) @ cell[batch[i]] if cell is not None else 0
-            vector = positions[j] - positions[i] + away
-            if vector.norm() < cutoff:
-                found.add((j, i, *vector.mul(1e6).round().long().tolist()))
+        vectors = positions[j] - positions[i] + (images @ cell[batch[i]] if cell is not None else images)
+        near = (vectors.norm(dim=-1) < cutoff) & ((images != 0).any(-1) | (i != j))
+        found |= {(j, i, *row) for row in vectors[near].mul(1e6).round().long().tolist()}
     return found
 
 
