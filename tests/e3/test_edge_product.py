@@ -302,6 +302,16 @@ def test_frames_made_of_angles_are_caught_at_the_pole():
     assert not bool(torch.isfinite(wrong).all()) or apart(wrong, right) > 1e-2
 
 
+@pytest.mark.parametrize("engine", ["e3nn", "so2"])
+def test_autocast_is_left_so_that_angles_keep_their_digits(engine):
+    product = layer("2x0e+2x1o", 2, "2x0e+2x1o", dtype=torch.float32, engine=engine)
+    f, v = features(product), edges(dtype=torch.float32)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(product(f, EdgeFrames(v, 1)), product(f, v))
+        cast = product(f, v)
+    assert torch.equal(cast, product(f, v))
+
+
 def test_output_has_unit_variance_at_the_start():
     product = layer("16x0e+16x1o+16x2e", 2, "16x0e+16x1o+16x2e", dtype=torch.float32)
     f = torch.randn(2000, product.irreps_in.dim)

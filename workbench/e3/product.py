@@ -111,14 +111,15 @@ class EdgeProduct(nn.Module):
             features: ``(E, D_in)`` in e3nn's layout.
             edges: frames, which several layers may share, or vectors ``(E, 3)``.
         """
-        frames = edges if isinstance(edges, EdgeFrames) else EdgeFrames(edges, self.lmax if self.engine == "so2" else 0)
-        self._check(features, frames)
-        if self.engine == "e3nn":
-            harmonics = frames.harmonics(self.lmax_edge)
-            result: Tensor = self._product(features)(features, harmonics, self.weight)
+        with torch.autocast(features.device.type, enabled=False):
+            own = self.lmax if self.engine == "so2" else 0
+            frames = edges if isinstance(edges, EdgeFrames) else EdgeFrames(edges, own)
+            self._check(features, frames)
+            if self.engine == "so2":
+                mixing = self._mixer(features)(self.weight)
+                return reduced_product(features, frames, self._inputs, self._outputs, mixing, self._top)
+            result: Tensor = self._product(features)(features, frames.harmonics(self.lmax_edge), self.weight)
             return result
-        mixing = self._mixer(features)(self.weight)
-        return reduced_product(features, frames, self._inputs, self._outputs, mixing, self._top)
 
     def to_reduced(self, weight: Tensor | None = None) -> dict[tuple[int, int], Tensor]:
         """The SO(2) numbers of every pair of blocks: h1 of m = 0.., then h2 of m = 1.., ``(2 min + 1, C_in, C_out)``.

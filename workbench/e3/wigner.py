@@ -57,10 +57,11 @@ class EdgeFrames:
         self.vectors = vectors
         self.lengths = torch.linalg.vector_norm(vectors, dim=-1)
         self.directions = vectors / self.lengths[:, None]
-        self.rotations = shortest_rotations(self.directions)
-        if gauge is not None:
-            self.rotations = _about_pole(gauge.to(vectors)) @ self.rotations
-        self.wigner = wigner_matrices(self.rotations, lmax)
+        with torch.autocast(vectors.device.type, enabled=False):
+            self.rotations = shortest_rotations(self.directions)
+            if gauge is not None:
+                self.rotations = _about_pole(gauge.to(vectors)) @ self.rotations
+            self.wigner = wigner_matrices(self.rotations, lmax)
         self._harmonics: dict[tuple[int, bool], Tensor] = {}
         self._swapped: dict[tuple[int, bool], Tensor] = {}
 
