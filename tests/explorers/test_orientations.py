@@ -61,3 +61,9 @@ def test_the_picture_has_its_panels():
     assert [len(trace.x) for trace in figure.data[:2]] == [12, 12]
     assert figure.data[0].type == "scatter3d"
     assert ds.attrs["strength"] == 5
+
+
+def test_a_moving_control_still_sees_that_most_turns_cost_something():
+    ds = OrientationsExplorer().at(coarse=True).dataset()
+    assert float(ds["curve"].max()) > 1e3 * EXACT_ERROR
+    assert ds.attrs["showing"] == f"showing {ds.sizes['name']} of {len(GRIDS)} grids"

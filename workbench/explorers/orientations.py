@@ -27,7 +27,7 @@ GRIDS = (
 AXES = {
     "a vertex, fivefold": "vertex", "a face, threefold": "face", "an edge, twofold": "edge", "none of these": "none",
 }  # fmt: skip
-STEP_DEG, COARSE_DEG = 6, 72
+STEP_DEG, COARSE_DEG = 6, 40
 WHILE_MOVING = ("icosahedron", "icosahedral(32)", "fibonacci(32)")
 INVARIANTS = ("along the receiver", "across it", "receiver and sender", "along the sender", "handedness")
 APART_DEG, TO_SENDER = 50.0, (1.0, 0.0, 0.4)

@@ -55,6 +55,7 @@ def orientation_picture(ds: xr.Dataset) -> Figure:
     layout = {
         "scene": {
             "domain": {"x": list(SPHERE), "y": list(TOP)}, "aspectmode": "cube", "uirevision": "sphere",
+            "camera": {"eye": {"x": 0.85, "y": 0.85, "z": 0.6}},
             **{f"{one}axis": {"visible": False, "range": [-1.15, 1.15]} for one in "xyz"},
         },
         "xaxis": axis(label(ds, "angle_deg"), domain=list(CURVE), anchor="y", **ends),
@@ -104,7 +105,8 @@ def _bars(ds: xr.Dataset) -> Trace:
     return {
         "type": "scatter", "mode": "markers", "x": small(found.clip(10**LOWEST)), "y": names, "showlegend": False,
         "marker": {"size": 11, "color": [palette.BLUE if one == chosen else palette.ORANGE for one in names]},
-        "error_x": {"type": "data", "symmetric": False, "array": small(np.zeros(len(names))), "width": 0,
+        "error_x": {"type": "data", "symmetric": False, "array": small(np.zeros(len(names))),
+                    "width": 0, "color": palette.GREEN,
                     "arrayminus": small(found.clip(10**LOWEST) - 10**LOWEST), "thickness": 3},
         "customdata": small(found), "hovertemplate": "%{y}: %{customdata:.2g}<extra></extra>",
         "xaxis": "x2", "yaxis": "y2",
