@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from tests.tolerances import EXACT, SEPARATION
 from workbench.measure.dataset import validate
-from workbench.measure.motions import MOTIONS, ForcesOf, motion_errors
+from workbench.measure.motions import MOTIONS, ForcesOf, InField, motion_errors
 
 NUMBERS = torch.tensor([6, 1, 1, 8, 1])
 POSITIONS = torch.randn(5, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * 1.5
@@ -76,3 +76,18 @@ def test_a_potential_becomes_a_map_of_points_with_numbers_beside_them() -> None:
     assert torch.equal(ForcesOf(potential)(points)[0], forces)
     assert np.ptp(ForcesOf(potential, energy=True)(points)[0].numpy()) == 0
     assert float(ForcesOf(potential, energy=True)(points)[0, 0, 0]) == float(energy[0])
+
+
+def test_a_field_is_found_by_rotation_and_inversion_and_moves_the_energy_of_what_is_shifted() -> None:
+    found = motion_errors(InField(Springs("none")), NUMBERS, POSITIONS)
+    named = {motion: float(found["error_max"].sel(motion=motion)) for motion in MOTIONS}
+    assert min(named["rotation"], named["inversion"]) > 0.01
+    assert max(named["translation"], named["permutation"]) < 10 * EXACT[torch.float64]
+    assert float(found["energy_change"].sel(motion="translation").max()) > 10
+    field = InField(Springs("none"), 0.3)
+    where = POSITIONS.clone()
+    moved = where.clone()
+    moved[2, 2] += 1e-6
+    batch = torch.zeros(5).long()
+    (low, forces), (high, _) = (field.energy_and_forces(x, NUMBERS, batch) for x in (where, moved))
+    assert float(high - low) / -1e-6 == pytest.approx(float(forces[2, 2]), rel=1e-4)

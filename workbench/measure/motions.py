@@ -42,6 +42,24 @@ class ForcesOf(nn.Module):
         return forces.view(count, atoms, 3)
 
 
+class InField(nn.Module):
+    """A potential and a uniform field along z that pulls at every atom: it prefers a direction, and must be found out.
+
+    strength  in eV/angstrom.
+    """
+
+    def __init__(self, potential: nn.Module, strength: float = 0.1) -> None:
+        super().__init__()
+        self.potential, self.strength = potential, strength
+
+    def energy_and_forces(self, positions: Tensor, numbers: Tensor, batch: Tensor) -> tuple[Tensor, Tensor]:
+        """Arguments as for a potential: energies `(B,)` in eV and forces `(N, 3)` in eV/angstrom."""
+        potential: Any = self.potential
+        energy, forces = potential.energy_and_forces(positions, numbers, batch)
+        pull = forces.new_tensor([0.0, 0.0, self.strength])
+        return energy - energy.new_zeros(len(energy)).index_add(0, batch, (positions @ pull).to(energy)), forces + pull
+
+
 def motion_errors(
     potential: nn.Module, numbers: Tensor, positions: Tensor, *, n: int = 8, seed: int = 0, input_kind: str = ""
 ) -> xr.Dataset:

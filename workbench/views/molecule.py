@@ -1,0 +1,130 @@
+"""A molecule in space with the forces on its atoms, and its equivariance error under four motions."""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+
+from workbench.views import palette
+from workbench.views.frame import Figure, Trace, axis, figure, label, panel_title, require, small, text, values
+
+SPACE, ERRORS = (0.36, 1.0), (0.0, 0.24)
+COLOURS = {
+    "H": "#c8c8c8", "C": "#555555", "N": "#3050f8", "O": "#e0201a", "F": "#6fbf3a", "Cl": "#1fa01f", "S": "#c9a800",
+    "P": "#f08000", "Si": "#b08d57", "Na": "#8a4fd0", "Li": "#a050c8", "Al": "#9a8f8f", "B": "#e0928c", "Be": "#7fae00",
+}  # fmt: skip
+SIZES = {"H": 12}
+SIZE = 20
+LOWEST = 1e-17
+HEAD = 0.18
+"""Of an arrow's length that its cone takes."""
+
+
+def molecule_picture(ds: xr.Dataset, arrow: float) -> Figure:
+    """Atoms, bonds and arrows in space; below, the error of each element of each motion beside the rounding floor.
+
+    Args:
+        ds: with `positions(atom, xyz)`, `forces(atom, xyz)`, `reference(atom, xyz)` (NaN where there is none),
+            `symbol(atom)`, `bonded(bond, end)`, `error(motion, transform)`, `floor`, `error_here`, `force_mae`.
+        arrow: angstrom for a force of 1 eV/angstrom.
+
+    Raises:
+        ValueError: a variable, a dim or the provenance is missing.
+    """
+    each = ("atom", "xyz")
+    dims = {"positions": each, "forces": each, "reference": each, "bonded": ("bond", "end")}
+    require(ds, "molecule view", dims={**dims, "error": ("motion", "transform"), "floor": (), "symbol": ("atom",)})
+    where = values(ds, "positions", *each)
+    reach = float(np.abs(where).max()) + 1.2
+    side = {"range": [-reach, reach], "visible": False}
+    scene = {
+        "xaxis": side, "yaxis": side, "zaxis": side, "aspectmode": "cube", "domain": {"x": [0, 1], "y": list(SPACE)},
+        "camera": {"eye": {"x": 1.1, "y": 1.1, "z": 0.7}},
+    }  # fmt: skip
+    traces = [_bonds(ds, where), _atoms(ds, where)]
+    for name, colour in (("reference", palette.NEUTRAL), ("forces", palette.ORANGE)):
+        if np.isfinite(values(ds, name)).all():
+            traces += _arrows(ds, name, where, arrow, colour)
+    lines, bottom = _errors(ds)
+    legend = {"orientation": "h", "x": 0.0, "y": SPACE[0] - 0.02, "yanchor": "top", "font": {"size": 12}}
+    return figure(
+        [*traces, *lines], ds, height=640, margin={"l": 72, "r": 24, "t": 44, "b": 56}, scene=scene, showlegend=True,
+        legend=legend, annotations=[panel_title(_heading(ds), 0.0, 1.01)], **bottom,
+    )  # fmt: skip
+
+
+def _heading(ds: xr.Dataset) -> str:
+    off, here = float(values(ds, "force_mae")), float(values(ds, "error_here"))
+    known = f", forces off by {off:.0f} meV/Å" if np.isfinite(off) else ""
+    return f"{text(ds.attrs['formula'])}{known}; at this turn, off by {here:.1e} of themselves"
+
+
+def _atoms(ds: xr.Dataset, where: np.ndarray) -> Trace:
+    symbols = [str(symbol) for symbol in values(ds, "symbol")]
+    return {
+        "type": "scatter3d", "mode": "markers", "x": small(where[:, 0]), "y": small(where[:, 1]),
+        "z": small(where[:, 2]), "text": [f"{text(s)} {at + 1}" for at, s in enumerate(symbols)],
+        "marker": {
+            "size": [SIZES.get(s, SIZE) for s in symbols], "color": [COLOURS.get(s, palette.PINK) for s in symbols],
+            "opacity": 1.0, "line": {"width": 1, "color": palette.NEUTRAL},
+        },
+        "hovertemplate": "%{text}: (%{x:.3f}, %{y:.3f}, %{z:.3f}) Å<extra></extra>", "showlegend": False,
+    }  # fmt: skip
+
+
+def _lines(ends: np.ndarray, **more: object) -> Trace:
+    """Segments `(S, 2, 3)` as one trace with gaps."""
+    gaps = np.concatenate([ends, np.full((len(ends), 1, 3), np.nan)], 1).reshape(-1, 3)
+    return {
+        "type": "scatter3d", "mode": "lines", "x": small(gaps[:, 0]), "y": small(gaps[:, 1]), "z": small(gaps[:, 2]),
+        "hoverinfo": "skip", **more,
+    }  # fmt: skip
+
+
+def _bonds(ds: xr.Dataset, where: np.ndarray) -> Trace:
+    pairs = values(ds, "bonded", "bond", "end")
+    return _lines(where[pairs].reshape(-1, 2, 3), line={"width": 7, "color": palette.NEUTRAL}, showlegend=False)
+
+
+def _arrows(ds: xr.Dataset, name: str, where: np.ndarray, arrow: float, colour: str) -> list[Trace]:
+    force = values(ds, name, "atom", "xyz")
+    tips = where + arrow * force
+    words = text(ds.variables[name].attrs.get("long_name", name))
+    shafts = _lines(np.stack([where, tips], 1), line={"width": 5, "color": colour}, name=words, showlegend=True)
+    size = arrow * np.linalg.norm(force, axis=1)
+    tell = [f"{words} {np.linalg.norm(one):.2f} eV/Å" for one in force]
+    heads = {
+        "type": "cone", "x": small(tips[:, 0]), "y": small(tips[:, 1]), "z": small(tips[:, 2]),
+        "u": small(arrow * force[:, 0]), "v": small(arrow * force[:, 1]), "w": small(arrow * force[:, 2]),
+        "anchor": "tip", "sizemode": "scaled", "sizeref": HEAD if size.max() > 0 else 1.0, "showscale": False,
+        "colorscale": [[0, colour], [1, colour]], "text": tell, "hovertemplate": "%{text}<extra></extra>",
+    }  # fmt: skip
+    return [shafts, heads]
+
+
+def _errors(ds: xr.Dataset) -> tuple[list[Trace], dict]:
+    error = values(ds, "error", "motion", "transform")
+    names = [text(name) for name in values(ds, "motion")]
+    floor = max(float(values(ds, "floor")), LOWEST)
+    drawn = np.maximum(error, LOWEST)
+    spread = np.linspace(-0.25, 0.25, error.shape[1]) if error.shape[1] > 1 else np.zeros(1)
+    places = (np.arange(len(names))[:, None] + spread).ravel()
+    dots = {
+        "type": "scatter", "mode": "markers", "x": small(places), "y": small(drawn.ravel()), "showlegend": False,
+        "marker": {"size": 7, "color": palette.BLUE}, "customdata": np.repeat(names, error.shape[1]).tolist(),
+        "hovertemplate": "%{customdata}: %{y:.1e}<extra></extra>", "name": label(ds, "error"),
+    }  # fmt: skip
+    line = {
+        "type": "scatter", "mode": "lines", "x": small([-0.5, len(names) - 0.5]), "y": small([floor, floor]),
+        "line": {"dash": "dot", "color": palette.NEUTRAL, "width": 1.5}, "name": f"{label(ds, 'floor')} ·····",
+        "hovertemplate": "rounding: %{y:.1e}<extra></extra>", "showlegend": True,
+    }  # fmt: skip
+    positive = np.log10(np.append(error[error > LOWEST], floor))
+    low, high = np.floor(positive.min()) - 0.2, max(0.2, np.ceil(positive.max()) + 0.2)
+    ticks = {"tickmode": "array", "tickvals": list(range(len(names))), "ticktext": names, "showgrid": False}
+    axes = {
+        "xaxis": axis("motion", anchor="y", range=[-0.5, len(names) - 0.5], **ticks),
+        "yaxis": axis("relative error", domain=list(ERRORS), type="log", range=[low, high], exponentformat="power",
+                      dtick=max(1, int((high - low) // 3))),
+    }  # fmt: skip
+    return [dots, line], axes
