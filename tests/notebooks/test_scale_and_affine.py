@@ -8,7 +8,7 @@ import nbformat
 import pytest
 
 from workbench.explorers.poses import PosesExplorer
-from workbench.groups import Scale
+from workbench.groups import Scale, parse_group
 from workbench.kernels.stretched import support_problem, support_radius
 from workbench.measure.seeds import over_seeds
 from workbench.models._similarity_claims import EXPERIMENTS
@@ -85,3 +85,20 @@ def test_n10_no_percentage_is_quoted_and_no_measured_accuracy_is_typed_into_the_
     numbers = [n.value for n in ast.walk(ast.parse(cells["check"])) if isinstance(n, ast.Constant)]
     assert {n for n in numbers if isinstance(n, int | float)} <= {0, 1, 4, 10, 0.2, 0.75}
     assert cells["check"].count("assert ") >= 8
+
+
+def test_n10_what_is_said_of_networks_over_linear_maps_holds():
+    accuracy = 100 * load_claims("affine_gcnn")["map_accuracy"]
+    mean = accuracy.mean("seed")
+    assert float(mean.sel(maps="none").min()) > 96, "all fit the upright digits"
+    small = mean.sel(maps="small")
+    assert str(small.idxmax("experiment").values) == "plain"
+    for name in ("gl2", "sl2"):
+        assert 8 < float(small.sel(experiment="plain") - small.sel(experiment=name)) < 12
+        assert float(small.sel(experiment=name)) < float(small.sel(experiment="se2"))
+    for maps in ("large", "any turn"):
+        rest = mean.sel(maps=maps).drop_sel(experiment="se2")
+        assert float(mean.sel(maps=maps, experiment="se2") - rest.max()) > 10
+    gap = mean.sel(experiment="gl2") - mean.sel(experiment="t2")
+    assert float(gap.sel(maps="any turn")) > 25 > 3 > float(gap.sel(maps=["none", "small", "large"]).max())
+    assert 1.9 < support_radius(parse_group("GLPlus(2,1.2)"), 9) < 2.4
