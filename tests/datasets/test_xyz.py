@@ -2,6 +2,7 @@
 
 import itertools
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -89,7 +90,7 @@ def test_what_was_written_is_read_back_to_the_last_bit(tmp_path: Path) -> None:
         (b'1\nLattice="1 0 0 2 0 0 3 0 0"\nO 0 0 0\n', "a cell without a volume"),
         (b'1\nLattice="9 0 0 0 9 0 0 0 9" pbc="T T F"\nO 0 0 0\n', "periodic along some axes only"),
         (b"1\nProperties=pos:R:3\nO 0 0 0\n", "expected species:S:1 and pos:R:3"),
-        (b"1\nenergy=much\nO 0 0 0\n", "holds 'much' where a number was expected"),
+        (b"1\nenergy=much Properties=species:S:1:pos:R:3\nO 0 0 0\n", "holds 'much' where a number was expected"),
         (b"\x89PNG\r\n", "is no text"),
     ],
 )  # fmt: skip
@@ -137,3 +138,53 @@ def test_one_atom_is_a_molecule() -> None:
     (helium,) = read_xyz(b"1\n\nHe 0 0 0\n")
     numbers, positions, cell = helium.tensors()
     assert (numbers.tolist(), tuple(positions.shape), cell) == ([2], (1, 3), None)
+
+
+def test_numbers_of_numpy_are_written_as_numbers_and_what_is_not_known_is_left_out(tmp_path: Path) -> None:
+    (water,) = read_xyz(WATER)
+    known = replace(water, energy=np.float64(-3.5), forces=np.ones((3, 3)))
+    (again,) = read_xyz(write_xyz(tmp_path / "known.xyz", known))
+    assert again.energy == -3.5
+    unknown = replace(water, energy=float("nan"), forces=np.full((3, 3), np.nan))
+    (again,) = read_xyz(write_xyz(tmp_path / "unknown.xyz", unknown))
+    assert (again.energy, again.forces) == (None, None)
+
+
+def test_r4_what_is_no_molecule_is_not_written_and_the_old_file_stays(tmp_path: Path) -> None:
+    (water,) = read_xyz(WATER)
+    path = write_xyz(tmp_path / "water.xyz", water)
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match="molecule 1"):
+        write_xyz(path, replace(water, numbers=np.array([8, 1, 0])))
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_r15_a_long_comment_is_refused_at_once() -> None:
+    with pytest.raises(ValueError, match="a comment of 200000 characters"):
+        read_xyz(b"1\n" + b"a" * 200_000 + b"\nH 0 0 0\n")
+    read_xyz(b"1\n" + b"a" * 9_999 + b"\nH 0 0 0\n")  # a pattern that tries every start would take minutes
+
+
+@pytest.mark.parametrize(
+    "properties",
+    [
+        "species:S:1:pos:R:3:forces:R:1",
+        "species:S:1:pos:R:3:forces:R:0",
+        "species:S:1:pos:R:3:junk:I:-3",
+        "species:S:0:pos:R:3",
+    ],
+)
+def test_columns_of_another_width_are_refused(properties: str) -> None:
+    with pytest.raises(ValueError, match="Properties="):
+        read_xyz(f"1\nProperties={properties}\nH 0 0 0 1 2 3\n".encode())
+
+
+def test_energies_in_another_unit_are_refused_and_words_of_a_plain_comment_are_words() -> None:
+    with pytest.raises(ValueError, match="an energy in Hartree; expected electronvolts"):
+        read_xyz(b"1\nEnergy=-1.17 Hartree\nH 0 0 0\n")
+    (told,) = read_xyz(b"1\nenergy=unknown lattice=5.43 bulk\nH 0 0 0\n")
+    assert (told.energy, told.cell) == (None, None)
+    (quoted,) = read_xyz(b'1\nname="a \\"q\\" energy=9" Properties=species:S:1:pos:R:3\nH 0 0 0\n')
+    assert quoted.energy is None
+    assert read_xyz("1\na\u2028b\x0cc\nH 0 0 0\n".encode())[0].symbols == ("H",)

@@ -197,3 +197,11 @@ def test_what_was_first_made_in_inference_mode_can_be_trained_with():
     layer = DiagramLinear("SO", 3, 2, 1, in_channels=5)
     layer(torch.randn(2, 5, 3, 3, requires_grad=True)).sum().backward()
     assert torch.isfinite(layer.weight.grad).all()
+
+
+def test_a_layer_refuses_other_channels_with_a_sentence():
+    layer = DiagramLinear("O", 3, 2, 2, in_channels=1)
+    with pytest.raises(ValueError, match=r"\(2, 2, 3, 3\) was given; expected \(B, 1, 3, 3\)"):
+        layer(torch.zeros(2, 2, 3, 3))
+    with pytest.raises(ValueError, match="in_channels = 0 was given; expected a whole number of at least 1"):
+        DiagramLinear("O", 3, 2, 2, in_channels=0)

@@ -127,7 +127,7 @@ BAD = [
     ({"positions": torch.tensor([[0.0, 0, 0], [0, float("nan"), 0]])}, "point 1 is the first"),
     ({"cutoff": -1}, "positive number"), ({"cutoff": "5"}, "positive number"), ({"cutoff": float("inf")}, "positive"),
     ({"batch": torch.zeros(3, dtype=torch.int64)}, r"\(4,\)"), ({"batch": [0, 0, 0, 0]}, "int64"),
-    ({"batch": torch.tensor([0, 0, 0, -1])}, "from 0"), ({"batch": torch.tensor([0, 0, 0, 10**9])}, "without gaps"),
+    ({"batch": torch.tensor([0, 0, 0, -1])}, "from 0"), ({"batch": torch.tensor([0, 0, 0, 10**9])}, "below the number"),
     ({"cell": torch.eye(3)}, "unsqueeze"), ({"cell": torch.tensor([[[1.0, 0, 0], [0, 1, 0], [0, 0, 0]]])}, "no volume"),
     ({"cell": torch.eye(3)[None] / 0}, "finite"), ({"cell": 1e-3 * torch.eye(3)[None]}, "images"),
 ]  # fmt: skip
@@ -137,3 +137,10 @@ BAD = [
 def test_what_cannot_be_gets_a_sentence(given: dict, sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
         neighbours(**{"positions": torch.rand(4, 3), "cutoff": 5.0} | given)
+
+
+def test_half_precision_has_the_same_neighbours_and_absurd_cutoffs_are_refused() -> None:
+    points = torch.tensor([[0.0, 0.0, 0.0], [1.0, 0.0, 0.0], [5.0, 0.0, 0.0]])
+    assert neighbours(points.half(), 2.0).sender.tolist() == neighbours(points, 2.0).sender.tolist() == [1, 0]
+    with pytest.raises(ValueError, match=r"cutoff = 1e\+200 was given; expected a positive number, at most 1e\+06"):
+        neighbours(points, 1e200)

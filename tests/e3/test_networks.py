@@ -123,3 +123,10 @@ def test_bad_input_gets_a_sentence(given, options, sentence):
 def test_a_result_that_nothing_gives_is_refused():
     with pytest.raises(ValueError, match="no network of 2 nodes of E gives a result of order 1"):
         TensorFunction({"E": 2}, output=1)
+
+
+def test_a_function_without_invariants_or_with_a_tensor_missing_is_refused():
+    with pytest.raises(ValueError, match="no invariant has at most 1 nodes of a"):
+        TensorFunction({"a": 1}, output=1, degree=1)
+    with pytest.raises(ValueError, match="a was not given; expected E, a"):
+        TensorFunction(STRAIN, output=2)({"E": torch.eye(3)[None]})

@@ -1,5 +1,6 @@
 """The compiled form of the one filter against torch's: values, gradients, products of some filters at a time, twins."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -81,3 +82,25 @@ def test_loops_work_where_nothing_can_be_kept(monkeypatch) -> None:
 
     monkeypatch.setattr(loops, "njit", refuses)
     assert loops.compiled(len)([1, 2]) == 2
+
+
+def test_what_memory_held_before_is_never_read():
+    """Empty arrays come where freed ones were; NaN times 0 is NaN."""
+    kernels = RelaxedKernels(2, 4, 5, absolute=0.0, features=12)
+    for _ in range(20):
+        held = [np.full(shape, np.nan, np.float32) for shape in ((2, 25, 12), (8, 25), (4, 2, 25), (25, 12))]
+        del held
+        filters = kernels.same()
+        filters.square().sum().backward()
+        assert torch.isfinite(filters).all()
+        assert torch.isfinite(kernels.readout.grad).all()
+
+
+def test_weights_may_lie_in_memory_in_another_order():
+    kernels, other = (RelaxedKernels(2, 3, 3, absolute=0.0, features=6) for _ in range(2))
+    other.load_state_dict(kernels.state_dict())
+    other.readout.data = other.readout.data.T.contiguous().T
+    for each in (kernels, other):
+        each.same().square().sum().backward()
+    assert torch.equal(kernels.same(), other.same())
+    assert torch.allclose(kernels.readout.grad, other.readout.grad)

@@ -48,8 +48,8 @@ class Molecule:
 
     def tensors(self, dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor, Tensor | None]:
         """What a potential takes: numbers `(N,)`, positions `(N, 3)` and the cell `(1, 3, 3)` or None."""
-        cell = None if self.cell is None else torch.as_tensor(self.cell, dtype=dtype).unsqueeze(0)
-        return torch.as_tensor(self.numbers), torch.as_tensor(self.positions, dtype=dtype), cell
+        cell = None if self.cell is None else torch.tensor(self.cell, dtype=dtype).unsqueeze(0)
+        return torch.tensor(self.numbers, dtype=torch.int64), torch.tensor(self.positions, dtype=dtype), cell
 
     @property
     def formula(self) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -19,8 +20,17 @@ from workbench.datasets.molecule import MAX_ATOMS, Molecule, check_molecule
 
 MAX_BYTES = 50 * 1024 * 1024
 MAX_FRAMES = 100_000
-_PAIR = re.compile(r"""([A-Za-z_][\w\-.]*)\s*=\s*("[^"]*"|'[^']*'|\{[^}]*\}|\[[^\]]*\]|\S+)""")
+WIDEST = 1000  # columns of one property
+MAX_COMMENT = 10_000
+_PAIR = re.compile(
+    r"""(?<![\w\-.])([A-Za-z_][\w\-.]{0,63})\s{0,8}=\s{0,8}"""
+    r"""("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|\{[^}]*\}|\[[^\]]*\]|\S+)"""
+)
 _PLAIN = "species:S:1:pos:R:3"
+_OTHER_UNIT = re.compile(
+    r"(?i)\benergy\s{0,8}=\s{0,8}[\d.+\-ed]{1,40}\s{1,8}(hartree|ha|a\.?u\.?|ry|rydberg|kcal|kj)\b"
+)
+_LINE_END = re.compile(r"\r\n|\r|\n")
 _TRUE, _FALSE = {"t", "true", "1"}, {"f", "false", "0"}
 
 
@@ -41,7 +51,7 @@ def read_xyz(path_or_bytes: str | os.PathLike[str] | bytes) -> tuple[Molecule, .
     ([1, 1], [0.0, 0.0, 0.74])
     """
     text, name = _text(path_or_bytes)
-    frames = tuple(_frames(text.splitlines(), name))
+    frames = tuple(_frames(_LINE_END.split(text), name))
     if not frames:
         raise ValueError(f"{name} is empty; expected the number of atoms, a comment and a line for each atom")
     return frames
@@ -59,7 +69,12 @@ def write_xyz(path: str | os.PathLike[str], molecules: Molecule | Sequence[Molec
     """
     target = Path(path)
     several = [molecules] if isinstance(molecules, Molecule) else list(molecules)
-    target.write_text("".join(line for one in several for line in _lines(one)), encoding="utf-8")
+    for at, one in enumerate(several):
+        check_molecule(one, f"molecule {at + 1}")
+    text = "".join(line for one in several for line in _lines(one))
+    with tempfile.NamedTemporaryFile("w", dir=target.parent, prefix=f".{target.name}.", delete=False) as partial:
+        partial.write(text)
+    os.replace(partial.name, target)  # the old file or the new one, never half
     return target
 
 
@@ -75,11 +90,11 @@ def existing_file(given: str | os.PathLike[str]) -> Path:
 
 def _lines(molecule: Molecule) -> Iterator[str]:
     columns, rows = _PLAIN, molecule.positions
-    if molecule.forces is not None:
+    if molecule.forces is not None and np.isfinite(molecule.forces).all():  # NaN stands for not known
         columns, rows = columns + ":forces:R:3", np.concatenate([rows, molecule.forces], 1)
     words = [f"Properties={columns}"]
-    if molecule.energy is not None:
-        words.append(f"energy={molecule.energy!r}")
+    if molecule.energy is not None and np.isfinite(molecule.energy):
+        words.append(f"energy={float(molecule.energy)!r}")
     if molecule.cell is not None:
         words.append('Lattice="' + " ".join(repr(float(v)) for v in molecule.cell.ravel()) + '"')
     words.append('pbc="F F F"' if molecule.cell is None else 'pbc="T T T"')
@@ -139,6 +154,12 @@ def _count(line: str, name: str, at: int) -> int:
 
 
 def _frame(comment: str, body: list[str], where: str, first: int) -> Molecule:
+    if len(comment) > MAX_COMMENT:
+        raise ValueError(f"{where} has a comment of {len(comment)} characters; expected at most {MAX_COMMENT}")
+    if unit := _OTHER_UNIT.search(comment):
+        raise ValueError(
+            f"{where} has an energy in {unit[1]}; expected electronvolts: convert it and leave the unit out"
+        )
     told = {key.lower(): value.strip("\"'{}[]") for key, value in _PAIR.findall(comment)}
     columns = _columns(told.get("properties", _PLAIN), where)
     numbers, values = [], []
@@ -166,12 +187,20 @@ def _columns(text: str, where: str) -> dict[str, tuple[int, int]]:
     found, at = {}, 0
     try:
         for name, _, width in zip(parts[::3], parts[1::3], parts[2::3], strict=True):
+            if not 1 <= int(width) <= WIDEST:
+                raise ValueError(width)
             found[{"force": "forces", "z": "species"}.get(name.lower(), name.lower())] = (at, int(width))
             at += int(width)
     except ValueError as error:
-        raise ValueError(f"{where} has Properties={text[:80]!r}; expected name:kind:columns, thrice each") from error
-    if "species" not in found or found.get("pos", (0, 0))[1] != 3:
-        raise ValueError(f"{where} has Properties={text[:80]!r}; expected species:S:1 and pos:R:3 among them")
+        raise ValueError(
+            f"{where} has Properties={text[:80]!r}; expected name:kind:columns, such as species:S:1:pos:R:3"
+        ) from error
+    widths = {name: width for name, (_, width) in found.items()}
+    if widths.get("species") != 1 or widths.get("pos") != 3 or widths.get("forces", 3) != 3:
+        raise ValueError(
+            f"{where} has Properties={text[:80]!r}; expected species:S:1 and pos:R:3 among them, and forces, if any, "
+            "as forces:R:3"
+        )
     return found
 
 
@@ -202,7 +231,19 @@ def _number(word: str, where: str) -> float:
 
 
 def _energy(told: Mapping[str, str], where: str) -> float | None:
-    return _number(told["energy"], f"the energy of {where}") if "energy" in told else None
+    if "energy" not in told or not _meant(told, told["energy"].split()):
+        return None
+    return _number(told["energy"], f"the energy of {where}")
+
+
+def _meant(told: Mapping[str, str], words: Sequence[str]) -> bool:
+    """Whether an extended comment holds these numbers: in a plain one, without columns, any word may stand."""
+    if "properties" in told:
+        return True
+    try:
+        return all(np.isfinite(float(word)) for word in words)
+    except ValueError:
+        return False
 
 
 def _cell(told: Mapping[str, str], where: str) -> np.ndarray | None:
@@ -210,6 +251,8 @@ def _cell(told: Mapping[str, str], where: str) -> np.ndarray | None:
     if "lattice" not in told:
         return None
     words = told["lattice"].split()
+    if len(words) == 1 and "properties" not in told:
+        return None  # a word of a plain comment
     if len(words) != 9:
         raise ValueError(f"{where} has a Lattice of {len(words)} numbers; expected nine: three vectors in angstrom")
     periodic = [word.lower() for word in told.get("pbc", "T T T").split()]

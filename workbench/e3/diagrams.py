@@ -243,6 +243,9 @@ class DiagramLinear(nn.Module):
         bias: bool = True,
     ) -> None:  # fmt: skip
         super().__init__()
+        for name, count in (("in_channels", in_channels), ("out_channels", out_channels)):
+            if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+                raise ValueError(f"DiagramLinear: {name} = {count!r} was given; expected a whole number of at least 1.")
         self.group, self.n, self.lower, self.upper = group, n, lower, upper
         self.diagrams, self.fixed = diagrams(group, n, lower, upper), diagrams(group, n, 0, upper) if bias else ()
         if not self.diagrams:
@@ -256,7 +259,12 @@ class DiagramLinear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """``(B, C_in, n, .., n)`` with k axes to ``(B, C_out, n, .., n)`` with l."""
-        sizes = self.group, self.n, self.lower, self.upper
+        sizes, channels = (self.group, self.n, self.lower, self.upper), self.weight.shape[2]
+        if x.ndim != 2 + self.lower or x.shape[1] != channels:
+            raise ValueError(
+                f"DiagramLinear: a tensor of shape {tuple(x.shape)} was given; expected (B, {channels}"
+                f"{f', {self.n}' * self.lower})."
+            )
         out = x.new_zeros(())
         for diagram, weight in zip(self.diagrams, self.weight, strict=True):
             made = apply_diagram(x, diagram, *sizes)  # channels are mixed last: they are the larger number of axes

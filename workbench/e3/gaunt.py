@@ -21,6 +21,7 @@ from workbench.e3.irreps import check_degree
 
 
 @lru_cache(maxsize=64)
+@torch.inference_mode(False)  # what is kept serves training, too
 def sphere_grid(degree: int) -> tuple[Tensor, Tensor]:
     """Points ``(P, 3)`` and weights ``(P,)`` that integrate polynomials up to that degree exactly, in float64.
 
@@ -108,6 +109,7 @@ def spread(weights: Tensor) -> Tensor:
 
 
 @lru_cache(maxsize=64)
+@torch.inference_mode(False)  # what is kept serves training, too
 def _matrices(degrees: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
     """Coefficients to values for both inputs, and values to coefficients, made in float64."""
     points, weights = sphere_grid(sum(degrees))

@@ -12,6 +12,8 @@ from workbench.groups.base import check_floating
 
 DENSE = 2000
 """Up to so many points all pairs are measured; beyond, scipy's k-d tree takes over."""
+FARTHEST = 1e6
+"""The largest cutoff: beyond it everything is everything's neighbour."""
 MOST_IMAGES = 5_000_000
 """Copies of the atoms of one cell; more come of a cutoff far larger than the cell."""
 
@@ -42,7 +44,7 @@ def neighbours(positions: Tensor, cutoff: float, batch: Tensor | None = None, ce
         cell: ``(B, 3, 3)``, rows are lattice vectors, one cell for each point set; a cell of zeros is none.
 
     Returns:
-        :class:`Edges`, ordered by receiver.
+        :class:`Edges`, ordered by receiver within each set.
 
     Raises:
         ValueError: for other shapes or types, NaN, a flat cell, or a cutoff that takes in millions of images.
@@ -73,9 +75,11 @@ def check_cutoff(cutoff: object) -> float:
     Raises:
         ValueError: for what is no positive finite number.
     """
-    good = isinstance(cutoff, int | float) and not isinstance(cutoff, bool) and 0 < cutoff < math.inf
+    good = isinstance(cutoff, int | float) and not isinstance(cutoff, bool) and 0 < cutoff <= FARTHEST
     if not good:
-        raise ValueError(f"cutoff = {cutoff!r} was given; expected a positive number, such as 5.0.")
+        raise ValueError(
+            f"cutoff = {cutoff!r} was given; expected a positive number, at most {FARTHEST:g}, such as 5.0."
+        )
     return float(cutoff)  # type: ignore[arg-type]
 
 
@@ -98,7 +102,7 @@ def check_points(positions: Tensor, batch: Tensor | None) -> Tensor:
     if int(batch.min()) < 0 or int(batch.max()) >= len(batch):
         raise ValueError(
             f"batch with entries from {int(batch.min())} to {int(batch.max())} was given for {len(batch)} points; "
-            "expected the numbers of the sets, from 0 and without gaps."
+            "expected the numbers of the sets, from 0 and below the number of points."
         )
     return batch
 
@@ -134,7 +138,8 @@ def _heights(cells: Tensor) -> Tensor:
 
 
 def _dense(positions: Tensor, cutoff: float, batch: Tensor) -> tuple[Tensor, Tensor]:
-    near = _distances(positions, positions) < cutoff
+    wide = positions if positions.dtype in (torch.float32, torch.float64) else positions.float()
+    near = _distances(wide, wide) < cutoff
     near &= batch.unsqueeze(0) == batch.unsqueeze(1)
     near.fill_diagonal_(False)
     receiver, sender = near.nonzero().unbind(-1)

@@ -170,6 +170,10 @@ class TensorFunction(nn.Module):
         self.tensors = dict(tensors)
         self.invariants = independent(networks(tensors, degree, 0, chiral=chiral), tensors)
         self.basis = independent(networks(tensors, degree, output, chiral=chiral), tensors)
+        if not self.invariants:
+            raise ValueError(
+                f"TensorFunction: no invariant has at most {degree} nodes of {', '.join(tensors)}; use a larger degree."
+            )
         if not self.basis:
             raise ValueError(
                 f"TensorFunction: no network of {degree} nodes of {', '.join(tensors)} gives a result of order "
@@ -182,6 +186,8 @@ class TensorFunction(nn.Module):
 
     def forward(self, tensors: Mapping[str, Tensor]) -> Tensor:
         """Tensors by name, ``(B, 3, .., 3)``, to ``(B, 3, .., 3)``."""
+        if missing := sorted(set(self.tensors) - set(tensors)):
+            raise ValueError(f"TensorFunction: {', '.join(missing)} was not given; expected {', '.join(self.tensors)}.")
         numbers = torch.stack([network(tensors) for network in self.invariants], -1)
         coefficients = self.coefficients(numbers)
         parts = [network(tensors) for network in self.basis]

@@ -168,7 +168,8 @@ class EdgeProduct(nn.Module):
     def _mixer(self, like: Tensor) -> _Mixer:
         key = (like.dtype, like.device)
         if key not in self._mixers:
-            self._mixers[key] = _Mixer(self, like)
+            with torch.inference_mode(False):  # it serves training, too
+                self._mixers[key] = _Mixer(self, like)
         return self._mixers[key]
 
     def _product(self, like: Tensor) -> nn.Module:
@@ -176,7 +177,7 @@ class EdgeProduct(nn.Module):
         if key not in self._products:
             parities = [(-1) ** degree if self.reflections else 1 for degree in range(self.lmax_edge + 1)]
             harmonics = o3.Irreps([(1, (degree, parity)) for degree, parity in enumerate(parities)])
-            with default_dtype(like.dtype):
+            with default_dtype(like.dtype), torch.inference_mode(False):
                 made = o3.FullyConnectedTensorProduct(
                     self.irreps_in, harmonics, self.irreps_out, internal_weights=False, shared_weights=True
                 )

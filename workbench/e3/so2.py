@@ -24,6 +24,7 @@ from workbench.e3.wigner import EdgeFrames, exchange, generators
 
 
 @lru_cache(maxsize=1024)
+@torch.inference_mode(False)  # what is kept serves training, too
 def path_matrix(l_in: int, l_out: int) -> Tensor:
     """P, ``(2 min + 1, 2 min + 1)`` in float64, with h = P w for the weights w of the paths |l_in-l_out|..l_in+l_out.
 
@@ -262,6 +263,7 @@ def _moments(left: Tensor, right: Tensor, side: Side, edges: int) -> Tensor:
 
 
 @lru_cache(maxsize=512)
+@torch.inference_mode(False)  # what is kept serves training, too
 def _generator(degree: int, near: int, far: int, exchanged: bool, dtype: torch.dtype, device: torch.device) -> Tensor:
     """Generators about x and z, rows |m| <= near and columns |m| <= far, as two columns."""
     pair = generators(degree)[[0, 2]]

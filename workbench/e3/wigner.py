@@ -167,12 +167,14 @@ class _Wigner(torch.autograd.Function):
 
 
 @lru_cache(maxsize=128)
+@torch.inference_mode(False)  # what is kept serves training, too
 def turning(degree: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     """Generators of rotations about x, y and z, ``((2l+1)^2, 3)``: <A, G_a> of a matrix A is its row times column a."""
     return generators(degree).flatten(1).T.contiguous().to(device, dtype)
 
 
 @lru_cache(maxsize=32)
+@torch.inference_mode(False)  # what is kept serves training, too
 def generators(degree: int) -> Tensor:
     """d D^l / d angle at the identity, about x, y and z: ``(3, 2l+1, 2l+1)`` in float64.
 
@@ -196,6 +198,7 @@ def generators(degree: int) -> Tensor:
 
 
 @lru_cache(maxsize=128)
+@torch.inference_mode(False)  # what is kept serves training, too
 def _coupling(degree: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
     """C from both sides: ``(3, (2l+1)(2l-1))`` with R's row first, ``(3 (2l-1), 2l+1)``."""
     tensor = _clebsch_gordan(degree).to(device, dtype)  # (2l-1, 3, 2l+1)
@@ -203,6 +206,7 @@ def _coupling(degree: int, dtype: torch.dtype, device: torch.device) -> tuple[Te
 
 
 @lru_cache(maxsize=32)
+@torch.inference_mode(False)
 def _clebsch_gordan(degree: int) -> Tensor:
     """C of the recursion, ``(2l-1, 3, 2l+1)`` in float64; as a matrix of 2l+1 columns these are orthonormal."""
     return (2 * degree + 1) ** 0.5 * o3.wigner_3j(degree - 1, 1, degree, dtype=torch.float64)

@@ -12,7 +12,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import torch
 from numba import njit
 from torch import Tensor
 from torch.autograd.function import once_differentiable
@@ -74,7 +73,7 @@ def slopes(grad, taps, cycles, readout, gain, numbers, some, waves, filters, of_
         for p in range(len(taps)):
             along += grad[c, p] * filters[c, p]
     shrink = along / max(scale * scale * square, LEAST)
-    free, of_wave = np.empty_like(filters), np.zeros_like(cosine)
+    free, of_wave = np.zeros_like(filters), np.zeros_like(cosine)
     _minus(grad, filters, scale, scale * shrink, free)
     for first in range(0, len(filters), some):
         part = free[first : first + some]
@@ -101,9 +100,9 @@ class CompiledSame(Same):
     ) -> Tensor:
         some = max(1, AT_ONCE // (len(taps) * len(phase)))
         filters = readout.new_empty(len(readout) // inputs, inputs, len(taps))
-        t, c, r, g = taps.numpy(), cycles.numpy(), readout.numpy(), gain.numpy()
+        t, c, r, g = taps.numpy(), cycles.numpy(), readout.contiguous().numpy(), gain.numpy()
         made = filters.numpy().reshape(len(r), len(t))
-        waves = np.empty((2, len(t), len(c)), t.dtype)
+        waves = np.zeros((2, len(t), len(c)), t.dtype)  # read for their precision before they are filled
         numbers = make(t, c, dial.numpy(), phase.numpy(), r, g, inputs, some, waves, made)
         ctx.save_for_backward(cycles, readout, gain, filters)  # asked for below: whether they have been changed since
         ctx.given = t, c, r, g, numbers, some, waves, made
@@ -113,7 +112,7 @@ class CompiledSame(Same):
     @once_differentiable
     def backward(ctx, grad: Tensor) -> tuple[Tensor | None, ...]:
         cycles, readout, gain, _ = ctx.saved_tensors
-        of_cycles, of_readout = torch.empty_like(cycles), torch.empty_like(readout)
+        of_cycles, of_readout = cycles.new_empty(cycles.shape), readout.new_empty(readout.shape)
         of_phase, of_both = cycles.new_empty(len(cycles)), gain.new_empty(2)
         found = of_cycles.numpy(), of_phase.numpy(), of_readout.numpy(), of_both.numpy()
         slopes(grad.contiguous().numpy().reshape(ctx.given[-1].shape), *ctx.given, *found)

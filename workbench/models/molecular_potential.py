@@ -125,7 +125,7 @@ class MolecularPotential(nn.Module):
             cell: ``(B, 3, 3)`` in angstrom, rows are lattice vectors; ``None`` for molecules in the open.
 
         Returns:
-            ``(B,)`` in eV.
+            ``(B,)`` in eV, in the precision of the network: in float32 a molecule of -17,600 eV is told to 2 meV.
 
         Raises:
             ValueError: for other shapes or types, NaN, an element that it does not know, or atoms that overlap.
