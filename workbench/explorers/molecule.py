@@ -65,7 +65,7 @@ class MoleculeExplorer(Explorer):
     )
     mirrored = param.Boolean(False, label="Reflect it", doc="Also sends every atom through the middle to the far side.")
     arrow = param.Number(
-        0.3, bounds=(0.05, 1), step=0.05, label="Length of arrows", doc="Angstrom for a force of 1 eV/angstrom."
+        0.5, bounds=(0.05, 1), step=0.05, label="Length of arrows", doc="Angstrom for a force of 1 eV/angstrom."
     )
 
     def set_molecule(self, molecule: Any) -> None:

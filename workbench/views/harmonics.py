@@ -14,6 +14,7 @@ from workbench.views.mosaic import signed
 SPACES = ((0.0, 0.34), (0.35, 0.69))
 SIDE, MATRIX, BARS = (0.76, 1.0), (0.5, 1.0), (0.0, 0.28)
 VIEW_FROM = {"x": 1.25, "y": 0.75, "z": 1.35}
+ROOM = 1.08  # a sphere that just fits would be cut at its poles
 
 
 def harmonic_picture(ds: xr.Dataset) -> Figure:
@@ -63,7 +64,7 @@ def _surface(ds: xr.Dataset, at: int, limit: float) -> Trace:
 def _space(span: tuple[float, float], limit: float) -> dict[str, Any]:
     """Axes that stay where they are while the surface turns; y, the polar axis, points up."""
     quiet = {"showbackground": False, "gridcolor": palette.GRID, "zerolinecolor": palette.NEUTRAL, "showspikes": False,
-             "showticklabels": False, "range": [-limit, limit]}  # fmt: skip
+             "showticklabels": False, "range": [-ROOM * limit, ROOM * limit]}  # fmt: skip
     return {
         "domain": {"x": list(span), "y": [0.0, 1.0]}, "aspectmode": "cube", "uirevision": "constant",
         "camera": {"up": {"x": 0, "y": 1, "z": 0}, "eye": VIEW_FROM},
@@ -92,7 +93,7 @@ def _headings(ds: xr.Dataset) -> list[dict[str, Any]]:
     rest = float(values(ds, "residual"))
     words = [
         (f"Y, l = {degree}, m = {order}".replace("-", "−"), SPACES[0][0]),
-        (f"turned {turn} by D(g); what is left: {rest:.1e}".replace("e-", "e−"), SPACES[1][0]),
+        (f"turned {turn}; residual {rest:.0e}".replace("e-", "e−"), SPACES[1][0]),
         (label(ds, "matrix"), SIDE[0]),
     ]
     found = [panel_title(one, at, 1.01) for one, at in words]

@@ -13,11 +13,15 @@ COLOURS = {
     "H": "#c8c8c8", "C": "#555555", "N": "#3050f8", "O": "#e0201a", "F": "#6fbf3a", "Cl": "#1fa01f", "S": "#c9a800",
     "P": "#f08000", "Si": "#b08d57", "Na": "#8a4fd0", "Li": "#a050c8", "Al": "#9a8f8f", "B": "#e0928c", "Be": "#7fae00",
 }  # fmt: skip
-SIZES = {"H": 12}
-SIZE = 20
+SIZES = {"H": 18}
+SIZE = 28
+MARGIN = 0.6
+"""Angstrom around the outermost atom."""
 LOWEST = 1e-17
-HEAD = 0.18
-"""Of an arrow's length that its cone takes."""
+HEAD = 0.2
+"""Angstrom that the cone of an arrow takes."""
+BOND = "#d8d8d8"
+
 
 
 def molecule_picture(ds: xr.Dataset, arrow: float) -> Figure:
@@ -35,14 +39,14 @@ def molecule_picture(ds: xr.Dataset, arrow: float) -> Figure:
     dims = {"positions": each, "forces": each, "reference": each, "bonded": ("bond", "end")}
     require(ds, "molecule view", dims={**dims, "error": ("motion", "transform"), "floor": (), "symbol": ("atom",)})
     where = values(ds, "positions", *each)
-    reach = float(np.abs(where).max()) + 1.2
+    reach = float(np.linalg.norm(where, axis=1).max()) + MARGIN
     side = {"range": [-reach, reach], "visible": False}
     scene = {
         "xaxis": side, "yaxis": side, "zaxis": side, "aspectmode": "cube", "domain": {"x": [0, 1], "y": list(SPACE)},
-        "camera": {"eye": {"x": 1.1, "y": 1.1, "z": 0.7}},
+        "camera": {"eye": {"x": 0.72, "y": 0.72, "z": 0.46}},
     }  # fmt: skip
     traces = [_bonds(ds, where), _atoms(ds, where)]
-    for name, colour in (("reference", palette.NEUTRAL), ("forces", palette.ORANGE)):
+    for name, colour in (("reference", palette.BLUE), ("forces", palette.ORANGE)):
         if np.isfinite(values(ds, name)).all():
             traces += _arrows(ds, name, where, arrow, colour)
     lines, bottom = _errors(ds)
@@ -83,20 +87,21 @@ def _lines(ends: np.ndarray, **more: object) -> Trace:
 
 def _bonds(ds: xr.Dataset, where: np.ndarray) -> Trace:
     pairs = values(ds, "bonded", "bond", "end")
-    return _lines(where[pairs].reshape(-1, 2, 3), line={"width": 7, "color": palette.NEUTRAL}, showlegend=False)
+    return _lines(where[pairs].reshape(-1, 2, 3), line={"width": 9, "color": BOND}, showlegend=False)
 
 
 def _arrows(ds: xr.Dataset, name: str, where: np.ndarray, arrow: float, colour: str) -> list[Trace]:
     force = values(ds, name, "atom", "xyz")
     tips = where + arrow * force
     words = text(ds.variables[name].attrs.get("long_name", name))
-    shafts = _lines(np.stack([where, tips], 1), line={"width": 5, "color": colour}, name=words, showlegend=True)
-    size = arrow * np.linalg.norm(force, axis=1)
+    shafts = _lines(np.stack([where, tips], 1), line={"width": 6, "color": colour}, name=words, showlegend=True)
+    size = np.linalg.norm(force, axis=1, keepdims=True)
+    head = HEAD * force / np.where(size > 0, size, 1.0)
     tell = [f"{words} {np.linalg.norm(one):.2f} eV/Å" for one in force]
     heads = {
         "type": "cone", "x": small(tips[:, 0]), "y": small(tips[:, 1]), "z": small(tips[:, 2]),
-        "u": small(arrow * force[:, 0]), "v": small(arrow * force[:, 1]), "w": small(arrow * force[:, 2]),
-        "anchor": "tip", "sizemode": "scaled", "sizeref": HEAD if size.max() > 0 else 1.0, "showscale": False,
+        "u": small(head[:, 0]), "v": small(head[:, 1]), "w": small(head[:, 2]), "anchor": "tip", "sizemode": "raw",
+        "sizeref": 1.0, "showscale": False,
         "colorscale": [[0, colour], [1, colour]], "text": tell, "hovertemplate": "%{text}<extra></extra>",
     }  # fmt: skip
     return [shafts, heads]
@@ -116,7 +121,7 @@ def _errors(ds: xr.Dataset) -> tuple[list[Trace], dict]:
     }  # fmt: skip
     line = {
         "type": "scatter", "mode": "lines", "x": small([-0.5, len(names) - 0.5]), "y": small([floor, floor]),
-        "line": {"dash": "dot", "color": palette.NEUTRAL, "width": 1.5}, "name": f"{label(ds, 'floor')} ·····",
+        "line": {"dash": "dot", "color": palette.NEUTRAL, "width": 1.5}, "name": label(ds, "floor"),
         "hovertemplate": "rounding: %{y:.1e}<extra></extra>", "showlegend": True,
     }  # fmt: skip
     positive = np.log10(np.append(error[error > LOWEST], floor))
