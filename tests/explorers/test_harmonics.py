@@ -44,5 +44,5 @@ def test_the_picture_names_both_surfaces_and_the_residual():
     figure = go.Figure(HarmonicsExplorer(l=3, m=-2).figure_dict())
     words = " ".join(note.text for note in figure.layout.annotations)
     assert "l = 3, m = −2" in words
-    assert "turned 40° by D(g); what is left: " in words
+    assert "turned 40°; residual " in words
     assert [trace.type for trace in figure.data] == ["surface", "surface", "heatmap", "bar"]

@@ -23,7 +23,6 @@ HEAD = 0.2
 BOND = "#d8d8d8"
 
 
-
 def molecule_picture(ds: xr.Dataset, arrow: float) -> Figure:
     """Atoms, bonds and arrows in space; below, the error of each element of each motion beside the rounding floor.
 
