@@ -1,7 +1,7 @@
 """Measure the reduced edge product against e3nn's FullyConnectedTensorProduct, as ratios of one process, with memory.
 
-Run: python -m tests.benchmarks.edge_product [--rounds 7] [--threads 1] [--only musts]. Results, with every round, lie
-in tests/benchmarks/results/edge_product_<threads>.json. Times are the process's CPU time of a step: forward and
+Run: python -m tests.benchmarks.edge_product [--rounds 7] [--threads 1] [--only musts|edge]. Results, with every round,
+lie in tests/benchmarks/results/edge_product_<threads>.json. Times are the process's CPU time of a step: forward and
 backward with gradients of features, weights and edge vectors, float32, E edges, features C x (0..L) of the parity of
 harmonics in and out, filters up to L. Rounds interleave the contestants:
 
@@ -9,6 +9,7 @@ e3nn    FullyConnectedTensorProduct and its spherical harmonics.
 own     our product with frames and Wigner matrices of its own.
 shared  six of our products on one set of frames, a sixth of the time of all.
 forces  both where gradients of the vectors are differentiated again, as in learning forces, up to degree 3.
+edge    weights of each edge, channel by channel: e3nn's "uvu" with its harmonics against ours with its own frames.
 
 Ratios are e3nn's time over ours. Memory is what a forward pass keeps for the backward one, parameters and inputs apart.
 """
@@ -40,7 +41,7 @@ GRID = [(lmax, channels) for lmax in range(1, 7) for channels in (16, 32, 64)]
 
 
 class Contest:
-    """The contestants at one size."""
+    """The contestants with shared weights at one size."""
 
     def __init__(self, lmax: int, channels: int):
         torch.manual_seed(0)
@@ -91,10 +92,14 @@ class Contest:
             steps["own forces"] = self.forces(self.own, weights[0])
         return steps
 
+    def given(self) -> list[Tensor]:
+        """Parameters, constants and inputs."""
+        weights = [layer.weight for layer in self.ours]
+        return [self.features, self.vectors, self.theirs.weight, *self.theirs.buffers(), *weights]
+
     def kept_megabytes(self, forward: Callable[[], list[Tensor]]) -> float:
         """What one forward pass keeps."""
-        mine = [self.features, self.vectors, self.theirs.weight, *self.theirs.buffers()]
-        held = {tensor.untyped_storage().data_ptr(): 0 for tensor in [*mine, *(layer.weight for layer in self.ours)]}
+        held = {tensor.untyped_storage().data_ptr(): 0 for tensor in self.given()}
 
         def keep(tensor: Tensor) -> Tensor:
             held.setdefault(tensor.untyped_storage().data_ptr(), tensor.untyped_storage().nbytes())
@@ -104,6 +109,44 @@ class Contest:
             out = forward()
         del out
         return sum(held.values()) / 1e6
+
+
+class EdgeContest(Contest):
+    """Those with weights of each edge."""
+
+    def __init__(self, lmax: int, channels: int):
+        super().__init__(lmax, channels)
+        irreps = harmonic_irreps(lmax, channels)
+        self.engines = {name: EdgeProduct(irreps, lmax, irreps, name, weights="edge") for name in ("e3nn", "so2")}
+        self.weight = torch.randn(EDGES, self.engines["so2"].weight_numel, requires_grad=True)
+
+    def given(self) -> list[Tensor]:
+        return [*super().given(), self.weight]
+
+    def forward(self, engine: str) -> Callable[[], list[Tensor]]:
+        return lambda: [self.engines[engine](self.features, self.vectors, self.weight)]
+
+    def steps(self) -> dict[str, Callable[[], None]]:
+        found = {name: self.step(self.forward(name), [self.weight]) for name in self.engines}
+        if self.lmax <= FORCES_UP_TO:
+            found |= {f"{name} forces": self.forces(self.forward(name), self.weight) for name in self.engines}
+        return found
+
+
+def measured_edges(lmax: int, channels: int, rounds: int) -> dict[str, Any]:
+    """One size with weights of each edge: the ratio, and memory."""
+    contest = EdgeContest(lmax, channels)
+    times = interleaved(contest.steps(), rounds)
+    found = {"edge": ratios(times, "e3nn", "so2")}
+    if "so2 forces" in times:
+        found["edge_forces"] = ratios(times, "e3nn forces", "so2 forces")
+    milliseconds = found["edge"]["milliseconds"]
+    for ratio in found.values():
+        del ratio["milliseconds"]
+    return {
+        "lmax": lmax, "channels": channels, "edges": EDGES, **found, "milliseconds": milliseconds,
+        "kept_megabytes": {name: contest.kept_megabytes(contest.forward(name)) for name in contest.engines},
+    }  # fmt: skip
 
 
 def measured(lmax: int, channels: int, rounds: int) -> dict[str, Any]:
@@ -129,21 +172,28 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--only", choices=("musts",), help="the sizes with musts, printed and not stored")
+    parser.add_argument(
+        "--only", choices=("musts", "edge"),
+        help="musts: the sizes that have some, printed and not stored; edge: weights of each edge, the rest kept",
+    )  # fmt: skip
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
-    if given.only:
+    if given.only == "musts":
         for lmax in MUSTS:
             print(json.dumps(measured(lmax, 32, given.rounds)))
         return
-    result = {
-        "rows": [measured(lmax, channels, given.rounds) for lmax, channels in GRID],
-        "environment": {
-            "threads": given.threads, "torch": torch.__version__, "load": os.getloadavg(),
-            "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
-        },
+    path = RESULTS / f"edge_product_{given.threads}.json"
+    result = json.loads(path.read_text()) if given.only else {}
+    environment = {
+        "threads": given.threads, "torch": torch.__version__, "load": os.getloadavg(),
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
     }  # fmt: skip
-    (RESULTS / f"edge_product_{given.threads}.json").write_text(json.dumps(result, indent=1) + "\n")
+    if not given.only:
+        result = {"rows": [measured(lmax, channels, given.rounds) for lmax, channels in GRID]}
+        result["environment"] = environment
+    result["edge_rows"] = [measured_edges(lmax, channels, given.rounds) for lmax, channels in GRID]
+    result["edge_environment"] = environment
+    path.write_text(json.dumps(result, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -3,6 +3,9 @@
 Both are the same function of the same weights, those of e3nn's FullyConnectedTensorProduct in its order:
 
     out^o_c = sum over paths (i, l) -> o of n_path sum_c' w_path[c', c] sum_m C^o_{i, l} f^i_c' Y^l(n).
+
+With weights of each edge they are those of e3nn's TensorProduct with instructions "uvu", channel by channel, all paths
+to a block of the output summed: out^o_c = sum over paths of n_path w_path[e, c] sum_m C^o_{i, l} f^i_c Y^l(n).
 """
 
 from __future__ import annotations
@@ -17,15 +20,19 @@ from e3nn import o3
 from torch import Tensor, nn
 
 from workbench.e3.irreps import check_degree, default_dtype, parse_irreps
+from workbench.e3.mixing import EdgeMixer, Mixer
 from workbench.e3.so2 import Side, path_matrix, reduced_product
 from workbench.e3.wigner import EdgeFrames
 
 ENGINES = ("auto", "e3nn", "so2")
+WEIGHTS = ("shared", "edge")
 REDUCED_FROM = {16: 2, 32: 2, 64: 2}
 """For each number of channels measured, the degree from which the reduced product is picked: where the gains of a plain
 step and of one that differentiates gradients again, to learn forces, multiply to more than 1. At degree 2 the one takes
 half of e3nn's time and the other as much; at degree 1 three quarters and half as much again
 (tests/benchmarks/edge_product.py)."""
+REDUCED_FROM_EDGE = 3
+"""The same for weights of each edge, at any number of channels; at degree 2 the two gains about cancel."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +48,7 @@ class Path:
 
 
 class EdgeProduct(nn.Module):
-    """Features ``(E, D_in)`` times harmonics of E directions, weighted: features ``(E, D_out)``; weights are shared.
+    """Features ``(E, D_in)`` times harmonics of E directions, weighted: features ``(E, D_out)``.
 
     Equivariant under rotations; with ``reflections`` also under inversion, where parity then forbids half the paths.
     The engines differ in cost alone and have the same weights, so either reads the other's ``state_dict``. Output
@@ -57,6 +64,13 @@ class EdgeProduct(nn.Module):
             irreps even, and the odd paths are there, the cross product among them.
         mmax: in the frame of the edge keep |m| up to this only: fewer functions, still exactly equivariant
             (Liao et al. 2024, EquiformerV2, keep 2 of 6). Needs ``"so2"``.
+        weights: ``"shared"`` by all edges and mixing all channels; or ``"edge"``: given with each call, channel by
+            channel, such as a network makes them from the distance. All blocks then have one multiplicity, and all
+            paths to a block of the output are summed, not kept apart.
+
+    Attributes:
+        weight: the shared weights, or None.
+        weight_numel: how many weights, for each edge where edges have their own.
 
     Raises:
         ValueError: for irreps or degrees that cannot be, an unknown engine, or no path at all.
@@ -65,6 +79,9 @@ class EdgeProduct(nn.Module):
     >>> vectors = torch.tensor([[0.0, 0.0, 1.0], [1.0, 2.0, 2.0]])
     >>> tuple(layer(torch.ones(2, 16), vectors).shape)
     (2, 36)
+    >>> layer = EdgeProduct("4x0e+4x1o", 1, "4x0e+4x1o", weights="edge")
+    >>> tuple(layer(torch.ones(2, 16), vectors, torch.ones(2, layer.weight_numel)).shape)
+    (2, 16)
     """
 
     def __init__(
@@ -76,6 +93,7 @@ class EdgeProduct(nn.Module):
         *,
         reflections: bool = True,
         mmax: int | None = None,
+        weights: str = "shared",
     ):
         super().__init__()
         self.irreps_in, self.irreps_out = parse_irreps(irreps_in), parse_irreps(irreps_out)
@@ -86,14 +104,16 @@ class EdgeProduct(nn.Module):
         )
         self.reflections = reflections
         self.mmax = _checked_mmax(mmax, engine)
+        self.weights = _checked_weights(weights, self)
         self.engine = _checked_engine(engine, self)
         self.paths = _paths(self)
         last = self.paths[-1]
-        self.weight = nn.Parameter(torch.randn(last.start + math.prod(last.shape)))
+        self.weight_numel = last.start + math.prod(last.shape)
+        self.weight = nn.Parameter(torch.randn(self.weight_numel)) if weights == "shared" else None
         self._inputs, self._outputs = (Side.of(irreps, reflections) for irreps in (self.irreps_in, self.irreps_out))
         smaller = min(self.irreps_in.lmax, self.irreps_out.lmax)
         self._top = smaller if mmax is None else min(mmax, smaller)
-        self._mixers: dict[Any, _Mixer] = {}
+        self._mixers: dict[Any, Mixer | EdgeMixer] = {}
         self._products: dict[Any, nn.Module] = {}
 
     def extra_repr(self) -> str:
@@ -101,37 +121,38 @@ class EdgeProduct(nn.Module):
         cut = "" if self.mmax is None else f", |m| <= {self.mmax}"
         return (
             f"{self.irreps_in} x (l <= {self.lmax_edge}) -> {self.irreps_out}, {len(self.paths)} paths, {kind}{cut}, "
-            f"engine={self.engine!r}"
+            f"engine={self.engine!r}, weights={self.weights!r}"
         )
 
-    def forward(self, features: Tensor, edges: EdgeFrames | Tensor) -> Tensor:
+    def forward(self, features: Tensor, edges: EdgeFrames | Tensor, weight: Tensor | None = None) -> Tensor:
         """The product.
 
         Args:
             features: ``(E, D_in)`` in e3nn's layout.
             edges: frames, which several layers may share, or vectors ``(E, 3)``.
+            weight: ``(E, weight_numel)`` of each edge, in e3nn's order; None where weights are shared.
         """
         with torch.autocast(features.device.type, enabled=False):
             own = self.lmax if self.engine == "so2" else 0
             frames = edges if isinstance(edges, EdgeFrames) else EdgeFrames(edges, own)
-            self._check(features, frames)
+            used = self._check(features, frames, weight)
             if self.engine == "so2":
-                mixing = self._mixer(features)(self.weight)
+                mixing = self._mixer(features)(used)
                 return reduced_product(features, frames, self._inputs, self._outputs, mixing, self._top)
-            result: Tensor = self._product(features)(features, frames.harmonics(self.lmax_edge), self.weight)
+            result: Tensor = self._product(features)(features, frames.harmonics(self.lmax_edge), used)
             return result
 
     def to_reduced(self, weight: Tensor | None = None) -> dict[tuple[int, int], Tensor]:
         """The SO(2) numbers of every pair of blocks: h1 of m = 0.., then h2 of m = 1.., ``(2 min + 1, C_in, C_out)``.
 
         With all filter degrees and unit factors this is the orthogonal map of
-        :func:`workbench.e3.so2.path_matrix`.
+        :func:`workbench.e3.so2.path_matrix`. Weights of edges ``(E, weight_numel)`` give ``(E, 2 min + 1, C, 1)``.
         """
-        weight = self.weight if weight is None else weight
+        used = self._weight(weight)
         found: dict[tuple[int, int], Tensor] = {}
         for path in self.paths:
-            part = weight[path.start : path.start + math.prod(path.shape)].view(1, *path.shape)
-            column = self._column(path).to(weight)[:, None, None] * part
+            part = used[..., path.start : path.start + math.prod(path.shape)].unflatten(-1, path.shape)
+            column = self._column(path).to(used)[:, None, None] * part.unsqueeze(-3)
             pair = (path.source, path.target)
             found[pair] = found[pair] + column if pair in found else column
         return found
@@ -141,9 +162,11 @@ class EdgeProduct(nn.Module):
         """Take weights that have these SO(2) numbers.
 
         Raises:
-            ValueError: where no weights have them: a number is not 0 although parity or ``lmax_edge`` forbids it.
+            ValueError: where no weights have them: a number is not 0 although parity or ``lmax_edge`` forbids it; or
+                where weights are not the layer's own.
         """
-        found = torch.zeros_like(self.weight, dtype=torch.float64)
+        own = self._weight(None)
+        found = torch.zeros_like(own, dtype=torch.float64)
         for pair, numbers in reduced.items():
             paths = [path for path in self.paths if (path.source, path.target) == pair]
             wanted = numbers.double().flatten(1)
@@ -158,18 +181,18 @@ class EdgeProduct(nn.Module):
                 )
             for path, values in zip(paths, solved, strict=True):
                 found[path.start : path.start + math.prod(path.shape)] = values
-        self.weight.copy_(found)
+        own.copy_(found)
 
     def _column(self, path: Path) -> Tensor:
         """What one path contributes to the SO(2) numbers of its pair of blocks, in float64."""
         l_in, l_out = self.irreps_in[path.source].ir.l, self.irreps_out[path.target].ir.l
         return path.factor * path_matrix(l_in, l_out)[:, path.degree - abs(l_in - l_out)]
 
-    def _mixer(self, like: Tensor) -> _Mixer:
+    def _mixer(self, like: Tensor) -> Mixer | EdgeMixer:
         key = (like.dtype, like.device)
         if key not in self._mixers:
             with torch.inference_mode(False):  # it serves training, too
-                self._mixers[key] = _Mixer(self, like)
+                self._mixers[key] = (Mixer if self.weights == "shared" else EdgeMixer)(self, like)
         return self._mixers[key]
 
     def _product(self, like: Tensor) -> nn.Module:
@@ -178,19 +201,33 @@ class EdgeProduct(nn.Module):
             parities = [(-1) ** degree if self.reflections else 1 for degree in range(self.lmax_edge + 1)]
             harmonics = o3.Irreps([(1, (degree, parity)) for degree, parity in enumerate(parities)])
             with default_dtype(like.dtype), torch.inference_mode(False):
-                made = o3.FullyConnectedTensorProduct(
-                    self.irreps_in, harmonics, self.irreps_out, internal_weights=False, shared_weights=True
-                )
+                if self.weights == "shared":
+                    made = o3.FullyConnectedTensorProduct(
+                        self.irreps_in, harmonics, self.irreps_out, internal_weights=False, shared_weights=True
+                    )
+                else:
+                    made = o3.TensorProduct(
+                        self.irreps_in, harmonics, self.irreps_out,
+                        [(path.source, path.degree, path.target, "uvu", True) for path in self.paths],
+                        internal_weights=False, shared_weights=False,
+                    )  # fmt: skip
             self._products[key] = made.to(like.device)
         return self._products[key]
 
-    def _check(self, features: Tensor, frames: EdgeFrames) -> None:
+    def _check(self, features: Tensor, frames: EdgeFrames, weight: Tensor | None) -> Tensor:
+        """The weights of this call, if everything fits."""
         if features.ndim != 2 or features.shape[1] != self.irreps_in.dim or len(features) != len(frames):
             raise ValueError(
                 f"features of shape {tuple(features.shape)} were given for {len(frames)} edges; expected "
                 f"({len(frames)}, {self.irreps_in.dim}) of irreps {self.irreps_in}."
             )
-        types = {features.dtype, frames.vectors.dtype, self.weight.dtype}
+        used = self._weight(weight)
+        if self.weights == "edge" and used.shape != (len(frames), self.weight_numel):
+            raise ValueError(
+                f"weights of shape {tuple(used.shape)} were given for {len(frames)} edges; expected "
+                f"({len(frames)}, {self.weight_numel})."
+            )
+        types = {features.dtype, frames.vectors.dtype, used.dtype}
         if len(types) > 1:
             names = " and ".join(sorted(map(str, types)))
             raise ValueError(f"features, vectors and weights of {names} were given; expected one type for all three.")
@@ -198,76 +235,26 @@ class EdgeProduct(nn.Module):
             raise ValueError(
                 f"frames with lmax = {frames.lmax} were given; expected at least {self.lmax} for this layer."
             )
+        return used
 
-
-class _Mixer:
-    """From the weights of paths to the mixing matrices of each |m|: one product with P, then a change of order."""
-
-    def __init__(self, layer: EdgeProduct, like: Tensor):
-        crossed = not layer.reflections
-        inputs, outputs, top = layer._inputs, layer._outputs, layer._top
-        self.shapes = [(inputs.width - inputs.starts[m], outputs.width - outputs.starts[m]) for m in range(top + 1)]
-        if crossed:
-            self.shapes += self.shapes[1:]
-        self.groups: list[tuple[Tensor | None, Tensor, tuple[int, int]]] = []
-        places = [torch.full(shape, -1, dtype=torch.long) for shape in self.shapes]
-        offset = 0
-        for shape in sorted({path.shape for path in layer.paths}):
-            paths = [path for path in layer.paths if path.shape == shape]
-            rows: dict[tuple[int, int, int], dict[int, float]] = {}
-            for at, path in enumerate(paths):
-                for number, value in enumerate(layer._column(path).tolist()):
-                    where = _matrix(layer, path, number, crossed)
-                    if where is not None and abs(value) > 1e-14:
-                        matrix, sign = where
-                        rows.setdefault((path.source, path.target, matrix), {})[at] = sign * value
-            table = torch.zeros(len(rows), len(paths), dtype=torch.float64)
-            size = math.prod(shape)
-            for row, ((source, target, matrix), values) in enumerate(rows.items()):
-                for at, value in values.items():
-                    table[row, at] = value
-                m = matrix if matrix <= top else matrix - top
-                first = inputs.slots[source].column - inputs.starts[m]
-                second = outputs.slots[target].column - outputs.starts[m]
-                numbers = torch.arange(offset + row * size, offset + (row + 1) * size).view(shape)
-                places[matrix][first : first + shape[0], second : second + shape[1]] = numbers
-            index = torch.cat([torch.arange(path.start, path.start + size) for path in paths])
-            whole = len(paths) == len(layer.paths)
-            self.groups.append((None if whole else index.to(like.device), table.to(like), (len(paths), size)))
-            offset += len(rows) * size
-        order = torch.cat([place.flatten() for place in places])
-        self.order = torch.where(order < 0, offset, order).to(like.device)
-
-    def __call__(self, weight: Tensor) -> list[Tensor]:
-        parts = [
-            (table @ (weight if index is None else weight[index]).view(shape)).flatten()
-            for index, table, shape in self.groups
-        ]
-        pool = torch.cat([*parts, weight.new_zeros(1)])
-        pieces = pool.index_select(0, self.order).split([math.prod(shape) for shape in self.shapes])
-        return [piece.view(shape) for piece, shape in zip(pieces, self.shapes, strict=True)]
-
-
-def _matrix(layer: EdgeProduct, path: Path, number: int, crossed: bool) -> tuple[int, int] | None:
-    """In which mixing matrix the SO(2) number of a pair of blocks stands, and with which sign."""
-    smaller = min(layer.irreps_in[path.source].ir.l, layer.irreps_out[path.target].ir.l)
-    second = number > smaller
-    m = number - smaller if second else number
-    if m > layer._top:
-        return None
-    if crossed:
-        return (layer._top + m if second else m), 1
-    return m, -1 if second and layer._outputs.slots[path.target].exchanged else 1
+    def _weight(self, given: Tensor | None) -> Tensor:
+        """The weights given, or the layer's own."""
+        used = self.weight if given is None else given
+        if used is None:
+            raise ValueError(
+                f"no weights were given to a product with weights = 'edge'; expected (E, {self.weight_numel})."
+            )
+        return used
 
 
 def _paths(layer: EdgeProduct) -> tuple[Path, ...]:
-    """The instructions of e3nn's FullyConnectedTensorProduct, in its order and with its factors."""
-    found = []
+    """The instructions of e3nn's FullyConnectedTensorProduct, in its order and with its factors; or of "uvu"."""
+    found, shared = [], layer.weights == "shared"
     for (source, left), degree in product(enumerate(layer.irreps_in), range(layer.lmax_edge + 1)):
         parity = (-1) ** degree if layer.reflections else 1
         for target, right in enumerate(layer.irreps_out):
             if right.ir in left.ir * o3.Irrep(degree, parity):
-                found.append((source, degree, target, (left.mul, right.mul)))
+                found.append((source, degree, target, (left.mul, right.mul if shared else 1)))
     if not found:
         raise ValueError(
             f"no path leads from {layer.irreps_in} with harmonics up to l = {layer.lmax_edge} to {layer.irreps_out}; "
@@ -275,13 +262,25 @@ def _paths(layer: EdgeProduct) -> tuple[Path, ...]:
         )
     fan_in = dict.fromkeys((target for _, _, target, _ in found), 0)
     for _, _, target, shape in found:
-        fan_in[target] += shape[0]
+        fan_in[target] += shape[0] if shared else 1
     paths, start = [], 0
     for source, degree, target, shape in found:
         factor = math.sqrt(layer.irreps_out[target].ir.dim / fan_in[target]) if fan_in[target] else 0.0
         paths.append(Path(source, degree, target, shape, factor, start))
         start += math.prod(shape)
     return tuple(paths)
+
+
+def _checked_weights(weights: str, layer: EdgeProduct) -> str:
+    if weights not in WEIGHTS:
+        raise ValueError(f"weights = {weights!r} were given; expected one of {', '.join(WEIGHTS)}.")
+    numbers = {block.mul for block in (*layer.irreps_in, *layer.irreps_out)}
+    if weights == "edge" and len(numbers) > 1:
+        raise ValueError(
+            f"irreps {layer.irreps_in} and {layer.irreps_out} were given with weights of each edge; expected one "
+            "multiplicity for all blocks, as the product goes channel by channel."
+        )
+    return weights
 
 
 def _checked_mmax(mmax: int | None, engine: str) -> int | None:
@@ -303,6 +302,8 @@ def _checked_engine(engine: str, layer: EdgeProduct) -> str:
         return engine
     if layer.mmax is not None or layer.lmax_edge > 12:
         return "so2"
+    if layer.weights == "edge":
+        return "so2" if layer.lmax >= REDUCED_FROM_EDGE else "e3nn"
     channels = max(block.mul for block in layer.irreps_in)
     nearest = min(REDUCED_FROM, key=lambda known: abs(math.log(known / max(channels, 1))))
     return "so2" if layer.lmax >= REDUCED_FROM[nearest] else "e3nn"

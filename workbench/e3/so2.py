@@ -110,7 +110,8 @@ class Side:
 
 
 Mixing = Sequence[Tensor]
-"""A_0, ..., A_M and, where both kinds of paths exist, B_1, ..., B_M: z_m = x_m A - x_-m B, z_-m = x_m B + x_-m A."""
+"""A_0, ..., A_M and, where both kinds of paths exist, B_1, ..., B_M: z_m = x_m A - x_-m B, z_-m = x_m B + x_-m A. Each
+is a matrix for all edges, or for each edge and channel numbers between blocks, ``(E, blocks in, blocks out, C)``."""
 
 
 def reduced_product(
@@ -211,11 +212,47 @@ def _rows(rotated: Tensor, m: int, start: int) -> Tensor:
     return rotated[:, rotated.shape[1] // 2 + m, start:]
 
 
-def _put(target: Tensor, a: Tensor, b: Tensor) -> None:
-    if torch.is_grad_enabled():
-        target.copy_(a @ b)
+def _put(target: Tensor, x: Tensor, a: Tensor) -> None:
+    """x A, where A is a matrix, or numbers ``(E, blocks in, blocks out, C)`` that meet x channel by channel."""
+    if a.ndim > 2:
+        first = x[:, None, : a.shape[3]], a[:, 0]
+        place = target.unflatten(1, a.shape[2:])
+        if torch.is_grad_enabled():
+            place.copy_(first[0] * first[1])
+        else:
+            torch.mul(*first, out=place)
+        _each(place, x, a, 1, 1.0)
+    elif torch.is_grad_enabled():
+        target.copy_(x @ a)
     else:
-        torch.mm(a, b, out=target)
+        torch.mm(x, a, out=target)
+
+
+def _add(target: Tensor, x: Tensor, a: Tensor, sign: float) -> None:
+    if a.ndim > 2:
+        _each(target.unflatten(1, a.shape[2:]), x, a, 0, sign)
+    else:
+        target.addmm_(x, a, alpha=sign)
+
+
+def _each(place: Tensor, x: Tensor, a: Tensor, start: int, sign: float) -> None:
+    """Block by block, so that no array as large as ``a`` is made."""
+    blocks = x.unflatten(1, (a.shape[1], a.shape[3]))
+    for at in range(start, a.shape[1]):
+        place.addcmul_(blocks[:, at : at + 1], a[:, at], value=sign)
+
+
+def _back(a: Tensor) -> Tensor:
+    return a.transpose(1, 2) if a.ndim > 2 else a.mT
+
+
+def _outer(x: Tensor, z: Tensor, a: Tensor, total: Tensor | None = None, sign: float = 1.0) -> Tensor:
+    """The gradient of A in z = x A, added to ``total``."""
+    if a.ndim > 2:
+        left = x.unflatten(1, (a.shape[1], 1, a.shape[3]))
+        right = z.unflatten(1, (1, *a.shape[2:]))
+        return left * right if total is None else total.addcmul_(left, right, value=sign)
+    return x.mT @ z if total is None else total.addmm_(x.mT, z, alpha=sign)
 
 
 def _mix(x: Tensor, z: Tensor, m: int, top: int, inputs: Side, outputs: Side, mixing: Mixing) -> None:
@@ -224,7 +261,7 @@ def _mix(x: Tensor, z: Tensor, m: int, top: int, inputs: Side, outputs: Side, mi
         target = _rows(z, sign * m, o)
         _put(target, _rows(x, sign * m, i), mixing[m])
         if m and len(mixing) > top + 1:
-            target.addmm_(_rows(x, -sign * m, i), mixing[top + m], alpha=-sign)
+            _add(target, _rows(x, -sign * m, i), mixing[top + m], -sign)
 
 
 def _mix_back(
@@ -237,15 +274,15 @@ def _mix_back(
     if dx is not None:
         for sign in signs:
             target = _rows(dx, sign * m, i)
-            _put(target, _rows(dz, sign * m, o), mixing[m].mT)
+            _put(target, _rows(dz, sign * m, o), _back(mixing[m]))
             if crossed:
-                target.addmm_(_rows(dz, -sign * m, o), mixing[top + m].mT, alpha=sign)
+                _add(target, _rows(dz, -sign * m, o), _back(mixing[top + m]), sign)
     if ctx.needs_input_grad[6 + m]:
-        parts = [(_rows(x, sign * m, i).mT, _rows(dz, sign * m, o)) for sign in signs]
-        grads[m] = torch.addmm(parts[0][0] @ parts[0][1], *parts[1]) if m else parts[0][0] @ parts[0][1]
+        own = _outer(_rows(x, m, i), _rows(dz, m, o), mixing[m])
+        grads[m] = _outer(_rows(x, -m, i), _rows(dz, -m, o), mixing[m], own) if m else own
         if crossed:
-            first = _rows(x, m, i).mT @ _rows(dz, -m, o)
-            grads[top + m] = first.addmm_(_rows(x, -m, i).mT, _rows(dz, m, o), alpha=-1)
+            other = _outer(_rows(x, m, i), _rows(dz, -m, o), mixing[top + m])
+            grads[top + m] = _outer(_rows(x, -m, i), _rows(dz, m, o), mixing[top + m], other, -1)
 
 
 def _moments(left: Tensor, right: Tensor, side: Side, edges: int) -> Tensor:
