@@ -124,11 +124,10 @@ def test_a_sampled_integral_over_the_group_needs_the_weights_of_its_samples(grou
     def typical(count: int, weighted: bool) -> float:
         return float(torch.tensor([moved_error(group, count, weighted, seed) for seed in range(15)]).median())
 
-    few, many = typical(1_000, True), typical(100_000, True)
+    few, many, without = typical(1_000, True), typical(100_000, True), typical(100_000, False)
     assert 4 < few / many < 25  # sqrt(100) = 10
     assert many < BROKEN
-    assert typical(100_000, False) > 4 * many
-    assert typical(100_000, False) > 2 * BROKEN
+    assert without > max(4 * many, 2 * BROKEN)
 
 
 @pytest.mark.parametrize("group", SAMPLED, ids=str)
