@@ -16,6 +16,11 @@ _COVALENT = (
     *(0.31, 0.28, 1.28, 0.96, 0.84, 0.76, 0.71, 0.66, 0.57, 0.58, 1.66, 1.41, 1.21, 1.11, 1.07, 1.05, 1.02, 1.06),
     *(2.03, 1.76, 1.70, 1.60, 1.53, 1.39, 1.39, 1.32, 1.26, 1.24, 1.32, 1.22, 1.22, 1.20, 1.19, 1.20, 1.20, 1.16),
 )
+_MASSES = (
+    *(1.008, 4.0026, 6.94, 9.0122, 10.81, 12.011, 14.007, 15.999, 18.998, 20.180, 22.990, 24.305, 26.982, 28.085),
+    *(30.974, 32.06, 35.45, 39.95, 39.098, 40.078, 44.956, 47.867, 50.942, 51.996, 54.938, 55.845, 58.933, 58.693),
+    *(63.546, 65.38, 69.723, 72.630, 74.922, 78.971, 79.904, 83.798),
+)
 OTHER_RADIUS = 1.5
 """Angstrom; of the elements beyond krypton, for drawing alone."""
 
@@ -45,3 +50,16 @@ def covalent_radius(number: int) -> float:
     (0.76, 1.5)
     """
     return _COVALENT[number - 1] if 1 <= number <= len(_COVALENT) else OTHER_RADIUS
+
+
+def atomic_mass(number: int) -> float:
+    """Abridged standard atomic weight in dalton (IUPAC 2021), up to krypton.
+
+    Raises ValueError for other elements.
+
+    >>> atomic_mass(1), atomic_mass(8)
+    (1.008, 15.999)
+    """
+    if not 1 <= number <= len(_MASSES):
+        raise ValueError(f"the mass of element {number} was asked; those of 1 to {len(_MASSES)} are known here")
+    return _MASSES[number - 1]
