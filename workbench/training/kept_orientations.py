@@ -1,11 +1,10 @@
-"""What turning a cloud of points changes: in trained classifiers of digits, and in networks over grids of orientations.
+"""What turning a cloud of points changes in networks over grids of orientations, by their grid.
 
-Two studies of :mod:`workbench.models.position_orientation`. Points are turned, no image is resampled.
+A study of :mod:`workbench.models.orientation_potential`. Points are turned, no image is resampled.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -13,17 +12,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from workbench.groups import SO3
 from workbench.groups.orientations import design_strength, orientation_grid
 from workbench.layers.position_orientation import PositionOrientationNet
-from workbench.training.run import Run
 
 if TYPE_CHECKING:
     import xarray as xr
 
-ANGLES_DEG = tuple(22.5 * step for step in range(16))
 GRIDS = (
     "fibonacci(8)", "icosahedron", "repulsion(12)", "fibonacci(12)", "dodecahedron", "repulsion(20)", "fibonacci(20)",
     "icosahedral(32)", "repulsion(32)", "fibonacci(32)", "fibonacci(64)",
@@ -31,72 +28,6 @@ GRIDS = (
 DRAWS, TURNS, POINTS = 10, 30, 6
 SPREAD = 0.3
 """Standard deviation of the coordinates of random clouds."""
-FEW = 32  # test pictures in the fast mode
-
-
-def kept_turns(runs: Mapping[tuple[str, int], Path], fast: bool = False) -> xr.Dataset:
-    """Accuracy and change of the logits of the kept networks when all test clouds are turned, 22.5 degrees a step.
-
-    Args:
-        runs: (experiment, seed) -> the folder of a finished run.
-        fast: fewer pictures.
-
-    Returns:
-        Over (experiment, seed, angle_deg): `turned_accuracy`; `turned_error`, the mean over pictures of |f(g x) - f(x)|
-        as a share of |f(x)|; `untrained_error`, the same of a network of the same build with fresh weights.
-    """
-    import xarray as xr
-
-    from workbench.datasets import load
-    from workbench.measure import labelled, provenance
-    from workbench.models import build_model
-
-    names, seeds = list(dict.fromkeys(n for n, _ in runs)), sorted({s for _, s in runs})
-    shape = len(names), len(seeds), len(ANGLES_DEG)
-    accuracy, trained, untrained = (np.full(shape, np.nan) for _ in range(3))
-    for (name, seed), path in runs.items():
-        run = Run(path)
-        options = dict(run.config["data"])
-        images, labels = load(options.pop("name"), **options).splits["test"]
-        if fast:
-            images, labels = images[:FEW], labels[:FEW]
-        at = names.index(name), seeds.index(seed)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            fresh = build_model(run.config["model"]).eval()
-        logits = _turned_logits(run.model().eval(), images)
-        accuracy[at] = (logits.argmax(-1) == labels).float().mean(1).numpy()
-        trained[at] = _change(logits)
-        untrained[at] = _change(_turned_logits(fresh, images))
-    over = ("experiment", "seed", "angle_deg")
-    return xr.Dataset(
-        {
-            "turned_accuracy": labelled(over, accuracy, "test accuracy on turned clouds"),
-            "turned_error": labelled(over, trained, "change of the logits by a turn, trained"),
-            "untrained_error": labelled(over, untrained, "change of the logits by a turn, untrained"),
-        },
-        {
-            "experiment": labelled("experiment", np.asarray(names, dtype=str), "experiment"),
-            "seed": labelled("seed", np.asarray(seeds, dtype=np.int64), "seed"),
-            "angle_deg": labelled("angle_deg", np.asarray(ANGLES_DEG), "turn of the cloud", "degree"),
-        },
-        provenance(
-            "kept_turns", seed=seeds, dtype="float32", resampler="none: points are turned",
-            reduction="mean over pictures of |f(gx) - f(x)| / |f(x)|", input_kind="test images", images=len(images),
-        ),
-    )  # fmt: skip
-
-
-@torch.no_grad()
-def _turned_logits(net: nn.Module, images: Tensor) -> Tensor:
-    """Logits at every angle: ``(A, B, classes)``."""
-    return torch.stack([
-        torch.cat([net(part, angle_rad=math.radians(angle)) for part in images.split(136)]) for angle in ANGLES_DEG
-    ])  # fmt: skip
-
-
-def _change(logits: Tensor) -> np.ndarray:
-    return ((logits - logits[0]).norm(dim=-1) / logits[0].norm(dim=-1)).mean(-1).numpy()
 
 
 def grid_errors(runs: Mapping[tuple[str, int], Path] | None = None, fast: bool = False) -> xr.Dataset:
