@@ -8,6 +8,7 @@ Lawrence, J. W. Siegel, 2024, "Equivariant Frames and the Impossibility of Conti
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -128,6 +129,7 @@ def _averaged(count: int, draw: int) -> FrameAveraged:
     return FrameAveraged(random_network(count, draw))
 
 
+@lru_cache(maxsize=1)
 def _species() -> tuple[list[Tensor], np.ndarray, list[str]]:
     """The relaxed molecules ``(N, 3)`` of the G2 set, the gaps of their rattled copies, and names."""
     from workbench.datasets.molecules import molecules
