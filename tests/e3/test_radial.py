@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from tests.tolerances import EXACT
-from workbench.e3.radial import BASES, RadialBasis, envelope
+from workbench.e3.radial import BASES, RadialBasis, ShortenedBasis, envelope
 
 
 def derivatives(function, at: float, orders: int) -> list[float]:
@@ -81,3 +81,25 @@ def test_the_formula_at_one_point() -> None:
     assert float(envelope(torch.tensor(2.0, dtype=torch.float64), 4.0)) == pytest.approx(
         expected, rel=EXACT[torch.float64]
     )
+
+
+def test_a_shortened_basis_is_the_basis_up_to_its_nearer_end_and_smooth_there() -> None:
+    basis = RadialBasis(5.0, 6)
+    short = ShortenedBasis(basis, 3.0, 0.5)
+    near = torch.linspace(0.1, 2.5, 50, dtype=torch.float64)
+    assert torch.equal(short(near), basis(near))
+    assert float(short(torch.tensor([3.0, 4.0, 6.0])).abs().max()) == 0
+    assert float(basis(torch.tensor([4.0])).abs().max()) > 0.01
+    for number in range(6):
+        end = derivatives(lambda x, n=number: short(x)[n], 3.0 - 1e-7, 2)
+        assert max(map(abs, end)) < 1e-3
+        start, kept = (derivatives(lambda x, f=f, n=number: f(x)[n], 2.5 + 1e-6, 2) for f in (short, basis))
+        assert start == pytest.approx(kept, abs=1e-6)
+    stretched = RadialBasis(3.0, 6)  # the broken twin: another basis, not the same with an end
+    assert float((stretched(near) - basis(near)).abs().max()) > 0.1
+
+
+@pytest.mark.parametrize(("cutoff", "width"), [(5.0, 0.5), (6.0, 0.5), (3.0, 0.0), (3.0, 4.0), (0.0, 0.5)])
+def test_an_end_that_shortens_nothing_is_refused(cutoff: float, width: float) -> None:
+    with pytest.raises(ValueError, match="cutoff"):
+        ShortenedBasis(RadialBasis(5.0), cutoff, width)

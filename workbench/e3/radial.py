@@ -64,3 +64,43 @@ class RadialBasis(nn.Module):
     def extra_repr(self) -> str:
         """Cutoff and basis."""
         return f"cutoff={self.cutoff:g}, count={self.count}, basis={self.basis!r}, power={self.power}"
+
+
+class ShortenedBasis(nn.Module):
+    """The functions of a basis as they are, taken smoothly to zero at a nearer end.
+
+    Weights that were trained with the basis keep their meaning: only what comes from farther away is missing. Another
+    cutoff of the basis itself would stretch every function, and leave the weights with functions they never saw.
+
+    Args:
+        basis: the functions.
+        cutoff: the nearer end, below that of the basis.
+        width: over which they are taken to zero, by :func:`envelope`; as they were at cutoff - width and before.
+
+    Raises:
+        ValueError: for a cutoff that is not positive or not below that of the basis, or a width that is not positive.
+
+    >>> import torch
+    >>> basis, where = RadialBasis(5.0), torch.tensor([1.0, 3.4, 3.6])
+    >>> ShortenedBasis(basis, 3.5)(where)[:, 0].div(basis(where)[:, 0]).round(decimals=1).tolist()
+    [1.0, 0.2, 0.0]
+    """
+
+    def __init__(self, basis: RadialBasis, cutoff: float, width: float = 0.5) -> None:
+        super().__init__()
+        self.basis, self.cutoff = basis, check_cutoff(cutoff)
+        if not cutoff < basis.cutoff or not 0 < width <= cutoff:
+            raise ValueError(
+                f"cutoff = {cutoff!r} and width = {width!r} were given; expected a cutoff below the {basis.cutoff:g} "
+                "of the basis, and a width above 0 and at most the cutoff."
+            )
+        self.width = float(width)
+
+    def forward(self, distance: Tensor) -> Tensor:
+        """Distances ``(...)`` to ``(..., count)``."""
+        past = (distance - (self.cutoff - self.width)).clamp(min=0.0)
+        return self.basis(distance) * envelope(past, self.width).unsqueeze(-1)
+
+    def extra_repr(self) -> str:
+        """The nearer end."""
+        return f"cutoff={self.cutoff:g}, width={self.width:g}"

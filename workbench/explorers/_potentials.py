@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import os
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -39,6 +41,23 @@ def potential(name: str) -> nn.Module:
     if name == UNTRAINED:
         return seeded(MODEL)
     return Run(checked_path(data_folder() / FOLDER, name)).model().requires_grad_(False)
+
+
+@lru_cache(maxsize=64)
+def shortened(name: str, cutoff: float) -> nn.Module:
+    """A potential that no longer sees what is farther away than a cutoff, its weights as they were; shared.
+
+    From half an angstrom before the cutoff on, neighbours fade; at the potential's own cutoff it is as it was.
+    """
+    from workbench.e3.radial import ShortenedBasis
+
+    shipped: Any = potential(name)
+    if cutoff >= shipped.config.cutoff:
+        return shipped
+    net = copy.copy(shipped)  # every other part stays shared: a deep copy would take longer than a move may
+    net.__dict__["_modules"] = dict(shipped._modules)
+    net.radial, net.config = ShortenedBasis(shipped.radial, cutoff).eval(), replace(shipped.config, cutoff=cutoff)
+    return net
 
 
 def shipped_molecule(species: str, rattled: bool) -> Molecule:

@@ -34,26 +34,42 @@ def molecule_picture(ds: xr.Dataset, arrow: float) -> Figure:
     Raises:
         ValueError: a variable, a dim or the provenance is missing.
     """
-    each = ("atom", "xyz")
-    dims = {"positions": each, "forces": each, "reference": each, "bonded": ("bond", "end")}
-    require(ds, "molecule view", dims={**dims, "error": ("motion", "transform"), "floor": (), "symbol": ("atom",)})
-    where = values(ds, "positions", *each)
-    reach = float(np.linalg.norm(where, axis=1).max()) + MARGIN
-    side = {"range": [-reach, reach], "visible": False}
-    scene = {
-        "xaxis": side, "yaxis": side, "zaxis": side, "aspectmode": "cube", "domain": {"x": [0, 1], "y": list(SPACE)},
-        "camera": {"eye": {"x": 0.72, "y": 0.72, "z": 0.46}},
-    }  # fmt: skip
-    traces = [_bonds(ds, where), _atoms(ds, where)]
-    for name, colour in (("reference", palette.BLUE), ("forces", palette.ORANGE)):
-        if np.isfinite(values(ds, name)).all():
-            traces += _arrows(ds, name, where, arrow, colour)
+    require(ds, "molecule view", dims={"error": ("motion", "transform"), "floor": ()})
+    traces, scene = molecule_in_space(ds, arrow, {"x": [0, 1], "y": list(SPACE)})
     lines, bottom = _errors(ds)
     legend = {"orientation": "h", "x": 0.0, "y": SPACE[0] - 0.02, "yanchor": "top", "font": {"size": 12}}
     return figure(
         [*traces, *lines], ds, height=640, margin={"l": 72, "r": 24, "t": 44, "b": 56}, scene=scene, showlegend=True,
         legend=legend, annotations=[panel_title(_heading(ds), 0.0, 1.01)], **bottom,
     )  # fmt: skip
+
+
+def molecule_in_space(
+    ds: xr.Dataset, arrow: float, domain: dict[str, list[float]], reach: float | None = None
+) -> tuple[list[Trace], dict]:
+    """Traces of atoms, bonds and arrows, and the scene that they stand in.
+
+    Args:
+        ds: with `positions`, `forces`, `reference`, `symbol`, `bonded` as for :func:`molecule_picture`.
+        arrow: angstrom for a force of 1 eV/angstrom.
+        domain: where on the page the scene is.
+        reach: angstrom from its middle to its sides; where not given, as far as this molecule needs.
+    """
+    each = ("atom", "xyz")
+    dims = {"positions": each, "forces": each, "reference": each, "bonded": ("bond", "end"), "symbol": ("atom",)}
+    require(ds, "molecule in space", dims=dims)
+    where = values(ds, "positions", *each)
+    reach = (float(np.linalg.norm(where, axis=1).max()) if reach is None else reach) + MARGIN
+    side = {"range": [-reach, reach], "visible": False}
+    scene = {
+        "xaxis": side, "yaxis": side, "zaxis": side, "aspectmode": "cube", "domain": domain,
+        "camera": {"eye": {"x": 0.72, "y": 0.72, "z": 0.46}},
+    }  # fmt: skip
+    traces = [_bonds(ds, where), _atoms(ds, where)]
+    for name, colour in (("reference", palette.BLUE), ("forces", palette.ORANGE)):
+        if np.isfinite(values(ds, name)).all():
+            traces += _arrows(ds, name, where, arrow, colour)
+    return traces, scene
 
 
 def _heading(ds: xr.Dataset) -> str:
