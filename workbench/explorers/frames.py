@@ -49,6 +49,7 @@ class FramesExplorer(Explorer):
         "pose is back in the answer. One pose read from the first three atoms does not jump, but needs the atoms in a "
         "fixed order. The mean over the 60 rotations of the icosahedron never jumps either; it is exact only for those."
     )
+    heavy = True
 
     molecule = param.Selector(
         objects=MOLECULES, default="CH3CH2OH", label="Molecule", doc="At rest, atoms in their order in the G2 set."

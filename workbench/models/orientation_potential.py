@@ -2,7 +2,8 @@
 
 E. J. Bekkers, S. Vadgama, R. Hesselink, P. A. van der Linden, D. W. Romero, "Fast, Expressive SE(n) Equivariant
 Networks through Weight-Sharing in Position-Orientation Space", ICLR 2024, arXiv 2310.02970, read in the released code:
-they train on rMD17 with random rotations, five layers and 128 channels; ours is a small network on ethanol.
+they train on rMD17 with random rotations, five layers and 128 channels; ours is a small network on ethanol. Sentences
+and what counts as reproduced were written before the results, bands after them.
 
 Lengths in angstrom, energies in eV, forces in eV/angstrom.
 """
@@ -112,7 +113,10 @@ NETWORKS: dict[str, dict[str, Any]] = {
     **{f"{name}-turned": {"grid": grid, "turned": True} for name, grid in GRIDS.items()},
 }
 """Of one recipe; what is not turned hears of ethanol in one pose alone."""
-RIVALS = {"icosahedron": "fibonacci(12)", "dodecahedron": "fibonacci(20)", "icosahedral(32)": "fibonacci(32)"}
+RIVALS = {
+    "icosahedron": ("fibonacci(12)", (10, 100)), "dodecahedron": ("fibonacci(20)", (10, 120)),
+    "icosahedral(32)": ("fibonacci(32)", (20, 300)),
+}  # fmt: skip
 _PAPER = "README of the released code: rMD17, ethanol, forces 4.1 meV/angstrom without orientations, 2.5 with 20"
 _HERE = "measured here"
 
@@ -186,17 +190,17 @@ METHOD = Method(
     claims=(
         _ratio(
             "orientations", "Positions with orientations beat positions alone: ratio of force errors.",
-            lambda d: _forces(d, "distances", "rotated") / _forces(d, "dodecahedron-turned", "rotated"), (0, 10),
+            lambda d: _forces(d, "distances", "rotated") / _forces(d, "dodecahedron-turned", "rotated"), (0.5, 1.1),
             _PAPER, 4.1 / 2.5,
         ),
         Claim(
             "distances-exact", "Distances alone are exact for all rotations, trained, too.", _HERE, None, "1",
-            lambda d: _turning(d, "distances"), (0, 1e-4), lambda d: bool(_turning(d, "distances").max() < 1e-4),
+            lambda d: _turning(d, "distances"), (0, 1e-5), lambda d: bool(_turning(d, "distances").max() < 1e-4),
         ),
-        *_of_grid("icosahedron", ((0, 100), (0, 100), (0, 100), (0, 100))),
-        *_of_grid("dodecahedron", ((0, 100), (0, 100), (0, 100), (0, 100))),
-        *_of_grid("icosahedral32", ((0, 100), (0, 100), (0, 100), (0, 100))),
-        *(_better_grid(grid, rival, (0, 1000)) for grid, rival in RIVALS.items()),
+        *_of_grid("icosahedron", ((1.5, 9), (1.8, 2.8), (3, 5.5), (0.92, 1.08))),
+        *_of_grid("dodecahedron", ((1.3, 8), (1.35, 2), (2, 3.6), (0.93, 1.1))),
+        *_of_grid("icosahedral32", ((1.2, 8), (1.05, 1.4), (1.4, 2.2), (0.95, 1.08))),
+        *(_better_grid(grid, *rival) for grid, rival in RIVALS.items()),
     ),
     studies={
         "poses": "workbench.training.kept_poses:errors_by_pose",
