@@ -12,8 +12,8 @@ import xarray as xr
 from PIL import Image
 
 from workbench.audit import load_data
-from workbench.audit.arrays import LARGEST_BYTES
 from workbench.audit.data import MOST_PIXELS, chosen
+from workbench.datasets.arrays import LARGEST_BYTES
 
 
 def picture(path):
@@ -108,7 +108,7 @@ def test_r15_an_array_that_declares_more_than_it_holds_or_than_fits_is_refused(t
 
 def test_r15_an_archive_that_unpacks_to_too_much_is_refused(tmp_path, monkeypatch):
     np.savez_compressed(tmp_path / "zeros.npz", images=np.zeros((1, 1000, 1000), np.float32))
-    monkeypatch.setattr("workbench.audit.arrays.LARGEST_BYTES", 10**6)
+    monkeypatch.setattr("workbench.datasets.arrays.LARGEST_BYTES", 10**6)
     with pytest.raises(ValueError, match="unpacks to more than"):
         load_data(tmp_path / "zeros.npz")
 

@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from workbench.audit.arrays import read_npy, read_npz
 from workbench.audit.importing import RUNS_CODE, import_object, is_import_path, made
 from workbench.audit.kinds import Clue, check_kind
 from workbench.audit.layouts import LABEL_NAMES, Asked, laid_out, picked
+from workbench.datasets.arrays import read_npy, read_npz
 from workbench.groups import Group
 
 MOST_PIXELS = 2048 * 2048

@@ -61,8 +61,9 @@ def explorer_lines() -> Iterator[str]:
 def data_lines() -> Iterator[str]:
     """One line per data set, and the command that fetches it where it is not here."""
     from workbench.datasets import describe
+    from workbench.datasets.published_molecules import describe_molecules
 
-    for name, about in describe().items():
+    for name, about in {**describe(), **describe_molecules()}.items():
         place = "" if is_here(name) else f"; fetch it with: {about.fetch_command}"
         yield f"{name}  {about.summary} ({about.licence}){place}"
 
@@ -74,11 +75,11 @@ def is_here(name: str) -> bool:
     True
     """
     from workbench.datasets.paths import downloads_folder
+    from workbench.datasets.published_molecules import MOLECULE_SETS
     from workbench.datasets.published_set import PUBLISHED
 
-    if name not in PUBLISHED:
-        return True
-    return all((downloads_folder() / name / remote.name).is_file() for remote in PUBLISHED[name].files)
+    files = {one.name: one.files for one in (*PUBLISHED.values(), *MOLECULE_SETS.values())}.get(name, ())
+    return all((downloads_folder() / name / remote.name).is_file() for remote in files)
 
 
 def readme_table() -> str:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from workbench.datasets.archives import DamagedFile
 from workbench.datasets.catalogue import describe
 from workbench.datasets.published import fetch
+from workbench.datasets.published_molecules import MOLECULE_SETS, describe_molecules, fetch_molecules
 from workbench.datasets.published_set import PUBLISHED
 
 
@@ -24,17 +25,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("list", help="every set, with the command that fetches it where one is needed")
     fetching = commands.add_parser("fetch", help="download a published set, check it, and keep it for offline use")
-    fetching.add_argument("name", choices=tuple(PUBLISHED), help="which set")
+    fetching.add_argument("name", choices=(*PUBLISHED, *MOLECULE_SETS), help="which set")
     fetching.add_argument("--mirror", help="base address to use instead of the public one (also WORKBENCH_MIRROR)")
     fetching.add_argument("--folder", help="where to keep it (default: the user's cache, or WORKBENCH_DATA)")
     given = parser.parse_args(arguments)
     if given.command == "list":
-        sys.stdout.writelines(
-            f"{d.name:16s} {d.summary}; {d.fetch_command or 'embedded'}\n" for d in describe().values()
-        )
+        listed = {**describe(), **describe_molecules()}.values()
+        sys.stdout.writelines(f"{d.name:16s} {d.summary}; {d.fetch_command or 'embedded'}\n" for d in listed)
         return 0
     try:
-        folder = fetch(given.name, mirror=given.mirror, folder=given.folder)
+        chosen = fetch_molecules if given.name in MOLECULE_SETS else fetch
+        folder = chosen(given.name, mirror=given.mirror, folder=given.folder)
     except (DamagedFile, OSError, ValueError) as error:
         sys.stderr.write(f"{error}\n")
         return 1

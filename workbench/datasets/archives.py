@@ -4,13 +4,14 @@ Nothing here ever executes what it reads: Python's own archive modules hand out 
 supported at all.
 """
 
+import bz2
 import gzip
 import io
 import re
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO
 
@@ -93,6 +94,37 @@ def read_tar_gz(path: Path, wanted: Iterable[str], max_bytes: int) -> dict[str, 
     return found
 
 
+def members_of_tar_bz2(
+    path: Path, wanted: Callable[[str], bool], max_bytes: int, most: int = _MEMBER_LIMIT
+) -> Iterator[tuple[str, bytes]]:
+    """Names and bytes of the wanted members of a .tar.bz2, one after another; nothing is written to disk.
+
+    Args:
+        wanted: whether a full member name is.
+        max_bytes: limit for the whole unpacked archive.
+        most: members that it may have.
+
+    Raises:
+        DamagedFile: as `read_tar_gz`, but for members that are missing.
+    """
+    try:
+        with bz2.open(path) as packed:
+            capped = io.BufferedReader(_Capped(packed, max_bytes, str(path)), _CHUNK)  # type: ignore[arg-type]
+            with tarfile.open(fileobj=capped, mode="r|") as archive:
+                for count, member in enumerate(archive):
+                    _check_member(path, count, member.name, member.size, max_bytes, most)
+                    if wanted(member.name):
+                        stream = archive.extractfile(member) if member.isreg() else None
+                        if stream is None:
+                            raise DamagedFile(f"{path} holds {member.name!r} as a link or device; fetch it again")
+                        yield member.name, stream.read()
+                    archive.members = []  # a hundred thousand would be kept
+    except DamagedFile:
+        raise
+    except (tarfile.TarError, OSError, EOFError, ValueError) as error:
+        raise DamagedFile(f"{path} is not a whole .tar.bz2 archive ({error}); fetch it again") from error
+
+
 def read_zip(path: Path, wanted: Iterable[str], max_bytes: int) -> dict[str, bytes]:
     """Return the wanted members of a .zip as bytes; nothing is written to disk. Errors as in `read_tar_gz`."""
     missing, found = set(wanted), {}
@@ -118,10 +150,10 @@ def read_zip(path: Path, wanted: Iterable[str], max_bytes: int) -> dict[str, byt
     return found
 
 
-def _check_member(path: Path, count: int, name: str, size: int, max_bytes: int) -> None:
+def _check_member(path: Path, count: int, name: str, size: int, max_bytes: int, most: int = _MEMBER_LIMIT) -> None:
     """Refuse an archive by one member's declared name or size, before a byte of it is read."""
-    if count >= _MEMBER_LIMIT:
-        raise DamagedFile(f"{path} has more than {_MEMBER_LIMIT} members; fetch it again")
+    if count >= most:
+        raise DamagedFile(f"{path} has more than {most} members; fetch it again")
     try:
         # "./x" and a folder's closing slash are ordinary in archives and lead nowhere else.
         checked_path(path.parent, re.sub(r"^(\./)+(?=.)", "", name).rstrip("/") or "folder")

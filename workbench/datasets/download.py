@@ -26,7 +26,10 @@ _FINAL_CODES = (400, 401, 403, 404, 410, 451)
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """A file of a published set: its name, its md5 in hex, and the most bytes it may have."""
+    """A file of a published set: its name, its md5 in hex, and the most bytes it may have.
+
+    An empty md5 says that none is known: such a file is taken as it arrives, and proved only by reading it.
+    """
 
     name: str
     md5: str
@@ -176,7 +179,7 @@ def _copy(
 
 def _place(partial: Path, target: Path, remote: RemoteFile) -> Path:
     found = md5_of(partial)
-    if found != remote.md5:
+    if remote.md5 not in ("", found):
         damaged = target.with_name(target.name + ".damaged")
         os.replace(partial, damaged)
         raise DamagedFile(

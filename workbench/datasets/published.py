@@ -49,18 +49,24 @@ def fetch(
     """
     chosen = _chosen(which)
     place = _folder(chosen, folder)
-    override = mirror or os.environ.get(MIRROR_VARIABLE)
-    mirrors: Sequence[str] = (override,) if override else chosen.mirrors
-    for remote in chosen.files:
-        path = checked_path(place, remote.name)
-        if path.is_file() and md5_of(path) == remote.md5:
-            continue
-        if progress is True:
-            _with_bar(remote, mirrors, place)
-        else:
-            download(remote, mirrors, place, progress=progress or None)
+    bring(chosen.files, chosen.mirrors, place, mirror=mirror, progress=progress)
     _arrays(chosen, place)  # decode now (rotMNIST's text takes a minute), so that no later load has to wait
     return place
+
+
+def bring(
+    files: Sequence[RemoteFile], mirrors: Sequence[str], place: Path, *, mirror: str | None, progress: bool | Progress
+) -> None:
+    """Download what is missing or damaged of some files into a folder; arguments and errors as for `fetch`."""
+    override = mirror or os.environ.get(MIRROR_VARIABLE)
+    for remote in files:
+        path = checked_path(place, remote.name)
+        if path.is_file() and remote.md5 in ("", md5_of(path)):
+            continue
+        if progress is True:
+            _with_bar(remote, (override,) if override else mirrors, place)
+        else:
+            download(remote, (override,) if override else mirrors, place, progress=progress or None)
 
 
 def published_pixels(which: str | PublishedSet, folder: str | os.PathLike[str] | None = None) -> PixelSet:

@@ -29,17 +29,19 @@ def read_npy(path: Path) -> np.ndarray:
     return np.load(path, mmap_mode="r", allow_pickle=False)
 
 
-def read_npz(path: Path, wanted: str | None = None) -> dict[str, np.ndarray]:
+def read_npz(path: Path, wanted: str | None = None, content: bytes | None = None) -> dict[str, np.ndarray]:
     """The arrays in a .npz file by name; each is measured by its header before it is unpacked.
 
     Args:
+        path: the file; only its name counts where its content is given.
         wanted: one array only.
+        content: the bytes of the file, for one that lies in an archive.
 
     Raises:
         ValueError: no .npz, objects inside, too large (also when unpacked), or damaged.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(path if content is None else io.BytesIO(content)) as archive:
             members = {i.filename.removesuffix(".npy"): i for i in archive.infolist() if i.filename.endswith(".npy")}
             if not members:
                 raise ValueError(f"{path.name} holds no arrays; expected what numpy.savez writes.")
