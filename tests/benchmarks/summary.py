@@ -156,6 +156,23 @@ def products(result: dict[str, Any]) -> str:
     return table(head, lines)
 
 
+def edge_products(result: dict[str, Any]) -> str:
+    """The same with weights of each edge, in bold where ours loses."""
+    lines = []
+    for row in result["edge_rows"]:
+        cells = []
+        for found in (row["edge"], row.get("edge_forces")):
+            bold = "**" if found and found["ratio"] < 1 else ""
+            spread = " ({:.1f} to {:.1f})".format(*found["quartiles"]) if found else ""
+            cells.append(f"{bold}{found['ratio']:.1f}{bold}{spread}" if found else "")
+        kept = row["kept_megabytes"]
+        lines.append([
+            str(row["lmax"]), str(row["channels"]), *cells, f"{row['milliseconds']['so2']:.1f}",
+            f"{kept['so2']:.1f} ({kept['e3nn']:.1f})",
+        ])  # fmt: skip
+    return table(["L", "C", "own frames", "forces", "own, ms", "MB kept (e3nn)"], lines)
+
+
 def sizes(held_out: bool) -> list[dict[str, Any]]:
     """Sizes of the choice among ways: those that its prices were fitted to, or the others."""
     return [row for row in stored("choice")["rows"] if row["held_out"] is held_out]
@@ -261,6 +278,11 @@ milliseconds feels. Memory is what the forward pass keeps for the backward.
 by six layers, and where gradients are differentiated again to learn forces; bold where ours loses or misses its bound.
 
 {products(stored("edge_product_1"))}
+
+With weights of each edge, channel by channel, as networks make them from distances: e3nn's `TensorProduct` with
+instructions "uvu" over ours, whose memory holds numbers for each pair of degrees and each m.
+
+{edge_products(stored("edge_product_1"))}
 
 ## Whole networks, a training step with elements drawn anew
 

@@ -197,6 +197,8 @@ def test_what_does_not_fit_is_refused_in_a_sentence():
             product(f, v, wrong)
     with pytest.raises(ValueError, match="no weights were given"):
         product.from_reduced({})
+    with pytest.raises(ValueError, match="weights of .*given.*expected"):
+        EdgeProduct("2x0e+2x1o", 1, "2x0e+2x1o")(f, v, w)
     with pytest.raises(ValueError, match="one multiplicity"):
         layer("2x0e+3x1o", 1, "2x0e")
     with pytest.raises(ValueError, match="expected one of shared, edge"):

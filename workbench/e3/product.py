@@ -130,7 +130,8 @@ class EdgeProduct(nn.Module):
         Args:
             features: ``(E, D_in)`` in e3nn's layout.
             edges: frames, which several layers may share, or vectors ``(E, 3)``.
-            weight: ``(E, weight_numel)`` of each edge, in e3nn's order; None where weights are shared.
+            weight: ``(E, weight_numel)`` of each edge, in e3nn's order. Where weights are shared ``(weight_numel,)`` in
+                the place of the layer's own, or None.
         """
         with torch.autocast(features.device.type, enabled=False):
             own = self.lmax if self.engine == "so2" else 0
@@ -222,10 +223,10 @@ class EdgeProduct(nn.Module):
                 f"({len(frames)}, {self.irreps_in.dim}) of irreps {self.irreps_in}."
             )
         used = self._weight(weight)
-        if self.weights == "edge" and used.shape != (len(frames), self.weight_numel):
+        expected = (self.weight_numel,) if self.weights == "shared" else (len(frames), self.weight_numel)
+        if used.shape != expected:
             raise ValueError(
-                f"weights of shape {tuple(used.shape)} were given for {len(frames)} edges; expected "
-                f"({len(frames)}, {self.weight_numel})."
+                f"weights of shape {tuple(used.shape)} were given for {len(frames)} edges; expected {expected}."
             )
         types = {features.dtype, frames.vectors.dtype, used.dtype}
         if len(types) > 1:
