@@ -274,6 +274,22 @@ def test_r14_an_own_image_is_taken_and_a_bad_one_refused_on_the_page(samples, vi
     wait(page, lambda: picture(page)["data"] == before)
 
 
+def test_r14_an_own_molecule_is_taken_and_a_bad_one_refused_on_the_page(workbench_server, visit):
+    page = visit(workbench_server + "molecule?potential=untrained")
+    picker = page.get_by_label("Your own molecule")
+    water = b"3\nmine\nO 0 0 0.12\nH 0 0.8 -0.48\nH 0 -0.76 -0.48\n"
+    picker.set_input_files({"name": "mine.xyz", "mimeType": "chemical/x-xyz", "buffer": water})
+    page.get_by_text("Showing your molecule mine.xyz").wait_for()
+    for name, content, words in (
+        ("large.xyz", bytes(2**20 + 1), "at most 1 MB"),
+        ("not.xyz", b"\x7fELF" + bytes(64), "expected the number of atoms"),
+    ):
+        picker.set_input_files({"name": name, "mimeType": "chemical/x-xyz", "buffer": content})
+        page.get_by_role("alert").filter(has_text=words).wait_for()
+    page.get_by_role("button", name="Use ours again").click()
+    page.get_by_text("Showing your molecule").wait_for(state="hidden")
+
+
 def test_r17_words_that_try_to_be_markup_are_shown_as_words(samples, visit, chromium):
     page = visit(samples + "markup")
     assert page.locator("h1").text_content() == "<img src=x onerror=\"document.title = 'run'\"> is shown?"

@@ -14,7 +14,8 @@ from tests.dashboards.samples import Dots, Markup
 from tests.dashboards.test_uploads import png
 from workbench.dashboards.computing import TROUBLE
 from workbench.dashboards.face import ASSETS, ExplorerFace, describe
-from workbench.dashboards.uploads import LARGEST_IMAGE
+from workbench.dashboards.uploads import LARGEST_IMAGE, LARGEST_MOLECULE
+from workbench.explorers.molecule import MoleculeExplorer
 
 
 class Page(ExplorerFace):
@@ -179,6 +180,55 @@ def test_an_explorer_that_takes_no_image_says_so():
     assert describe(Without())["image_bytes"] == 0
     page = talk(Without(), {"kind": "image", "name": "a.png", "data": png()})
     assert "takes no image" in page.of("refused")[0]["sentence"]
+
+
+WATER = b"3\nmine\nO 0 0 0.12\nH 0 0.8 -0.48\nH 0 -0.76 -0.48\n"
+
+
+class Molecular(Dots):
+    accepts = ("molecule",)
+    set_molecule = MoleculeExplorer.set_molecule
+
+
+def test_a_molecule_of_ones_own_is_taken_and_given_back():
+    page = talk(Molecular(), {"kind": "molecule", "name": "../../mine.xyz", "data": WATER}, {"kind": "forget"})
+    assert [message["name"] for message in page.of("image")] == ["mine.xyz", ""]
+    assert len(page.of("frame")) == 2
+    assert not page._explorer.attached
+
+
+def test_r12_a_molecule_is_seen_by_the_visitor_who_brought_it_only():
+    mine, other = talk(Molecular(), {"kind": "molecule", "name": "a.xyz", "data": WATER}), talk(Molecular())
+    assert mine._explorer.attached["molecule"].formula == "H2O"
+    assert not other._explorer.attached
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"\0" * (LARGEST_MOLECULE + 1), "at most 1 MB"),
+        (b"", "1 to"),
+        (None, "choose it again"),
+        (b"\x7fELF" + bytes(100), "number of atoms"),
+        (b"\xff\xfe", "no text"),
+        (b"1\n\nQq 0 0 0\n", "Qq"),
+        (b"999999999\n\n", "at most"),
+        (b"1\n\nO nan 0 0\n", "finite"),
+        (b"2\n\nO 0 0 0\nO 0 0 0\n", "0.2"),
+    ],
+)
+def test_r14_what_is_no_molecule_is_refused_with_a_sentence_and_the_page_goes_on(data, words):
+    page = talk(Molecular(), {"kind": "molecule", "name": "mine.xyz", "data": data}, set_(height="2"))
+    (refused,) = page.of("refused")
+    assert words in refused["sentence"]
+    assert page.of("frame")
+    assert not page._explorer.attached
+
+
+def test_an_explorer_that_takes_no_molecule_says_so():
+    assert describe(Dots())["molecule_bytes"] == 0
+    page = talk(Dots(), {"kind": "molecule", "name": "a.xyz", "data": WATER})
+    assert "takes no molecule" in page.of("refused")[0]["sentence"]
 
 
 def test_code_table_and_data_of_the_present_state_can_be_taken_along(tmp_path):

@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from workbench.dashboards.uploads import LARGEST_IMAGE, LARGEST_MESSAGE, SIDE, read_image
+from workbench.dashboards.uploads import (
+    LARGEST_IMAGE,
+    LARGEST_MESSAGE,
+    LARGEST_MOLECULE,
+    SIDE,
+    read_image,
+    read_molecule,
+)
 
 
 def png(width: int = 20, height: int = 12) -> bytes:
@@ -42,3 +49,13 @@ def test_r14_what_is_no_file_is_refused(content):
 
 def test_r14_the_largest_image_fits_into_a_message():
     assert LARGEST_IMAGE * 4 / 3 < LARGEST_MESSAGE < 20 * 2**20
+
+
+@pytest.mark.parametrize("content", [b"", b"\0" * (LARGEST_MOLECULE + 1), None, "text", {"data": 1}])
+def test_r14_a_molecule_is_bounded_before_it_is_read(content):
+    with pytest.raises(ValueError, match=r"choose (it again|a molecule of at most 1 MB)"):
+        read_molecule(content, "mine.xyz")
+
+
+def test_a_molecule_within_bounds_is_handed_on_as_it_is():
+    assert read_molecule(memoryview(b"1\n\nO 0 0 0\n"), "mine.xyz") == b"1\n\nO 0 0 0\n"

@@ -16,7 +16,7 @@ from bokeh.models import ImportedStyleSheet
 from panel.custom import JSComponent
 
 from workbench.dashboards.computing import TROUBLE, Computer, Outcome, is_for_the_visitor
-from workbench.dashboards.uploads import LARGEST_IMAGE, read_image
+from workbench.dashboards.uploads import LARGEST_IMAGE, LARGEST_MOLECULE, read_image, read_molecule
 from workbench.explorers import Control, Explorer
 from workbench.explorers._controls import on_page, write
 
@@ -78,6 +78,7 @@ class ExplorerFace(JSComponent):
             "set": self._on_set,
             "stop": self._on_stop,
             "image": self._on_image,
+            "molecule": self._on_molecule,
             "forget": self._on_forget,
             "export": self._on_export,
         }
@@ -130,8 +131,17 @@ class ExplorerFace(JSComponent):
         self._send_msg({"kind": "image", "name": name})
         self._computer.want()
 
+    def _on_molecule(self, data: dict[str, Any]) -> None:
+        explorer: Any = self._explorer
+        if "molecule" not in explorer.accepts:
+            raise ValueError(f"{explorer.title} takes no molecule of your own; leave it out.")
+        name = Path(str(data.get("name", ""))).name[:80]
+        explorer.set_molecule(read_molecule(data.get("data"), name))
+        self._send_msg({"kind": "image", "name": name})
+        self._computer.want()
+
     def _on_forget(self, data: dict[str, Any]) -> None:
-        self._explorer.attach("image", None)
+        self._explorer.attach("molecule" if "molecule" in self._explorer.accepts else "image", None)
         self._send_msg({"kind": "image", "name": ""})
         self._computer.want()
 
@@ -189,6 +199,7 @@ def describe(explorer: Explorer, notice: str = "") -> dict[str, Any]:
         "explanation": explorer.explanation,
         "controls": describe_controls(explorer),
         "image_bytes": LARGEST_IMAGE if "image" in explorer.accepts else 0,
+        "molecule_bytes": LARGEST_MOLECULE if "molecule" in explorer.accepts else 0,
         "notice": notice,
     }
 

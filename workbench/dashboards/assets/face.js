@@ -1,5 +1,11 @@
 // One explorer on screen: controls, picture, and the conversation with its Python side over Panel's connection.
 // To Python: hello, set, stop, image, forget, export. From Python: frame, refused, trouble, stopped, progress, controls, export.
+// What a visitor may bring: the files that the picker offers, and how they are called.
+const OWN = {
+  image: ["image/png,image/jpeg,image/gif,image/bmp,image/webp", "PNG, JPEG, GIF, BMP or WebP"],
+  molecule: [".xyz,.extxyz", "An .xyz file, plain or extended, its first frame"],
+}
+
 const LINK_REST = 300 // ms without a new picture after which the address follows; browsers limit how often it may
 const PATIENCE = 250 // ms before the visitor is told that something takes its time
 
@@ -37,7 +43,7 @@ class Face {
     const headline = h("header", {}, h("p", {class: "title"}, spec.title), h("h1", {}, spec.question))
     const stage = h("section", {class: "stage", "aria-label": "Picture"}, h("div", {class: "over"}, h("div", {class: "status"}, this.busy, this.note), this.buildTools()),
       this.alarm, h("div", {class: "card"}, this.gd), this.output)
-    const side = h("aside", {}, this.panel, this.buildImage(), this.buildExplanation())
+    const side = h("aside", {}, this.panel, this.buildOwn(), this.buildExplanation())
     this.el = h("article", {class: "face"}, headline, h("div", {class: "columns"}, side, stage))
     if (spec.notice) this.warn(spec.notice)
   }
@@ -74,14 +80,19 @@ class Face {
       tool("Copy link", "Copy the address of this state", () => this.copy(this.showLink(), "The link is copied.")))
   }
 
-  buildImage() {
-    if (!this.spec.image_bytes) return null
-    const picker = h("input", {type: "file", id: "own-image", accept: "image/png,image/jpeg,image/gif,image/bmp,image/webp", onchange: () => this.sendImage(picker)})
+  buildOwn() {
+    const kind = this.spec.image_bytes ? "image" : "molecule"
+    const bytes = this.spec[`${kind}_bytes`]
+    if (!bytes) return null
+    const [accept, formats] = OWN[kind]
+    const id = `own-${kind}`
+    const picker = h("input", {type: "file", id, accept, onchange: () => this.sendOwn(picker, kind, bytes)})
     this.forget = h("button", {type: "button", hidden: true, onclick: () => this.post({kind: "forget"})}, "Use ours again")
     this.own = h("p", {class: "help", role: "status"})
-    const most = `at most ${(this.spec.image_bytes / 2 ** 20).toFixed(0)} MB`
-    return h("div", {class: "own"}, h("div", {class: "head"}, h("label", {for: "own-image"}, "Your own image"), this.forget), picker, this.own,
-      h("p", {class: "help"}, `PNG, JPEG, GIF, BMP or WebP, ${most}. It stays on the machine that runs this page and is forgotten when you leave.`))
+    this.ownKind = kind
+    const most = `at most ${(bytes / 2 ** 20).toFixed(0)} MB`
+    return h("div", {class: "own"}, h("div", {class: "head"}, h("label", {for: id}, `Your own ${kind}`), this.forget), picker, this.own,
+      h("p", {class: "help"}, `${formats}, ${most}. It stays on the machine that runs this page and is forgotten when you leave.`))
   }
 
   // ---- moves: one on its way, the newest waits, whatever was in between is dropped
@@ -142,7 +153,7 @@ class Face {
 
   on_image({name}) {
     this.forget.hidden = !name
-    this.own.textContent = name ? `Showing your image ${name}.` : ""
+    this.own.textContent = name ? `Showing your ${this.ownKind} ${name}.` : ""
   }
 
   on_export({what, text, buffer, filename}) {
@@ -202,15 +213,15 @@ class Face {
     setTimeout(() => URL.revokeObjectURL(url), 10_000)
   }
 
-  async sendImage(picker) {
+  async sendOwn(picker, kind, bytes) {
     const [file] = picker.files
     if (!file) return
     this.warn("")
-    if (file.size > this.spec.image_bytes) {
-      const most = (this.spec.image_bytes / 2 ** 20).toFixed(0)
+    if (file.size > bytes) {
+      const most = (bytes / 2 ** 20).toFixed(0)
       this.warn(`${file.name} has ${(file.size / 2 ** 20).toFixed(1)} MB, but at most ${most} MB were expected; make it smaller.`)
     } else {
-      this.post({kind: "image", name: file.name, data: await file.arrayBuffer()})
+      this.post({kind, name: file.name, data: await file.arrayBuffer()})
     }
     picker.value = ""
   }
