@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
+
 import numpy as np
 import torch
 import xarray as xr
@@ -79,6 +82,12 @@ def learned_stress(
         ),
     )  # fmt: skip
     return validate(ds, {"error": ("model", "pose", "seed")})
+
+
+def stored_stress(runs: Mapping[tuple[str, int], Path], fast: bool = False) -> xr.Dataset:
+    """Study of the stored claims: :func:`learned_stress`, as `stress_error` and `stress_parameters`."""
+    found = learned_stress(40, 20, 1) if fast else learned_stress()
+    return found.rename(error="stress_error", parameters="stress_parameters")
 
 
 def stress(given: Sample) -> Tensor:
