@@ -188,3 +188,39 @@ def test_energies_in_another_unit_are_refused_and_words_of_a_plain_comment_are_w
     (quoted,) = read_xyz(b'1\nname="a \\"q\\" energy=9" Properties=species:S:1:pos:R:3\nH 0 0 0\n')
     assert quoted.energy is None
     assert read_xyz("1\na\u2028b\x0cc\nH 0 0 0\n".encode())[0].symbols == ("H",)
+
+
+def test_atoms_that_meet_across_a_side_of_the_cell_are_refused() -> None:
+    box = b'2\nLattice="5 0 0 0 5 0 0 0 5"\nO 0.05 1 1\nO %s 1 1\n'
+    assert len(read_xyz(box % b"4.7")[0].numbers) == 2
+    for place in (b"4.95", b"-0.05", b"10.06"):
+        with pytest.raises(ValueError, match=r"atoms 1 and 2 of .* apart"):
+            read_xyz(box % place)
+    open_box = box.replace(b'5"', b'5" pbc="F F F"')
+    assert read_xyz(open_box % b"4.95")[0].cell is None
+
+
+def test_overlaps_across_skewed_cells_are_those_that_a_slow_loop_finds() -> None:
+    random = np.random.default_rng(0)
+    answers = []
+    for _ in range(60):
+        cell = 1.2 * np.eye(3) + random.normal(0, 0.15, (3, 3))
+        positions = random.normal(0, 2, (3, 3))
+        steps = np.array(list(itertools.product(range(-12, 13), repeat=3))) @ cell
+        gaps = [np.linalg.norm(positions[i] - positions[j] + steps, axis=1).min() for i, j in ((0, 1), (0, 2), (1, 2))]
+        near = min(gaps) <= 0.2
+        try:
+            check_molecule(Molecule(np.array([6, 6, 6]), positions, cell=cell))
+            found = False
+        except ValueError as error:
+            found = "apart" in str(error)
+        answers.append((near, found))
+    assert all(near == found for near, found in answers)
+    assert {near for near, _ in answers} == {True, False}
+
+
+def test_a_pair_told_twice_is_refused_unless_both_agree() -> None:
+    with pytest.raises(ValueError, match="tells Energy twice"):
+        read_xyz(b"1\nenergy=-1.0 Energy=-2.0\nO 0 0 0\n")
+    assert read_xyz(b"1\nenergy=-1.0 energy=-1.0\nO 0 0 0\n")[0].energy == -1.0
+    assert read_xyz(b"1\nstep=1 step=2\nO 0 0 0\n")[0].energy is None

@@ -78,8 +78,8 @@ def is_here(name: str) -> bool:
     from workbench.datasets.published_molecules import MOLECULE_SETS
     from workbench.datasets.published_set import PUBLISHED
 
-    files = {one.name: one.files for one in (*PUBLISHED.values(), *MOLECULE_SETS.values())}.get(name, ())
-    return all((downloads_folder() / name / remote.name).is_file() for remote in files)
+    files = {n: one.files for n, one in PUBLISHED.items()} | {n: one.files for n, one in MOLECULE_SETS.items()}
+    return all((downloads_folder() / name / remote.name).is_file() for remote in files.get(name, ()))
 
 
 def readme_table() -> str:

@@ -67,7 +67,7 @@ def check_molecule(molecule: Molecule, where: str = "the molecule") -> Molecule:
     """Give the molecule back if it can be one.
 
     Raises ValueError for no atoms or too many, an unknown atomic number, positions that are not finite or absurdly
-    far away, two atoms nearer than 0.2 angstrom, and a cell without a volume.
+    far away, two atoms nearer than 0.2 angstrom (also across the sides of the cell), and a cell without a volume.
 
     >>> check_molecule(Molecule(np.array([1, 1]), np.zeros((2, 3))))
     Traceback (most recent call last):
@@ -88,6 +88,8 @@ def check_molecule(molecule: Molecule, where: str = "the molecule") -> Molecule:
     cell = molecule.cell
     if cell is not None and (cell.shape != (3, 3) or not abs(np.linalg.det(cell)) > CLOSEST**3):
         raise ValueError(f"{where} has a cell without a volume; expected three lattice vectors that span one")
+    if cell is not None:
+        _refuse_overlap_across(molecule, cell, where)
     return molecule
 
 
@@ -102,4 +104,25 @@ def _refuse_overlap(molecule: Molecule, where: str) -> None:
             f"atoms {first + 1} and {second + 1} of {where} ({molecule.symbols[first]} and {molecule.symbols[second]}) "
             f"are {apart:.3g} angstrom apart; expected at least {CLOSEST}: one of them may be written twice, or the "
             "unit is not the angstrom"
+        )
+
+
+def _refuse_overlap_across(molecule: Molecule, cell: np.ndarray, where: str) -> None:
+    """Atoms folded into the cell, and those near a side once more beyond the opposite one."""
+    from scipy.spatial import cKDTree
+
+    share = np.minimum(CLOSEST * np.linalg.norm(np.linalg.inv(cell), axis=0), 1.0)  # of the cell, along each vector
+    folded = (molecule.positions @ np.linalg.inv(cell)) % 1.0
+    atoms, copies = np.arange(len(folded)), folded
+    for axis in range(3):
+        low, high = copies[:, axis] <= share[axis], copies[:, axis] >= 1 - share[axis]
+        step = np.eye(3)[axis]
+        atoms = np.concatenate([atoms, atoms[low], atoms[high]])
+        copies = np.concatenate([copies, copies[low] + step, copies[high] - step])
+    pairs = cKDTree(copies @ cell).query_pairs(CLOSEST, output_type="ndarray")
+    if len(pairs):
+        first, second = sorted(min(tuple(sorted(pair)) for pair in atoms[pairs].tolist()))
+        raise ValueError(
+            f"atoms {first + 1} and {second + 1} of {where} are less than {CLOSEST} angstrom apart across a side of "
+            "the cell: one of them may be written on both sides, or the Lattice is not in angstrom"
         )

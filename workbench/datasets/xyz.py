@@ -31,6 +31,7 @@ _OTHER_UNIT = re.compile(
     r"(?i)\benergy\s{0,8}=\s{0,8}[\d.+\-ed]{1,40}\s{1,8}(hartree|ha|a\.?u\.?|ry|rydberg|kcal|kj)\b"
 )
 _LINE_END = re.compile(r"\r\n|\r|\n")
+_READ = ("properties", "lattice", "pbc", "energy")
 _TRUE, _FALSE = {"t", "true", "1"}, {"f", "false", "0"}
 
 
@@ -160,7 +161,7 @@ def _frame(comment: str, body: list[str], where: str, first: int) -> Molecule:
         raise ValueError(
             f"{where} has an energy in {unit[1]}; expected electronvolts: convert it and leave the unit out"
         )
-    told = {key.lower(): value.strip("\"'{}[]") for key, value in _PAIR.findall(comment)}
+    told = _told(comment, where)
     columns = _columns(told.get("properties", _PLAIN), where)
     numbers, values = [], []
     for at, line in enumerate(body):
@@ -179,6 +180,17 @@ def _frame(comment: str, body: list[str], where: str, first: int) -> Molecule:
         ),
         where,
     )
+
+
+def _told(comment: str, where: str) -> dict[str, str]:
+    """The pairs of a comment; one that is read here and told twice is refused, as nobody can say which counts."""
+    told: dict[str, str] = {}
+    for key, value in _PAIR.findall(comment):
+        name, plain = key.lower(), value.strip("\"'{}[]")
+        if name in _READ and told.get(name, plain) != plain:
+            raise ValueError(f"{where} tells {key} twice, with different values; expected it once: leave one out")
+        told[name] = plain
+    return told
 
 
 def _columns(text: str, where: str) -> dict[str, tuple[int, int]]:
