@@ -7,6 +7,7 @@ from functools import lru_cache
 from itertools import takewhile
 from typing import Any
 
+import numpy as np
 import param
 import xarray as xr
 
@@ -114,8 +115,8 @@ def stored_tasks() -> dict[str, list[str]]:
             results = load(name)
         except FileNotFoundError:
             continue
-        if "family" in results.coords:
-            continue  # too many for one list; the Families explorer compares them
+        if "family" in results.coords or not np.isfinite(results["test_accuracy"].values).any():
+            continue  # too many for one list, which the Families explorer compares; or errors in place of accuracies
         for experiment, config in zip(results["experiment"].values, results["config"].values, strict=True):
             data = json.loads(str(config))["data"]
             found.setdefault(f"{name}/{data['name']}", []).append(str(experiment))

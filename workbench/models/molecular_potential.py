@@ -20,6 +20,8 @@ import torch
 from torch import Tensor, nn
 
 from workbench.models._checks import check_amount, check_integers, check_switches, from_preset
+from workbench.models._molecular_claims import CLAIMS, EXPERIMENTS, STUDIES
+from workbench.models.method import Method
 
 NAME = "molecular_potential"
 MAIN_GROUP = (1, 3, 4, 5, 6, 7, 8, 9, 11, 13, 14, 15, 16, 17)
@@ -355,3 +357,18 @@ def build(config: Mapping[str, Any]) -> MolecularPotential:
             f"to {HEAVIEST}, such as (1, 6, 8)."
         )
     return MolecularPotential(replace(chosen, elements=elements))
+
+
+METHOD = Method(
+    name=NAME,
+    title="E(3)-Equivariant Graph Neural Networks for Data-Efficient and Accurate Interatomic Potentials",
+    authors="S. Batzner, A. Musaelian, L. Sun, M. Geiger, J. P. Mailoa, M. Kornbluth, N. Molinari, T. E. Smidt, "
+    "B. Kozinsky",
+    year=2022,
+    arxiv="2101.03164",
+    summary="Energies and forces from features that turn along; what degrees above 0 buy, in data and in time.",
+    notebook="15_molecular_potential.ipynb",
+    experiments=EXPERIMENTS,
+    claims=CLAIMS,
+    studies=STUDIES,
+)
