@@ -110,9 +110,13 @@ def test_the_check_catches_a_group_that_imports_a_layer_and_a_measure_that_draws
 
 
 def undeclared(names: set[str]) -> set[str]:
-    """Third-party modules among these dotted names whose distribution pyproject.toml does not name."""
+    """Third-party modules among these dotted names whose distribution pyproject.toml does not name for users.
+
+    What the extra "chemistry" names may be missing: what imports it says so in a sentence.
+    """
     project = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    declared = {canonicalize_name(Requirement(line).name) for line in project["dependencies"]}
+    named = [*project["dependencies"], *project["optional-dependencies"]["chemistry"]]
+    declared = {canonicalize_name(Requirement(line).name) for line in named}
     own = {*sys.stdlib_module_names, "workbench"}
     tops = {name.partition(".")[0] for name in names} - own
     providers = packages_distributions()

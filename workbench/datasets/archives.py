@@ -109,7 +109,7 @@ def members_of_tar_bz2(
     """
     try:
         with bz2.open(path) as packed:
-            capped = io.BufferedReader(_Capped(packed, max_bytes, str(path)), _CHUNK)  # type: ignore[arg-type]
+            capped = io.BufferedReader(_Capped(packed, max_bytes, str(path)), _CHUNK)
             with tarfile.open(fileobj=capped, mode="r|") as archive:
                 for count, member in enumerate(archive):
                     _check_member(path, count, member.name, member.size, max_bytes, most)
@@ -118,7 +118,7 @@ def members_of_tar_bz2(
                         if stream is None:
                             raise DamagedFile(f"{path} holds {member.name!r} as a link or device; fetch it again")
                         yield member.name, stream.read()
-                    archive.members = []  # a hundred thousand would be kept
+                    archive.members = []  # type: ignore[attr-defined]  # a hundred thousand would be kept
     except DamagedFile:
         raise
     except (tarfile.TarError, OSError, EOFError, ValueError) as error:
