@@ -21,7 +21,9 @@ def test_it_shows_the_stored_numbers() -> None:
     )
 
 
-def test_more_time_never_shows_a_larger_error_than_the_first_told() -> None:
-    early, late = (LearningCurvesExplorer(seconds=seconds).dataset()["now"].values for seconds in (5, 60))
-    seen = np.isfinite(early)
-    assert (late[seen] < early[seen]).all()
+def test_more_time_never_shows_a_larger_error_and_none_where_a_training_had_ended() -> None:
+    early, late, never = (LearningCurvesExplorer(seconds=seconds).dataset()["now"].values for seconds in (5, 12, 60))
+    both = np.isfinite(early) & np.isfinite(late)
+    assert both.any()
+    assert (late[both] < early[both]).all()
+    assert np.isnan(never[0])

@@ -128,6 +128,26 @@ def test_forces_that_are_no_gradient_are_found_out():
     assert float(wrong["swing"][0]) > 20 * float(right["swing"][0])
 
 
+class Wall(Spring):
+    """A spring that refuses atoms nearer than 0.9 angstrom, as potentials refuse those that overlap."""
+
+    def energy_and_forces(self, positions, numbers, batch=None):
+        if float((positions[1] - positions[0]).norm()) < 0.9:
+            raise ValueError("atoms overlap")
+        return super().energy_and_forces(positions, numbers, batch)
+
+
+def test_a_molecule_that_breaks_is_told_up_to_there_and_one_that_is_broken_is_refused():
+    given = torch.tensor([8, 1]), STRETCHED, MASSES
+    found = energy_drift(Wall(), *given, steps_fs=(0.25,), time_fs=100, points=100)
+    change = found["energy_change"].values[0]
+    assert np.isfinite(change[:3]).all()
+    assert np.isnan(change[10:]).all()
+    assert np.isnan(found["swing"].values).all()
+    with pytest.raises(ValueError, match="atoms overlap"):
+        energy_drift(Wall(), torch.tensor([8, 1]), 0.5 * REST, MASSES)
+
+
 @pytest.mark.parametrize(
     ("changed", "said"),
     [

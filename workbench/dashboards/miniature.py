@@ -210,7 +210,7 @@ def _heat_map(trace: dict[str, Any], axes: Axes) -> str:
     return _group(trace, f'<image {place} {look} href="{_png(_painted(z, trace))}"/>')
 
 
-_DRAWN = {"scatter": _scatter, "scattergl": _scatter, "bar": _bars, "heatmap": _heat_map}
+_DRAWN = {"scatter": _scatter, "bar": _bars, "heatmap": _heat_map}
 
 
 def _shape(shape: dict[str, Any], axes: dict[tuple[str, str], Axes]) -> str:

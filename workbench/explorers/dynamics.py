@@ -21,7 +21,7 @@ class DynamicsExplorer(Explorer):
     title = "Dynamics"
     question = "Does the energy stay when a molecule moves by a network's forces?"
     explanation = (
-        "An ethanol begins at a rattled geometry with velocities of 300 kelvin and moves by the forces of a trained "
+        "An ethanol begins near its rest with velocities of 300 kelvin and moves by the forces of a trained "
         "network for 200 femtoseconds. The forces are the slope of an energy, so that an exact motion keeps the total. "
         "What is lost is the integrator's: it swings about the start and falls with the square of the time step, as "
         "long as that is short against the quickest vibration. Forces that are no slope of anything would lose energy "

@@ -9,7 +9,9 @@ from torch import nn
 
 
 def calculator(potential: nn.Module) -> Any:
-    """An ASE calculator that answers energies in eV and forces in eV/angstrom.
+    """An ASE calculator that answers energies in eV and forces in eV/angstrom, in the precision of the potential.
+
+    Relaxations and motions want more than float32 gives: hand over `potential.double()`.
 
     Args:
         potential: has `energy_and_forces(positions, numbers, batch, cell)`, such as

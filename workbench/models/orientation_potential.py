@@ -198,7 +198,7 @@ METHOD = Method(
             lambda d: _turning(d, "distances"), (0, 1e-5), lambda d: bool(_turning(d, "distances").max() < 1e-4),
         ),
         *_of_grid("icosahedron", ((1.5, 9), (1.8, 2.8), (3, 5.5), (0.92, 1.08))),
-        *_of_grid("dodecahedron", ((1.3, 8), (1.35, 2), (2, 3.6), (0.93, 1.1))),
+        *_of_grid("dodecahedron", ((1.3, 8), (1.35, 2), (2, 6), (0.93, 1.1))),
         *_of_grid("icosahedral32", ((1.2, 8), (1.05, 1.4), (1.4, 2.2), (0.95, 1.08))),
         *(_better_grid(grid, *rival) for grid, rival in RIVALS.items()),
     ),

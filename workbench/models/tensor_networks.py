@@ -3,7 +3,7 @@
 inputs whatever its coefficients, on a law of a material learned in one pose.
 
 The study trains three kinds of networks for five seeds, see :func:`workbench.measure.stress.learned_stress`; sentences
-were written before the stored results, bands after a first run of three seeds.
+were written before the stored results, bands from smaller runs, those of the notebook.
 """
 
 from __future__ import annotations

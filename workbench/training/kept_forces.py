@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -129,11 +129,11 @@ def step_seconds(rounds: int = ROUNDS) -> np.ndarray:
         return interleaved([_step(lmax) for lmax in DEGREES], rounds) / 1000
 
 
-def _step(lmax: int) -> Callable[[], object]:
+def _step(lmax: int) -> Callable[[], None]:
     from workbench.datasets.molecules import load_molecules
     from workbench.models import build_model
 
-    model = build_model({"name": "molecular_potential", "lmax": lmax}).train()
+    model: Any = build_model({"name": "molecular_potential", "lmax": lmax}).train()
     optimiser = torch.optim.Adam(model.parameters(), lr=1e-4)
     positions, numbers, which, forces = load_molecules("ethanol").splits["train"][:BATCH].flat()
     positions, forces = positions.float(), forces.float()
@@ -150,35 +150,34 @@ def _step(lmax: int) -> Callable[[], object]:
 def drifts(runs: Mapping[tuple[str, int], Path], fast: bool = False) -> xr.Dataset:
     """How well the energy of an ethanol stays that moves by the kept potentials of degree 2 with all geometries.
 
+    It starts from the test geometry of lowest energy, with velocities of 300 K.
+
     Args:
         runs: (experiment, seed) -> the folder of a finished run.
         fast: a short time.
 
     Returns:
         Over seed: `dynamics_change(step_fs, time_fs)`, `dynamics_swing(step_fs)` and `dynamics_drift(step_fs)` of
-        :func:`workbench.measure.dynamics.energy_drift`, from the first test geometry at 300 K.
+        :func:`workbench.measure.dynamics.energy_drift`.
     """
-    import warnings
-
     import xarray as xr
 
     from workbench.datasets.elements import atomic_mass
     from workbench.datasets.molecules import load_molecules
     from workbench.measure import labelled
     from workbench.measure.dynamics import energy_drift
-    from workbench.models.molecular_potential import NoNeighbourWarning
 
     seeds = sorted({seed for _, seed in runs})
-    positions, numbers, _, _ = load_molecules("ethanol").splits["test"][:1].flat()
+    held_out = load_molecules("ethanol").splits["test"]
+    lowest = int(held_out.energy.argmin())
+    positions, numbers, _, _ = held_out[lowest : lowest + 1].flat()
     masses = torch.tensor([atomic_mass(int(one)) for one in numbers])
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NoNeighbourWarning)  # too long a step lets atoms fly off
-        found = [
-            energy_drift(
-                Run(runs[learned(MOVED, LARGEST), seed]).model(), numbers, positions, masses, seed=seed,
-                time_fs=20.0 if fast else MOVED_FS, points=5 if fast else 50, input_kind="ethanol",
-            ) for seed in seeds
-        ]  # fmt: skip
+    found = [
+        energy_drift(
+            Run(runs[learned(MOVED, LARGEST), seed]).model(), numbers, positions, masses, seed=seed,
+            time_fs=20.0 if fast else MOVED_FS, points=5 if fast else 50, input_kind="ethanol",
+        ) for seed in seeds
+    ]  # fmt: skip
     joined = xr.concat(found, "seed", combine_attrs="override", join="exact")
     seed = labelled("seed", np.asarray(seeds, dtype=np.int64), "seed")
     names = {"energy_change": "dynamics_change", "swing": "dynamics_swing", "drift": "dynamics_drift"}
@@ -197,7 +196,8 @@ def curves_at(ds: xr.Dataset, seconds: float, quantity: str = "force", pose: str
     Returns:
         `error(lmax, geometries, seed)`; `slope`, `slope_low`, `slope_high(lmax)`; `told_error(lmax, told, seed)` at
         `told_seconds(lmax, told)`; `now(lmax)`, the mean told error after so many seconds, on a line between the
-        logarithms of those told, NaN before the first; `matched(lmax, seed)` at `matched_seconds(lmax)`.
+        logarithms of those told, NaN before the first and after the last; `matched(lmax, seed)` at
+        `matched_seconds(lmax)`.
 
     Raises:
         ValueError: for another quantity or pose, or a time that is no positive number.
@@ -213,10 +213,7 @@ def curves_at(ds: xr.Dataset, seconds: float, quantity: str = "force", pose: str
     each = np.median(ds["step_seconds"].values, 1)
     at = ds["told_step"].values * each[:, None]
     mean = np.log(ds["told_force_mae"].mean("seed").values)
-    now = [
-        np.exp(np.interp(seconds, one, line)) if seconds >= one[0] else np.nan
-        for one, line in zip(at, mean, strict=True)
-    ]
+    now = [np.exp(np.interp(seconds, one, line, left=np.nan, right=np.nan)) for one, line in zip(at, mean, strict=True)]
     over, unit = ("lmax", "geometries", "seed"), "meV/angstrom"
     error = ds[f"curve_{quantity}_mae"].sel(pose=pose)
     return xr.Dataset(

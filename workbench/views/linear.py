@@ -111,7 +111,7 @@ def _samples(ds: xr.Dataset) -> list[Trace]:
     weight = values(ds, "weight")
     u, q, *_ = values(ds, "coordinate")
     dots: Trace = {
-        "type": "scattergl", "mode": "markers", "x": small(values(ds, "u")), "y": small(values(ds, "q")),
+        "type": "scatter", "mode": "markers", "x": small(values(ds, "u")), "y": small(values(ds, "q")),
         "xaxis": "x3", "yaxis": "y3", "customdata": small(weight),
         "marker": {"size": small(np.clip(5 * np.sqrt(weight), 2, 24)), "color": palette.BLUE, "opacity": 0.45},
         "hovertemplate": "u %{x:.2f}, q %{y:.2f}<br>weight %{customdata:.2f} of the mean<extra></extra>",
