@@ -26,6 +26,8 @@ def test_curves_keep_their_numbers_their_spread_and_the_cursor():
     assert figure["data"][0]["error_y"]["array"][1] == pytest.approx(1e-2)
     assert figure["data"][0]["error_y"]["arrayminus"][1] == pytest.approx(5e-3)
     assert [shape["x0"] for shape in figure["layout"]["shapes"]] == [-2.0]
+    assert [curve["marker"]["size"].argmax() for curve in figure["data"]] == [1, 1]
+    assert stored_curves(dataset(chosen=-3))["data"][0]["marker"]["size"].argmax() == 2
     assert figure["layout"]["annotations"][0]["text"] == "<b>here 1</b>"
     assert figure["data"][1]["name"] == "&lt;b&gt;two&lt;/b&gt;"
     go.Figure(figure)

@@ -9,6 +9,7 @@ from workbench.views import palette
 from workbench.views.frame import Figure, Trace, axis, figure, label, note, panel_title, require, small, text, values
 
 DIMS = ("series", "at")
+SIZE, CHOSEN_SIZE = 7, 13
 
 
 def stored_curves(ds: xr.Dataset) -> Figure:
@@ -54,6 +55,7 @@ def stored_curves(ds: xr.Dataset) -> Figure:
 
 def _curves(ds: xr.Dataset) -> list[Trace]:
     at = small(values(ds, "at"))
+    sizes = small(np.where(at == float(ds.attrs["chosen"]), CHOSEN_SIZE, SIZE))
     found: list[Trace] = []
     low, middle, high = (values(ds, name, *DIMS) for name in ("low", "middle", "high"))
     for row, name in enumerate(values(ds, "series")):
@@ -61,7 +63,7 @@ def _curves(ds: xr.Dataset) -> list[Trace]:
         colour = palette.series(row)["color"]
         found.append({
             "type": "scatter", "mode": "lines+markers", "x": at, "y": small(middle[row]), "name": text(name),
-            "line": {**palette.series(row), "width": 1.8}, "marker": {"size": 7, "color": colour},
+            "line": {**palette.series(row), "width": 1.8}, "marker": {"size": sizes, "color": colour},
             "error_y": {"type": "data", "thickness": 1.2, "width": 4, "color": colour, **spread},
             "hovertemplate": f"{text(name)}: %{{y:.2g}}<extra></extra>",
         })  # fmt: skip
