@@ -356,6 +356,8 @@ def test_inputs_that_do_not_fit_are_refused_in_a_sentence():
     for wrong in ((f[:, :7], v), (f[:1], v), (f.double(), v), (f, v.double())):
         with pytest.raises(ValueError, match="given.*expected"):
             product(*wrong)
+    with pytest.raises(ValueError, match="features of type list were given"):
+        product(f.tolist(), v)
     with pytest.raises(ValueError, match="expected (at least 2|2 or more)"):
         product(f, EdgeFrames(v, 1))
 

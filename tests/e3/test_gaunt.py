@@ -95,6 +95,10 @@ def test_degrees_that_cannot_be_and_features_that_do_not_fit_are_refused(wrong):
         GauntProduct(*wrong)
     with pytest.raises(ValueError, match="second feature"):
         GauntProduct(1, 1, 1)(torch.zeros(4), torch.zeros(9))
+    with pytest.raises(ValueError, match="torch.float32 and torch.float64 were given; expected one type"):
+        GauntProduct(1, 1, 1)(torch.zeros(4), torch.zeros(4).double())
+    with pytest.raises(ValueError, match="second of type list"):
+        GauntProduct(1, 1, 1)(torch.zeros(4), [0.0] * 4)
 
 
 @pytest.mark.parametrize(("kind", "counts"), [

@@ -9,6 +9,7 @@ from workbench.e3.irreps import (
     default_dtype,
     degrees_to_mul_ir,
     drop,
+    exact_module,
     harmonic_irreps,
     ir_mul_to_mul_ir,
     keep,
@@ -16,6 +17,7 @@ from workbench.e3.irreps import (
     mul_ir_to_ir_mul,
     parse_irreps,
 )
+from workbench.e3.product import EdgeProduct
 
 EVEN = "4x0e+4x1o+4x2e"
 MIXED = "3x1o+2x0e+1x2e+2x0o+5x1e"
@@ -109,3 +111,21 @@ def test_the_default_dtype_comes_back_after_an_error() -> None:
         raise KeyError
     assert torch.get_default_dtype() == torch.float32
     assert EXACT[torch.float64] < SPACE[torch.float64]
+
+
+def test_modules_moved_to_double_precision_are_those_made_in_it_and_no_default_changes() -> None:
+    args = "4x0e+4x1o+4x2e", "0e+1o+2e", "4x0e+4x1o+4x2e"
+    with default_dtype(torch.float64):
+        made = o3.FullyConnectedTensorProduct(*args, internal_weights=False, shared_weights=True)
+    moved = o3.FullyConnectedTensorProduct(*args, internal_weights=False, shared_weights=True)
+    twin = o3.FullyConnectedTensorProduct(*args, internal_weights=False, shared_weights=True).double()
+    given = [torch.randn(n, dtype=torch.float64) for n in (36, 9, made.weight_numel)]
+    wanted = made(*given)
+    assert (exact_module(moved, torch.float64)(*given) - wanted).norm() < EXACT[torch.float64] * wanted.norm()
+    assert (twin(*given) - wanted).norm() > SEPARATION * EXACT[torch.float64] * wanted.norm()
+
+
+def test_a_product_in_double_precision_never_touches_the_default(monkeypatch) -> None:
+    monkeypatch.setattr(torch, "set_default_dtype", lambda dtype: pytest.fail("the default was changed"))
+    layer = EdgeProduct("2x0e+2x1o", 1, "2x0e+2x1o", engine="e3nn").double()
+    assert layer(torch.ones(1, 8).double(), torch.ones(1, 3).double()).dtype == torch.float64

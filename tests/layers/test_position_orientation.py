@@ -346,3 +346,29 @@ def test_wrong_shapes_are_refused_with_a_sentence():
     net, (x, scalars, _) = network("icosahedron"), cloud()
     with pytest.raises(ValueError, match=r"0 vectors .* were given; expected \(N, 2\), 1 and \(E, 3\)"):
         answers(net, x, scalars, None)
+
+
+@pytest.mark.parametrize("grid", ["icosahedron", "edges"])
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        ({"sender": torch.tensor([0, 6])}, "sender with entries from 0 to 6 was given; expected 0 to 5"),
+        ({"receiver": torch.tensor([-1, 0])}, "receiver with entries from -1 to 0"),
+        ({"sender": torch.tensor([0, 1, 2])}, r"sender of \(3,\).* expected \(2,\)"),
+        ({"receiver": torch.tensor([0.0, 1.0])}, "torch.float32 was given; expected .* of torch.int64"),
+        ({"sender": [0, 1]}, "sender of list"),
+        ({"which": torch.tensor([0, 2])}, "which with entries from 0 to 2 was given; expected 0 to 1"),
+        ({"relative": torch.full((2, 3), torch.nan).double()}, "NaN or infinite"),
+        ({"relative": torch.ones(2, 3)}, "relative of torch.float32 .* network of torch.float64"),
+        ({"scalars": torch.ones(6, 2).long()}, "scalars.float"),
+    ],
+)
+def test_pairs_and_types_that_do_not_fit_are_refused_with_a_sentence(grid, wrong, sentence):
+    net, (_, scalars, vectors) = network(grid), cloud()
+    given = {
+        "scalars": scalars, "sender": torch.tensor([0, 1]), "receiver": torch.tensor([1, 0]),
+        "relative": torch.tensor([[1.0, 0.0, 0.0], [-1.0, 0.0, 0.0]], dtype=torch.float64), "vectors": vectors,
+    }  # fmt: skip
+    net(**given)
+    with pytest.raises(ValueError, match=sentence):
+        net(**{**given, **wrong})

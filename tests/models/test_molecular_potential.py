@@ -325,6 +325,10 @@ BAD = [
     ((PLACES[:, :2], ETHANOL), r"\(N, 3\)"), ((PLACES[:0], ETHANOL[:0]), "N at least 1"),
     ((0.05 * PLACES, ETHANOL), "angstrom apart; expected at least 0.2"),
     ((torch.cat([PLACES, PLACES[3:4]]), ETHANOL[[*range(9), 3]]), "atoms 3 and 9 are 0 angstrom apart"),
+    (
+        (torch.cat([SALT_PLACES, SALT_PLACES[:1] + CELL[0, 0] + 0.05]), SALT[[0, 1, 2, 0]], None, CELL),
+        "atoms 0 and 3 are 0.087 angstrom apart",
+    ),
     ((PLACES, ETHANOL, torch.zeros(9)), "int64"),
     ((PLACES, ETHANOL, None, torch.eye(3, dtype=torch.float64)), "unsqueeze"),
 ]  # fmt: skip

@@ -18,6 +18,7 @@ from e3nn import o3
 from torch import Tensor, nn
 
 from workbench.e3.irreps import check_degree
+from workbench.groups.base import check_floating
 
 
 @lru_cache(maxsize=64)
@@ -89,11 +90,14 @@ class GauntProduct(nn.Module):
     def forward(self, first: Tensor, second: Tensor) -> Tensor:
         """The product; leading dimensions broadcast."""
         for what, x, degree in (("first", first, self.degrees[0]), ("second", second, self.degrees[1])):
+            check_floating(x, what)
             if x.shape[-1:] != ((degree + 1) ** 2,):
                 raise ValueError(
                     f"the {what} feature of shape {tuple(x.shape)} was given; expected (..., {(degree + 1) ** 2})."
                 )
-        there, other, back = _matrices(self.degrees, first.dtype, first.device)
+        if first.dtype != second.dtype:
+            raise ValueError(f"features of {first.dtype} and {second.dtype} were given; expected one type for both.")
+        there, other, back = _matrices(self.degrees, torch.promote_types(first.dtype, self.out.dtype), first.device)
         values = (first * spread(self.first)) @ there * ((second * spread(self.second)) @ other)
         return (values @ back) * spread(self.out)
 

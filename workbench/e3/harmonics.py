@@ -24,7 +24,8 @@ def spherical_harmonics(lmax: int, vectors: Tensor, normalization: str = "compon
 
     Args:
         lmax: the highest degree, at most 12.
-        vectors: ``(..., 3)`` as (x, y, z), of any length.
+        vectors: ``(..., 3)`` as (x, y, z), of any length up to the root of the largest number,
+            1e19 in float32; beyond e3nn finds no direction.
         normalization: ``"component"`` (each component has variance 1 over directions), ``"norm"`` or ``"integral"``.
 
     Returns:

@@ -7,17 +7,19 @@ the vector (x, y, z) itself.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from e3nn import o3
-from torch import Tensor
+from torch import Tensor, nn
 
 HIGHEST = 12
 """The highest degree whose spherical harmonics e3nn has."""
 WIDEST = 1 << 20
+_COEFFICIENTS = re.compile(r"_w3j_(\d+)_(\d+)_(\d+)$")
 _EXAMPLE = "such as '8x0e+4x1o': multiplicity x degree, then e for even or o for odd"
 
 
@@ -144,13 +146,30 @@ def ir_mul_to_mul_ir(x: Tensor, irreps: str | o3.Irreps) -> Tensor:
     return torch.cat([values.unflatten(-1, (-1, block.mul)).mT.flatten(-2) for values, block in blocks], -1)
 
 
+def exact_module(module: nn.Module, dtype: torch.dtype) -> nn.Module:
+    """One of e3nn's modules in another type, with Clebsch-Gordan coefficients as exact as that type allows.
+
+    ``.double()`` alone keeps those of the type in which the module was made, an error of 6e-8. Touches no state of the
+    process, so that it serves in a thread among others.
+
+    >>> layer = exact_module(o3.FullTensorProduct("1o", "1o"), torch.float64)
+    >>> float(layer(*torch.eye(3, dtype=torch.float64)[:2])[3])
+    0.70710678119
+    """
+    module = module.to(dtype)
+    with torch.no_grad():
+        for name, constant in module.named_buffers():
+            if named := _COEFFICIENTS.search(name):
+                constant.copy_(o3.wigner_3j(*map(int, named.groups()), dtype=dtype))
+    return module
+
+
 @contextmanager
 def default_dtype(dtype: torch.dtype) -> Iterator[None]:
     """Build e3nn's modules and matrices with constants of that type; what was the default comes back afterwards.
 
-    e3nn stores Clebsch-Gordan coefficients and generators in torch's default type: ``.double()`` on a module built in
-    float32 keeps an error of 6e-8. The default is one for the whole process, so this is for tests and scripts, not
-    for a server.
+    e3nn stores Clebsch-Gordan coefficients and generators in torch's default type. The default is one for the whole
+    process, so this is for tests and scripts; in a server use :func:`exact_module`.
 
     >>> with default_dtype(torch.float64):
     ...     o3.Irreps("1o").D_from_angles(*torch.zeros(3)).dtype

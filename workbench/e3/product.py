@@ -19,10 +19,11 @@ import torch
 from e3nn import o3
 from torch import Tensor, nn
 
-from workbench.e3.irreps import check_degree, default_dtype, parse_irreps
+from workbench.e3.irreps import check_degree, exact_module, parse_irreps
 from workbench.e3.mixing import EdgeMixer, Mixer
 from workbench.e3.so2 import Side, path_matrix, reduced_product
 from workbench.e3.wigner import EdgeFrames
+from workbench.groups.base import check_floating
 
 ENGINES = ("auto", "e3nn", "so2")
 WEIGHTS = ("shared", "edge")
@@ -133,6 +134,7 @@ class EdgeProduct(nn.Module):
             weight: ``(E, weight_numel)`` of each edge, in e3nn's order. Where weights are shared ``(weight_numel,)`` in
                 the place of the layer's own, or None.
         """
+        check_floating(features, "features")
         with torch.autocast(features.device.type, enabled=False):
             own = self.lmax if self.engine == "so2" else 0
             frames = edges if isinstance(edges, EdgeFrames) else EdgeFrames(edges, own)
@@ -201,7 +203,7 @@ class EdgeProduct(nn.Module):
         if key not in self._products:
             parities = [(-1) ** degree if self.reflections else 1 for degree in range(self.lmax_edge + 1)]
             harmonics = o3.Irreps([(1, (degree, parity)) for degree, parity in enumerate(parities)])
-            with default_dtype(like.dtype), torch.inference_mode(False):
+            with torch.inference_mode(False):
                 if self.weights == "shared":
                     made = o3.FullyConnectedTensorProduct(
                         self.irreps_in, harmonics, self.irreps_out, internal_weights=False, shared_weights=True
@@ -212,7 +214,7 @@ class EdgeProduct(nn.Module):
                         [(path.source, path.degree, path.target, "uvu", True) for path in self.paths],
                         internal_weights=False, shared_weights=False,
                     )  # fmt: skip
-            self._products[key] = made.to(like.device)
+                self._products[key] = exact_module(made, like.dtype).to(like.device)
         return self._products[key]
 
     def _check(self, features: Tensor, frames: EdgeFrames, weight: Tensor | None) -> Tensor:

@@ -4,7 +4,7 @@ Frames: O. Puny, M. Atzmon, H. Ben-Hamu, I. Misra, A. Grover, E. J. Smith, Y. Li
 Equivariant Network Design", ICLR 2022, arXiv 2110.03336. Canonical poses by Gram-Schmidt: S.-O. Kaba, A. K. Mondal, Y.
 Zhang, Y. Bengio, S. Ravanbakhsh, ICML 2023, arXiv 2211.06489. Principal axes are not defined where the cloud's
 covariance has equal eigenvalues, jump where they cross, and have slopes without bound near there:
-:func:`eigenvalue_gap` tells how near.
+:func:`eigenvalue_gap` tells how near. At equal eigenvalues the slope is NaN: every linear molecule in space has two.
 """
 
 from __future__ import annotations

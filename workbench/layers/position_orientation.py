@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from workbench.groups.base import check_floating
 from workbench.groups.orientations import orientation_grid
 from workbench.layers.orientation_kernels import DISTANCES, OrientationKernels
 
@@ -122,6 +123,7 @@ class PositionOrientationNet(nn.Module):
             ValueError: for other shapes.
         """
         self._check(scalars, relative, vectors)
+        _check_pairs(sender, receiver, which, len(scalars), len(relative))
         given = scalars, vectors, sender, receiver, relative, which
         run = self._along_edges if self.grid == EDGES else self._over_grid
         if self.training and not bool(self.calibrated):
@@ -204,6 +206,19 @@ class PositionOrientationNet(nn.Module):
         return spreads[0] / spreads[2] if self.kernels.has_fibre else spreads[0] / spreads[1]
 
     def _check(self, scalars: Tensor, relative: Tensor, vectors: Tensor | None) -> None:
+        for name, x in (("scalars", scalars), ("relative", relative), ("vectors", vectors)):
+            if x is not None:
+                check_floating(x, name)
+                if x.dtype != self.lift.weight.dtype:
+                    raise ValueError(
+                        f"{type(self).__name__}: {name} of {x.dtype} were given to a network of "
+                        f"{self.lift.weight.dtype}; expected one type; use {name}.to({self.lift.weight.dtype})."
+                    )
+        if not bool(torch.isfinite(relative).all()):
+            raise ValueError(
+                f"{type(self).__name__}: relative positions with NaN or infinite coordinates were given; expected "
+                "finite numbers; leave these points out."
+            )
         given = scalars.shape[-1], 0 if vectors is None else vectors.shape[1]
         if scalars.ndim != 2 or given != self.inputs or relative.shape[-1] != self.dim:
             raise ValueError(
@@ -215,6 +230,22 @@ class PositionOrientationNet(nn.Module):
     def extra_repr(self) -> str:
         """Where the orientations come from."""
         return f"grid={self.grid}, dim={self.dim}"
+
+
+def _check_pairs(sender: Tensor, receiver: Tensor, which: Tensor | None, points: int, rows: int) -> None:
+    """Refuse lists of pairs that do not fit the points, or each other."""
+    pairs = which.numel() if isinstance(which, Tensor) else rows
+    for name, listed, end in (("sender", sender, points), ("receiver", receiver, points), ("which", which, rows)):
+        if listed is None:
+            continue
+        if not isinstance(listed, Tensor) or listed.dtype != torch.int64 or listed.shape != (pairs,):
+            given = f"{tuple(listed.shape)} and {listed.dtype}" if isinstance(listed, Tensor) else type(listed).__name__
+            raise ValueError(f"{name} of {given} was given; expected ({pairs},) of torch.int64, one for each pair.")
+        if pairs and not 0 <= int(listed.min()) <= int(listed.max()) < end:
+            raise ValueError(
+                f"{name} with entries from {int(listed.min())} to {int(listed.max())} was given; expected 0 to "
+                f"{end - 1}."
+            )
 
 
 def edges_that_meet(sender: Tensor, receiver: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -19,6 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from workbench.groups.base import check_floating
 from workbench.models._checks import check_amount, check_integers, check_switches, from_preset
 from workbench.models._molecular_claims import CLAIMS, EXPERIMENTS, STUDIES
 from workbench.models.method import Method
@@ -255,6 +256,7 @@ class OfPoints(nn.Module):
 
     def forward(self, points: Tensor) -> Tensor:
         """Molecules of equally many atoms ``(B, N, 4)``: x, y, z in angstrom, then the atomic number."""
+        check_floating(points, "points")
         if points.ndim != 3 or points.shape[-1] != 4:
             raise ValueError(
                 f"{NAME}: points of shape {tuple(points.shape)} were given; expected (B, N, 4), x, y, z and the atomic "
