@@ -3,18 +3,25 @@
 A twin that starts to pass means that e3nn mended it; then the guard may go.
 """
 
+import ast
 import io
+import logging
+import warnings
 
 import pytest
 import torch
 from e3nn import nn as e3nn_nn
 from e3nn import o3
+from e3nn.io import SphericalTensor
+from e3nn.util.jit import script
 from torch import Tensor
 
+from tests.test_repository import ROOT
 from tests.tolerances import EXACT, SPACE
 from workbench.e3.convolution import depthwise_product, gate
 from workbench.e3.harmonics import spherical_harmonics
 from workbench.e3.irreps import default_dtype, drop, keep, parse_irreps
+from workbench.e3.product import EdgeProduct
 from workbench.models.molecular_potential import build
 
 
@@ -163,6 +170,74 @@ def test_a_sampled_activation_is_equivariant_only_on_a_fine_sphere() -> None:
         errors.append(float((step(x @ d.T) - step(x) @ d.T).abs().max()))
     assert errors[0] > 0.1 > errors[1] * 0.1
     assert errors[0] > 3 * errors[1] > 3e3 * errors[2]
+
+
+def test_an_activation_sampled_on_rotations_is_equivariant_only_on_a_fine_grid() -> None:
+    irreps = o3.Irreps([(2 * degree + 1, (degree, 1)) for degree in range(3)])
+    d = irreps.D_from_matrix(turn(torch.float32))
+    x = torch.randn(50, irreps.dim, generator=torch.Generator().manual_seed(0))
+    errors = []
+    for resolution in (3, 6):
+        step = e3nn_nn.SO3Activation(2, 2, torch.tanh, resolution)
+        errors.append(float((step(x @ d.T) - step(x) @ d.T).abs().max()))
+    assert errors[0] > 1e-2 > 1e-3 > errors[1]
+
+
+def test_dynamo_cannot_guard_irreps_and_a_model_compiles_around_our_product() -> None:
+    class Model(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.product = EdgeProduct("2x0e+2x1o", 1, "2x0e+2x1o")
+
+        def forward(self, x: Tensor, edges: Tensor) -> Tensor:
+            return torch.tanh(self.product(x, edges))
+
+    x, edges, model = torch.randn(4, 8), torch.randn(4, 3), Model().requires_grad_(False)
+    assert torch.equal(torch.compile(model, backend="eager")(x, edges), model(x, edges))
+    irreps = model.product.irreps_in
+    logging.disable(logging.CRITICAL)  # Dynamo tells its whole story
+    try:
+        with pytest.raises(Exception, match="NotImplementedError"):
+            torch.compile(lambda x: x * irreps.dim, backend="eager")(x)
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+def test_e3nns_own_surface_cannot_draw_what_has_a_gradient() -> None:
+    values = torch.randn(9, requires_grad=True)
+    with pytest.raises(RuntimeError, match="requires grad"):
+        SphericalTensor(2, 1, -1).plotly_surface(values)
+
+
+def test_e3nns_scripts_warn() -> None:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        script(o3.Linear("2x0e", "2x0e"))
+    assert any(issubclass(one.category, DeprecationWarning) for one in caught)
+
+
+DECLINED = {
+    "visualize": "draw paths with workbench.views.products; e3nn's needs matplotlib",
+    "plotly_surface": "draw with workbench.views.harmonics; e3nn's fails on what has a gradient",
+    "SO3Activation": "use a gate; its memory grows with the cube of the resolution",
+    "NormActivation": "use a gate; its slope at zero is huge",
+    "script": "leave modules as they are; TorchScript is deprecated",
+    "compile": "leave modules as they are; compiling takes minutes, and forces cannot be trained",
+}
+
+
+def declined(source: str) -> list[str]:
+    """Calls of e3nn or torch that the workbench does without."""
+    called = [node.func for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
+    dotted = [call for call in called if isinstance(call, ast.Attribute) and ast.unparse(call.value) != "re"]
+    return [call.attr for call in dotted if call.attr in DECLINED]
+
+
+def test_the_workbench_calls_nothing_of_e3nn_that_is_known_to_fail() -> None:
+    sources = {path: path.read_text(encoding="utf-8") for path in (ROOT / "workbench").rglob("*.py")}
+    found = {path.name: declined(source) for path, source in sources.items()}
+    assert {name: [DECLINED[call] for call in calls] for name, calls in found.items() if calls} == {}
+    assert declined("product.visualize()\ntorch.compile(net)\nre.compile('a')") == ["visualize", "compile"]
 
 
 def test_the_polar_axis_is_y_and_a_vector_needs_no_new_order() -> None:

@@ -125,6 +125,7 @@ class EdgeProduct(nn.Module):
             f"engine={self.engine!r}, weights={self.weights!r}"
         )
 
+    @torch.compiler.disable  # Dynamo cannot guard an Irreps; around it a model compiles
     def forward(self, features: Tensor, edges: EdgeFrames | Tensor, weight: Tensor | None = None) -> Tensor:
         """The product.
 

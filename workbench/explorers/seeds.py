@@ -102,7 +102,7 @@ def load(method: str) -> xr.Dataset:
     return _load(method, data_folder().as_posix())
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=64)  # more than there are methods, all of which the list of tasks is made of
 def _load(method: str, folder: str) -> xr.Dataset:
     return load_claims(method)
 
