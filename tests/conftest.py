@@ -3,6 +3,7 @@
 import os
 import sys
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -30,6 +31,12 @@ SOON = 10.0  # seconds
 FAILED = pytest.StashKey[bool]()
 MEMORY = {name: os.environ.get(name) for name in KEEP_MEMORY}
 torch.set_num_threads(1)  # tiny tensors: a second thread costs more than it gives, tenfold on a busy machine
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with most slow tests first: workers take whole files, and beside a long one begun last nothing is left."""
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: -slow[item.path])
 
 
 @pytest.fixture(autouse=True)

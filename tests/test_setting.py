@@ -8,6 +8,7 @@ import time
 import pytest
 import torch
 
+from tests.conftest import pytest_collection_modifyitems
 from workbench.explorers._runner import Runner
 
 
@@ -25,6 +26,19 @@ def test_children_of_parallel_test_workers_do_not_crowd_the_cores(worker, thread
         [sys.executable, "-c", program], env=clean | worker, capture_output=True, text=True, timeout=120, check=True
     )
     assert told.stdout.strip() == threads
+
+
+def test_files_with_most_slow_tests_come_first_and_stay_whole():
+    class Item:
+        def __init__(self, path, name, slow=False):
+            self.path, self.name, self.slow = path, name, slow
+
+        def get_closest_marker(self, name):
+            return self.slow if name == "slow" else None
+
+    items = [Item("a", 1), Item("b", 2), Item("b", 3, slow=True), Item("c", 4, slow=True), Item("c", 5, slow=True)]
+    pytest_collection_modifyitems(items)
+    assert [item.name for item in items] == [4, 5, 2, 3, 1]
 
 
 class Slow:

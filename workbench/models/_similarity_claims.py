@@ -39,7 +39,7 @@ NETWORKS: dict[str, dict[str, Any]] = {
 """Group -> network. t2 is the stack with translations alone, plain an ordinary CNN of as many parameters."""
 
 EXPERIMENTS = tuple(
-    Experiment(f"scaled_{name}", network, DATA, RECIPE, fast={"epochs": 8}) for name, network in NETWORKS.items()
+    Experiment(f"scaled_{name}", network, DATA, RECIPE, fast={"epochs": 5}) for name, network in NETWORKS.items()
 )
 
 
