@@ -104,7 +104,7 @@ def test_memory_stays_below_the_stated_bound_however_many_samples_and_elements_t
         )
 
     run(16, 4)  # imports what reads and writes files
-    small, long, wide = run(32, 12), run(160, 12), run(32, 72)
+    small, long, wide = run(32, 12), run(96, 12), run(32, 72)
     for found, elements in ((small, 12), (long, 12), (wide, 72)):
         assert found <= bound(elements) + 2**21  # files and attributes, a few hundred kB each
     assert long <= small + 2**20
