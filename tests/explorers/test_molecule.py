@@ -62,7 +62,12 @@ def test_a_molecule_of_ones_own_is_shown_without_a_reference(tmp_path: Path) -> 
         assert np.isfinite(ds["forces"].values).all()
         figure = go.Figure(explorer.figure_dict())
         assert sum(trace.type == "cone" for trace in figure.data) == 1
+        assert f"of rounding alone {float(ds['floor']):.1e}" in figure.layout.annotations[0].text
+        assert dict(explorer.controls()[0].options)["your own molecule"] == explorer.species
+    explorer.set(species="NH3")
+    assert explorer.dataset().attrs["formula"] != "H2O"  # another choice of the menu leads back to what is stored
     explorer.set_molecule(None)
+    explorer.set(species="CH3CH2OH")
     assert explorer.dataset().attrs["formula"] == "C2H6O"
 
 

@@ -25,7 +25,11 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
     import xarray as xr
 
-OWN = {"image": ("picture", "your own picture"), "model": ("network", "your own model")}
+OWN = {
+    "image": ("picture", "your own picture"),
+    "model": ("network", "your own model"),
+    "molecule": ("species", "your own molecule"),
+}
 """What the reader brings takes the place of one choice of a menu, under a name of its own."""
 _KEPT_RESULTS = 24  # results one explorer remembers: a slider moved to and fro costs nothing
 

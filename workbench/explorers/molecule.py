@@ -127,7 +127,7 @@ class MoleculeExplorer(Explorer):
                 "symbol": labelled("atom", np.array(molecule.symbols, dtype=str), "element"),
                 "xyz": labelled("xyz", np.array(["x", "y", "z"]), "axis"),
             },
-        ).assign_attrs(formula=molecule.formula, own="yes" if molecule.comment not in SPECIES.values() else "no")
+        ).assign_attrs(formula=molecule.formula)
 
 
 EXPLORER = MoleculeExplorer

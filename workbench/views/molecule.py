@@ -15,6 +15,8 @@ COLOURS = {
 }  # fmt: skip
 SIZES = {"H": 18}
 SIZE = 28
+FAR = 1.4
+"""Times the distance of the outermost atom: longer arrows leave the picture, so that the molecule stays in sight."""
 MARGIN = 0.6
 """Angstrom around the outermost atom."""
 LOWEST = 1e-17
@@ -59,7 +61,7 @@ def molecule_in_space(
     dims = {"positions": each, "forces": each, "reference": each, "bonded": ("bond", "end"), "symbol": ("atom",)}
     require(ds, "molecule in space", dims=dims)
     where = values(ds, "positions", *each)
-    reach = (float(np.linalg.norm(where, axis=1).max()) if reach is None else reach) + MARGIN
+    reach = (_reach(ds, where, arrow) if reach is None else reach) + MARGIN
     side = {"range": [-reach, reach], "visible": False}
     scene = {
         "xaxis": side, "yaxis": side, "zaxis": side, "aspectmode": "cube", "domain": domain,
@@ -72,10 +74,18 @@ def molecule_in_space(
     return traces, scene
 
 
+def _reach(ds: xr.Dataset, where: np.ndarray, arrow: float) -> float:
+    """Angstrom from the middle to the last atom, or to the tip of the longest arrow if that is not far beyond."""
+    drawn = [values(ds, name, "atom", "xyz") for name in ("forces", "reference")]
+    tips = [where + arrow * force for force in drawn if np.isfinite(force).all()]
+    farthest = float(np.linalg.norm(where, axis=1).max())
+    return min(float(np.linalg.norm(np.stack([where, *tips]), axis=-1).max()), max(FAR * farthest, farthest + 1.0))
+
+
 def _heading(ds: xr.Dataset) -> str:
-    off, here = float(values(ds, "force_mae")), float(values(ds, "error_here"))
+    off, here, floor = (float(values(ds, name)) for name in ("force_mae", "error_here", "floor"))
     known = f", forces off by {off:.0f} meV/Å" if np.isfinite(off) else ""
-    return f"{text(ds.attrs['formula'])}{known}; at this turn, off by {here:.1e} of themselves"
+    return f"{text(ds.attrs['formula'])}{known}; equivariance error here {here:.1e}, of rounding alone {floor:.1e}"
 
 
 def _atoms(ds: xr.Dataset, where: np.ndarray) -> Trace:
