@@ -184,7 +184,7 @@ def _described(
             "kernel": labelled(("g_out", "g_in", "y", "x"), kernel, "Every kernel"),
             "energy": labelled("component", energy, "Share of the energy of all kernels"),
             "picture": labelled(("y", "x"), picture.astype(np.float32), "The first picture of a row"),
-            "number": labelled("g_in", numbers, "Its number at each input pose"),
+            "number": labelled("g_in", numbers, "Its number at each pose"),
         },
         {
             "pose_out": labelled("g_out", _poses(measured, "out"), "output pose"),

@@ -58,7 +58,7 @@ def _headline(ds: xr.Dataset) -> str:
         return f"{path}: no such path, {why}"
     rest = f"{float(values(ds, 'rest')):.0e}".replace("e-", "e−")
     shares = int(values(ds, "shares"))
-    words = f"{shares} path{'s' * (shares > 1)} in all between these two degrees"
+    words = f"{shares} path{'s' * (shares > 1)} in all"
     return f"{path}: {ds.attrs['kind']} sum; off both diagonals at most {rest}; {words}"
 
 
