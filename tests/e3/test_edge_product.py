@@ -13,7 +13,7 @@ from tests.tolerances import BROKEN, EXACT
 from workbench.actions.irreps import irreps_matrices
 from workbench.e3 import so2, wigner
 from workbench.e3.irreps import default_dtype, harmonic_irreps
-from workbench.e3.product import REDUCED_FROM, EdgeProduct
+from workbench.e3.product import ENGINES, REDUCED_FROM, EdgeProduct
 from workbench.e3.so2 import path_matrix
 from workbench.e3.wigner import EdgeFrames
 from workbench.groups import O3
@@ -73,6 +73,17 @@ def test_both_engines_are_e3nns_product_with_the_same_weights_and_gradients_of_t
         assert apart(a, b) < 10 * EXACT[torch.float64]
     for a, b in zip(answers(ours, 1), answers(theirs, 1), strict=True):  # the pass that is not differentiated again
         assert apart(a, b) < EXACT[torch.float64]
+
+
+@pytest.mark.parametrize("lmax", [5, 6])
+def test_they_agree_up_to_the_last_degree_of_e3nns_harmonics(lmax):
+    irreps = harmonic_irreps(lmax) if lmax == 5 else "+".join(f"1x{degree}e" for degree in range(lmax + 1))
+    ours = layer(irreps, None, irreps, lmax == 5)
+    theirs = layer(irreps, None, irreps, lmax == 5, engine="e3nn")
+    assert ours.lmax_edge == 2 * lmax
+    ours.load_state_dict(theirs.state_dict())
+    for a, b in zip(answers(ours, 1), answers(theirs, 1), strict=True):
+        assert apart(a, b) < 10 * EXACT[torch.float64]
 
 
 @pytest.mark.parametrize("case", CASES[1:3], ids=str)
@@ -330,7 +341,8 @@ def test_no_edges_one_edge_and_layers_that_share_frames():
 
 
 def test_the_engine_is_picked_by_what_was_measured_and_a_cut_in_m_needs_so2():
-    assert EdgeProduct("32x0e+32x1o", 1, "32x0e+32x1o").engine in ("e3nn", "so2")
+    assert ENGINES == ("auto", "e3nn", "so2"), "the Gaunt grid, another space, is never picked"
+    assert EdgeProduct("32x0e+32x1o", 1, "32x0e+32x1o").engine == "e3nn"
     irreps = harmonic_irreps(4, 32)
     assert EdgeProduct(irreps, 4, irreps).engine == "so2"
     assert EdgeProduct("1x0e+1x1o", 1, "1x0e+1x1o", mmax=0).engine == "so2"
@@ -358,6 +370,8 @@ def test_inputs_that_do_not_fit_are_refused_in_a_sentence():
             product(*wrong)
     with pytest.raises(ValueError, match="features of type list were given"):
         product(f.tolist(), v)
+    with pytest.raises(ValueError, match="weight of type list was given|weight of type list were given"):
+        product(f, v, [1.0])
     with pytest.raises(ValueError, match="expected (at least 2|2 or more)"):
         product(f, EdgeFrames(v, 1))
 

@@ -72,9 +72,12 @@ def test_weights_that_belong_to_other_orientations_are_the_twin_of_the_union():
     assert error(net, sixty()[7]) > EXACT[torch.float32]
 
 
-@pytest.mark.parametrize(("count", "invariants"), [(8, "plane4"), (5, "plane4"), (8, "plane3")])
-def test_turns_of_the_circle_are_symmetries_to_rounding(count, invariants):
-    net = network(f"circle({count})", invariants=invariants)
+@pytest.mark.parametrize(
+    ("count", "invariants", "separable"),
+    [(8, "plane4", True), (5, "plane4", True), (8, "plane3", True), (8, "plane4", False)],
+)
+def test_turns_of_the_circle_are_symmetries_to_rounding(count, invariants, separable):
+    net = network(f"circle({count})", invariants=invariants, separable=separable)
     angles = SO2().grid(count, dtype=torch.float64)
     assert max(error(net, SO2().matrix(angle)) for angle in angles) <= TOL
     assert error(net, SO2().matrix(angles[1] / 2)) > 1e3 * TOL
@@ -88,8 +91,9 @@ def test_full_kernels_are_as_symmetric_and_only_the_determinant_sees_mirror_imag
     assert (error(net, mirror) <= TOL) == exact
 
 
-@pytest.mark.parametrize("invariants", ["ponita3", "universal4"])
+@pytest.mark.parametrize("invariants", ["ponita3", "universal4", "chiral5"])
 def test_orientations_along_edges_are_exact_for_any_rotation_and_mirror_image(invariants):
+    """The determinant of chiral5 is 0 here: the way between two edges that meet lies along one of them."""
     net = network("edges", invariants=invariants)
     group = O3()
     for element in group.sample(6, torch.Generator().manual_seed(3), dtype=torch.float64):
@@ -334,6 +338,8 @@ def test_one_point_without_neighbours_has_answers(grid):
         ({"grid": "icosahedron", "scalars_out": 0, "vectors_out": 0}, "no features of points"),
         ({"grid": "icosahedron", "scalars_in": -1}, "scalars_in = -1"),
         ({"grid": "octahedron"}, "orientation grid 'octahedron'"),
+        ({"grid": "icosahedron", "dim": 2}, r"use grid = 'circle\(8\)'"),
+        ({"grid": "edges", "dim": 4}, "dim = 4 was given"),
         ({"grid": "edges", "invariants": "all"}, "invariants 'all' were given"),
     ],
 )
@@ -358,7 +364,11 @@ def test_wrong_shapes_are_refused_with_a_sentence():
         ({"receiver": torch.tensor([0.0, 1.0])}, "torch.float32 was given; expected .* of torch.int64"),
         ({"sender": [0, 1]}, "sender of list"),
         ({"which": torch.tensor([0, 2])}, "which with entries from 0 to 2 was given; expected 0 to 1"),
-        ({"relative": torch.full((2, 3), torch.nan).double()}, "NaN or infinite"),
+        ({"which": [0, 1]}, "which of list"),
+        ({"relative": torch.full((2, 3), torch.nan).double()}, "relative with NaN or infinite"),
+        ({"scalars": torch.full((6, 2), torch.inf).double()}, "scalars with NaN or infinite"),
+        ({"vectors": torch.ones(6, 3).double()}, "0 vectors"),
+        ({"relative": torch.ones(3).double()}, r"relative positions \(3,\)"),
         ({"relative": torch.ones(2, 3)}, "relative of torch.float32 .* network of torch.float64"),
         ({"scalars": torch.ones(6, 2).long()}, "scalars.float"),
     ],

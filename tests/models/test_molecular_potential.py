@@ -99,6 +99,7 @@ def test_nothing_pulls_or_turns_a_molecule_as_a_whole(lmax: int) -> None:
     forces = made(lmax).energy_and_forces(PLACES, ETHANOL)[1]
     assert forces.sum(0).abs().max() <= SPACE[torch.float64]
     assert torch.linalg.cross(PLACES, forces).sum(0).abs().max() <= SPACE[torch.float64]
+    assert (forces + 1e-3).sum(0).abs().max() > 1e-4
     pushed = forces + 1e-3 * PLACES.roll(1, 1)
     assert torch.linalg.cross(PLACES, pushed).sum(0).abs().max() > 1e-4
 

@@ -109,6 +109,7 @@ def test_a_loss_of_forces_reaches_every_weight():
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
+        ({"grid": "edges"}, "jump at the cutoff"),
         ({"grid": "cube"}, "cube"), ({"turned": 1}, "turned = 1"), ({"channels": 0}, "channels = 0"),
         ({"cutoff": math.nan}, "cutoff = nan"), ({"elements": (6, 6)}, "different atomic numbers"),
         ({"elements": ()}, "elements"), ({"lmax": 1}, "lmax was given"),

@@ -81,6 +81,16 @@ def test_settings_that_cannot_be_get_a_sentence(given, sentence):
         build_model({"name": "symmetrised_potential", **given})
 
 
+def test_a_linear_molecule_has_an_energy_in_frames_and_no_forces():
+    model = build({"way": "frames", "atoms": (8, 6, 8)}).double().eval()
+    positions = torch.tensor([[-1.16, 0, 0], [0, 0, 0], [1.16, 0, 0]], dtype=torch.float64)
+    assert torch.isfinite(model(positions, torch.tensor([8, 6, 8]))).all()
+    with pytest.raises(ValueError, match="energy has no slope.*average over a group"):
+        model.energy_and_forces(positions, torch.tensor([8, 6, 8]))
+    bent = positions + torch.tensor([[0, 0, 0], [0, 0.1, 0], [0, 0, 0.05]])
+    assert torch.isfinite(model.energy_and_forces(bent, torch.tensor([8, 6, 8]))[1]).all()
+
+
 def test_other_molecules_get_a_sentence():
     model = made("frames")
     for numbers in (ETHANOL[[2, 1, 0, *range(3, 9)]], ETHANOL[:8]):

@@ -85,8 +85,15 @@ class HarmonicConvolution(nn.Module):
     ) -> Tensor:
         """Features ``(N, D_in)``, harmonics ``(E, (lmax+1)^2)`` and radial basis ``(E, count)`` to ``(N, D_out)``.
 
+        Harmonics are normalised to "component" and have y as the polar axis, as `spherical_harmonics` makes them.
         A dense engine reads the vectors of the edges instead of harmonics, and the frames that layers may share.
         """
+        with torch.autocast(features.device.type, enabled=False):  # e3nn's products know one type at a time
+            return self._summed(features, edges, harmonics, radial, frames)
+
+    def _summed(
+        self, features: Tensor, edges: Edges, harmonics: Tensor, radial: Tensor, frames: EdgeFrames | None
+    ) -> Tensor:
         if self.engine == "e3nn":
             messages = self.product(self.mix_in(features)[edges.sender], harmonics, self.weights(radial))
         else:

@@ -97,6 +97,10 @@ class GauntProduct(nn.Module):
                 )
         if first.dtype != second.dtype:
             raise ValueError(f"features of {first.dtype} and {second.dtype} were given; expected one type for both.")
+        with torch.autocast(first.device.type, enabled=False):
+            return self._product(first, second)
+
+    def _product(self, first: Tensor, second: Tensor) -> Tensor:
         there, other, back = _matrices(self.degrees, torch.promote_types(first.dtype, self.out.dtype), first.device)
         values = (first * spread(self.first)) @ there * ((second * spread(self.second)) @ other)
         return (values @ back) * spread(self.out)

@@ -147,8 +147,10 @@ def ir_mul_to_mul_ir(x: Tensor, irreps: str | o3.Irreps) -> Tensor:
 
 
 def exact_module(module: nn.Module, dtype: torch.dtype) -> nn.Module:
-    """One of e3nn's modules in another type, with Clebsch-Gordan coefficients as exact as that type allows.
+    """One of e3nn's tensor products in another type, with Clebsch-Gordan coefficients as exact as that type allows.
 
+    The module itself changes, and what holds products does so with all of them. Constants of other kinds, such as the
+    grids of `S2Activation`, keep the digits that they have.
     ``.double()`` alone keeps those of the type in which the module was made, an error of 6e-8. Touches no state of the
     process, so that it serves in a thread among others.
 

@@ -52,6 +52,7 @@ class EdgeProduct(nn.Module):
     """Features ``(E, D_in)`` times harmonics of E directions, weighted: features ``(E, D_out)``.
 
     Equivariant under rotations; with ``reflections`` also under inversion, where parity then forbids half the paths.
+    The polar axis is y, harmonics are normalised to "component".
     The engines differ in cost alone and have the same weights, so either reads the other's ``state_dict``. Output
     components have variance 1 for input components of variance 1.
 
@@ -226,6 +227,7 @@ class EdgeProduct(nn.Module):
                 f"({len(frames)}, {self.irreps_in.dim}) of irreps {self.irreps_in}."
             )
         used = self._weight(weight)
+        check_floating(used, "weight")
         expected = (self.weight_numel,) if self.weights == "shared" else (len(frames), self.weight_numel)
         if used.shape != expected:
             raise ValueError(

@@ -52,8 +52,9 @@ class PositionOrientationNet(nn.Module):
         scalars_in, vectors_in, scalars_out, vectors_out: how many of each a point has.
         grid: a name for :func:`workbench.groups.orientations.orientation_grid`, in the plane ``"circle(n)"``;
             ``"distances"``: no orientations, invariant kernels of distances, exact for all motions;
-            ``"edges"``: no grid, every neighbour of a point is an orientation of it, exact for all rotations.
-        dim: of the positions, 2 or 3; a grid has its own.
+            ``"edges"``: no grid, every neighbour of a point is an orientation of it, exact for all rotations; not
+            continuous where a neighbour comes or goes.
+        dim: of the positions, 2 or 3; a grid has its own, the other two have 3 if not told.
         invariants: what kernels depend on, see :mod:`workbench.layers.pair_invariants`; by default the paper's three
             in space and the complete four in the plane.
         separable: kernels as products of space and orientations; there are none for ``"edges"``.
@@ -81,7 +82,7 @@ class PositionOrientationNet(nn.Module):
 
     def __init__(
         self, scalars_in: int, vectors_in: int = 0, scalars_out: int = 1, vectors_out: int = 0, *,
-        grid: str = "icosahedron", dim: int = 3, invariants: str | None = None, separable: bool = True,
+        grid: str = "icosahedron", dim: int | None = None, invariants: str | None = None, separable: bool = True,
         channels: int = 32, layers: int = 2, layer_scale: float | None = None, seed: int = 0, **options: Any,
     ):  # fmt: skip
         super().__init__()
@@ -89,7 +90,12 @@ class PositionOrientationNet(nn.Module):
         self.inputs, self.outputs = (scalars_in, vectors_in), (scalars_out, vectors_out)
         self.grid = grid
         found = None if grid in (DISTANCES, EDGES) else orientation_grid(grid, seed, torch.float64)
-        self.dim = dim if found is None else found.points.shape[1]
+        self.dim = (dim or 3) if found is None else found.points.shape[1]
+        if dim not in (None, 2, 3) or self.dim != (dim or self.dim):
+            raise ValueError(
+                f"dim = {dim!r} was given with the grid {grid!r} of {self.dim} dimensions; expected none, or that of "
+                "the grid; in the plane use grid = 'circle(8)'."
+            )
         if grid == DISTANCES and (vectors_in or vectors_out):
             raise ValueError("vectors were asked of a network of distances, which has none; use another grid.")
         self.register_buffer("points", torch.zeros(1, self.dim).double() if found is None else found.points)
@@ -209,18 +215,19 @@ class PositionOrientationNet(nn.Module):
         for name, x in (("scalars", scalars), ("relative", relative), ("vectors", vectors)):
             if x is not None:
                 check_floating(x, name)
+                if not bool(torch.isfinite(x).all()):
+                    raise ValueError(
+                        f"{type(self).__name__}: {name} with NaN or infinite numbers were given; expected finite ones; "
+                        "leave these points out."
+                    )
                 if x.dtype != self.lift.weight.dtype:
                     raise ValueError(
                         f"{type(self).__name__}: {name} of {x.dtype} were given to a network of "
                         f"{self.lift.weight.dtype}; expected one type; use {name}.to({self.lift.weight.dtype})."
                     )
-        if not bool(torch.isfinite(relative).all()):
-            raise ValueError(
-                f"{type(self).__name__}: relative positions with NaN or infinite coordinates were given; expected "
-                "finite numbers; leave these points out."
-            )
-        given = scalars.shape[-1], 0 if vectors is None else vectors.shape[1]
-        if scalars.ndim != 2 or given != self.inputs or relative.shape[-1] != self.dim:
+        shaped = vectors is None or (vectors.ndim == 3 and vectors.shape[::2] == (len(scalars), self.dim))
+        given = scalars.shape[-1], 0 if vectors is None or not shaped else vectors.shape[1]
+        if scalars.ndim != 2 or relative.ndim != 2 or given != self.inputs or relative.shape[-1] != self.dim:
             raise ValueError(
                 f"{type(self).__name__}: scalars {tuple(scalars.shape)}, {given[1]} vectors and relative positions "
                 f"{tuple(relative.shape)} were given; expected (N, {self.inputs[0]}), {self.inputs[1]} and "
@@ -234,8 +241,8 @@ class PositionOrientationNet(nn.Module):
 
 def _check_pairs(sender: Tensor, receiver: Tensor, which: Tensor | None, points: int, rows: int) -> None:
     """Refuse lists of pairs that do not fit the points, or each other."""
-    pairs = which.numel() if isinstance(which, Tensor) else rows
-    for name, listed, end in (("sender", sender, points), ("receiver", receiver, points), ("which", which, rows)):
+    pairs = rows if which is None else len(which)
+    for name, listed, end in (("which", which, rows), ("sender", sender, points), ("receiver", receiver, points)):
         if listed is None:
             continue
         if not isinstance(listed, Tensor) or listed.dtype != torch.int64 or listed.shape != (pairs,):

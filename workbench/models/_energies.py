@@ -76,12 +76,22 @@ class Energies(nn.Module):
 
         Arguments as for :meth:`forward`. In training mode the forces can be differentiated with respect to the
         weights; in evaluation mode nothing is kept. Works under ``torch.no_grad``, too.
+
+        Raises:
+            ValueError: as :meth:`forward`, or where the energy has no slope, as averages over frames at equal
+                principal moments.
         """
         with torch.enable_grad(), _full_precision(positions):
             where = positions.detach().clone().requires_grad_()
             energy = self(where, numbers, batch)
             (slope,) = torch.autograd.grad(
                 energy.sum(), where, create_graph=self.training, allow_unused=True, materialize_grads=True
+            )
+        if not bool(torch.isfinite(slope).all()):
+            raise ValueError(
+                f"{self.kind}: forces were asked where the energy has no slope; expected a molecule whose principal "
+                "axes are told apart, which those of a linear or highly symmetric one are not; average over a group "
+                "instead of frames, or move its atoms a little."
             )
         forces = 0.0 - slope
         return (energy, forces) if self.training else (energy.detach(), forces.detach())

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from workbench.layers.position_orientation import PositionOrientationNet
+from workbench.layers.position_orientation import EDGES, PositionOrientationNet
 from workbench.models._checks import check_integers, check_switches, from_preset
 from workbench.models._energies import Energies, check_elements
 from workbench.models.method import Claim, Experiment, Method
@@ -57,6 +57,11 @@ class OrientationPotential(Energies):
     """
 
     def __init__(self, config: Config) -> None:
+        if config.grid == EDGES:
+            raise ValueError(
+                f"{NAME}: grid = 'edges' was given, where a neighbour that leaves takes its orientation along, so that "
+                "energies jump at the cutoff; expected a grid of orientations, or 'distances'."
+            )
         super().__init__(NAME, config.elements, config.turned)
         self.config = config
         self.network = PositionOrientationNet(
