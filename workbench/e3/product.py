@@ -32,8 +32,8 @@ REDUCED_FROM = {16: 2, 32: 2, 64: 2}
 step and of one that differentiates gradients again, to learn forces, multiply to more than 1. At degree 2 the one takes
 half of e3nn's time and the other as much; at degree 1 three quarters and half as much again
 (tests/benchmarks/edge_product.py)."""
-REDUCED_FROM_EDGE = 3
-"""The same for weights of each edge, at any number of channels; at degree 2 the two gains about cancel."""
+REDUCED_FROM_EDGE = 2
+"""The same for weights of each edge, at any number of channels."""
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import torch
 from numba import njit
 from torch import Tensor
 from torch.autograd.function import once_differentiable
@@ -48,8 +49,9 @@ def make(taps, cycles, dial, phase, readout, gain, inputs, some, waves, filters)
     for first in range(0, len(filters), some):
         found = filters[first : first + some]
         np.dot(readout[first : first + some], cosine.T, found)
-        for value in found.flat:
-            square += value * value
+        for c in range(len(found)):
+            for p in range(len(taps)):
+                square += found[c, p] * found[c, p]
     size = (max(float(square) / filters.size, LEAST) * inputs * len(taps)) ** -0.5
     filters *= size * gain[()]
     return turns, size, square
@@ -64,8 +66,10 @@ def _minus(some, others, factor, share, out):
 
 
 @compiled
-def slopes(grad, taps, cycles, readout, gain, numbers, some, waves, filters, of_cycles, of_phase, of_readout, of_both):
-    """Fill the gradients, given that of the filters; ``of_both (2,)`` takes those of the dial and the gain."""
+def slopes(
+    grad, taps, cycles, readout, gain, numbers, some, waves, filters, of_cycles, of_phase, of_readout, of_dial, of_gain
+):
+    """Fill the gradients, given that of the filters; those of the dial and the gain are ``()``."""
     turns, size, square = numbers
     cosine, sine = waves[0], waves[1]
     scale, along = size * gain[()], cosine[0, 0] * 0
@@ -86,9 +90,9 @@ def slopes(grad, taps, cycles, readout, gain, numbers, some, waves, filters, of_
             of_phase[f] += slope
             of_cycles[f, 0] += slope * taps[p, 0]
             of_cycles[f, 1] += slope * taps[p, 1]
-    of_both[0] = 2 * math.pi * (of_cycles * cycles).sum()
+    of_dial[()] = 2 * math.pi * (of_cycles * cycles).sum()
     of_cycles *= turns
-    of_both[1] = along * size / scale if scale != 0 else size * (grad * np.dot(readout, cosine.T)).sum()
+    of_gain[()] = along * size / scale if scale != 0 else size * (grad * np.dot(readout, cosine.T)).sum()
 
 
 class CompiledSame(Same):
@@ -99,9 +103,9 @@ class CompiledSame(Same):
         ctx, taps: Tensor, cycles: Tensor, dial: Tensor, phase: Tensor, readout: Tensor, gain: Tensor, inputs: int
     ) -> Tensor:
         some = max(1, AT_ONCE // (len(taps) * len(phase)))
-        filters = readout.new_empty(len(readout) // inputs, inputs, len(taps))
         t, c, r, g = taps.numpy(), cycles.numpy(), readout.contiguous().numpy(), gain.numpy()
-        made = filters.numpy().reshape(len(r), len(t))
+        made = np.empty((len(r), len(t)), r.dtype)  # memory of numpy's: torch takes longer to hand out as little
+        filters = torch.from_numpy(made.reshape(-1, inputs, len(t)))
         waves = np.zeros((2, len(t), len(c)), t.dtype)  # read for their precision before they are filled
         numbers = make(t, c, dial.numpy(), phase.numpy(), r, g, inputs, some, waves, made)
         ctx.save_for_backward(cycles, readout, gain, filters)  # asked for below: whether they have been changed since
@@ -111,9 +115,9 @@ class CompiledSame(Same):
     @staticmethod
     @once_differentiable
     def backward(ctx, grad: Tensor) -> tuple[Tensor | None, ...]:
-        cycles, readout, gain, _ = ctx.saved_tensors
-        of_cycles, of_readout = cycles.new_empty(cycles.shape), readout.new_empty(readout.shape)
-        of_phase, of_both = cycles.new_empty(len(cycles)), gain.new_empty(2)
-        found = of_cycles.numpy(), of_phase.numpy(), of_readout.numpy(), of_both.numpy()
+        cycles, readout, _, _ = ctx.saved_tensors
+        shapes = cycles.shape, len(cycles), readout.shape, (), ()
+        found = tuple(np.empty(shape, ctx.given[-1].dtype) for shape in shapes)
         slopes(grad.contiguous().numpy().reshape(ctx.given[-1].shape), *ctx.given, *found)
-        return None, of_cycles, of_both[0], of_phase, of_readout, of_both[1], None
+        of_cycles, of_phase, of_readout, of_dial, of_gain = map(torch.from_numpy, found)
+        return None, of_cycles, of_dial, of_phase, of_readout, of_gain, None
