@@ -9,7 +9,7 @@ import pytest
 import torch
 from e3nn import o3
 
-from tests.tolerances import BROKEN, EXACT
+from tests.tolerances import BROKEN, EXACT, SPACE
 from workbench.actions.irreps import irreps_matrices
 from workbench.e3 import so2, wigner
 from workbench.e3.irreps import default_dtype, harmonic_irreps
@@ -192,13 +192,23 @@ def test_truncated_products_have_right_gradients_too():
 
 
 def symmetry_error(product, parity=1.0):
-    """How far the product is from commuting with random elements of O(3) of that parity."""
+    """How far the product is from commuting with random elements of O(3) of that parity; turned in float64."""
+    dtype = product.weight.dtype
     element = O3().sample(1, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
     element[:, 4] = parity
-    f, v = features(product), edges()
+    f, v = features(product), edges(dtype=dtype)
     left, right = (irreps_matrices(str(i), element, O3())[0] for i in (product.irreps_in, product.irreps_out))
-    turned = v @ O3().matrix(element)[0].T
-    return apart(product(f @ left.T, turned), product(f, v) @ right.T)
+    turned = v.double() @ O3().matrix(element)[0].T
+    moved = product((f.double() @ left.T).to(dtype), turned.to(dtype)).double()
+    return apart(moved, product(f, v).double() @ right.T)
+
+
+@pytest.mark.parametrize("engine", ["e3nn", "so2"])
+def test_products_of_single_precision_are_as_symmetric_as_it_allows(engine):
+    product = layer(*NATURAL[1], engine=engine, dtype=torch.float32)
+    assert max(symmetry_error(product, parity) for parity in (1.0, -1.0)) < SPACE[torch.float32]
+    with mock.patch.object(product, "forward", lambda f, v: EdgeProduct.forward(product, f, v.roll(1, 1))):
+        assert symmetry_error(product) > BROKEN, "the twin: axes in another order"
 
 
 @pytest.mark.parametrize("mmax", [None, 1])

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.tolerances import CUTOFF_JUMP, FORCE_DIFFERENCE, SPACE
+from tests.tolerances import CUTOFF_JUMP, FORCE_DIFFERENCE, ONE_BIT, SPACE
 from workbench.e3.irreps import default_dtype
 from workbench.groups import O3
 from workbench.models import build_model
@@ -51,15 +51,35 @@ def difference(a: Tensor, b: Tensor) -> float:
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("lmax", EVERY)
-def test_energies_stay_and_forces_turn_with_the_molecule(lmax: int, dtype: torch.dtype) -> None:
-    model = made(lmax, dtype)
+@pytest.mark.parametrize("engine", ["e3nn", "dense-e3nn", "dense-so2"])
+def test_energies_stay_and_forces_turn_with_the_molecule(engine: str, lmax: int, dtype: torch.dtype) -> None:
+    model = made(lmax, dtype, engine=engine)
     turn, shift = moved()
     energy, forces = model.energy_and_forces(PLACES.to(dtype), ETHANOL)
     other, turned = model.energy_and_forces((PLACES @ turn.T + shift).to(dtype), ETHANOL)
     assert difference(other, energy) <= SPACE[dtype]
-    assert difference(turned, forces.double() @ turn.T) <= 4 * SPACE[dtype]
+    assert difference(turned, forces.double() @ turn.T) <= SPACE[dtype]
     assert difference(turned, forces.double() @ turn) > 0.1
     assert difference(turned, -forces.double() @ turn.T) > 0.1
+
+
+@pytest.mark.parametrize("engine", ["e3nn", "dense-e3nn", "dense-so2"])
+def test_a_trained_model_turned_to_float64_is_the_one_built_there(engine: str) -> None:
+    """Constants of another precision would stay at 6e-8, whatever the numbers are computed in; 3 layers need them."""
+    single, exact = (made(3, dtype, engine=engine, layers=3) for dtype in DTYPES)
+    double = copy.deepcopy(single).double()
+    exact.load_state_dict(single.state_dict())
+    expected = exact.energy_and_forces(PLACES, ETHANOL)[1]
+    assert difference(double.energy_and_forces(PLACES, ETHANOL)[1], expected) <= SPACE[torch.float64]
+    rounded = copy.deepcopy(double).float()
+    given = rounded.energy_and_forces(PLACES.float(), ETHANOL)[1]
+    assert torch.equal(given, single.energy_and_forces(PLACES.float(), ETHANOL)[1]), "and back"
+    if engine == "e3nn":
+        for convolution in double.convolutions:
+            for name, constant in convolution.product.named_buffers():
+                if "w3j" in name:
+                    constant.copy_(constant.float())
+        assert difference(double.energy_and_forces(PLACES, ETHANOL)[1], expected) > ONE_BIT / 10, "the twin"
 
 
 @pytest.mark.parametrize("which", ["axes permuted in one layer", "features of a vector with a handedness"])
@@ -81,9 +101,10 @@ def test_a_network_with_one_mistake_is_caught(which: str, monkeypatch: pytest.Mo
     assert difference(model(PLACES @ turn.T + shift, ETHANOL) + 30, model(PLACES, ETHANOL) + 30) > 1e-4
 
 
-@pytest.mark.parametrize("lmax", [0, 3])
-def test_forces_are_finite_differences_of_the_energy(lmax: int) -> None:
-    model, step = made(lmax), 1e-5
+@pytest.mark.parametrize("lmax", EVERY)
+@pytest.mark.parametrize("engine", ["e3nn", "dense-e3nn", "dense-so2"])
+def test_forces_are_finite_differences_of_the_energy(engine: str, lmax: int) -> None:
+    model, step = made(lmax, engine=engine), 1e-5
     forces = model.energy_and_forces(PLACES, ETHANOL)[1]
     shifts = step * torch.eye(27, dtype=torch.float64).view(27, 9, 3)
     many = torch.cat([PLACES + shifts, PLACES - shifts]).flatten(0, 1)

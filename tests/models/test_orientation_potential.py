@@ -41,7 +41,7 @@ def off(model: OrientationPotential, turn: Tensor) -> float:
 
 @pytest.mark.parametrize("dtype", list(SPACE), ids=str)
 def test_rotations_of_the_icosahedron_are_exact_on_its_grids_and_all_are_on_distances(dtype):
-    bound = 10 * SPACE[dtype]
+    bound = SPACE[dtype]
     for grid in ("icosahedron", "dodecahedron", "icosahedral(32)"):
         assert off(made(grid, dtype), SIXTY[7]) <= bound, grid
     assert off(made("distances", dtype), OTHER) <= bound

@@ -6,13 +6,15 @@ both are described from memory, and tested against a slow sum over Clebsch-Gorda
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from e3nn import nn as e3nn_nn
 from e3nn import o3
 from torch import Tensor, nn
 
 from workbench.e3.graphs import Edges
-from workbench.e3.irreps import check_degree, harmonic_irreps, parse_irreps
+from workbench.e3.irreps import check_degree, exact_module, harmonic_irreps, parse_irreps
 from workbench.e3.product import EdgeProduct
 from workbench.e3.wigner import EdgeFrames
 
@@ -79,6 +81,7 @@ class HarmonicConvolution(nn.Module):
         self.product = depthwise_product(self.irreps_in, harmonic_irreps(lmax), self.irreps_out)
         self.weights = e3nn_nn.FullyConnectedNet([count, hidden, self.product.weight_numel], nn.functional.silu)
         self.mix_out = o3.Linear(self.product.irreps_out.simplify(), self.irreps_out)
+        self.register_load_state_dict_post_hook(HarmonicConvolution._refresh)
 
     def forward(
         self, features: Tensor, edges: Edges, harmonics: Tensor, radial: Tensor, frames: EdgeFrames | None = None
@@ -102,6 +105,17 @@ class HarmonicConvolution(nn.Module):
         summed = messages.new_zeros(len(features), messages.shape[-1]).index_add(0, edges.receiver, messages)
         summed = summed / self.average_neighbours**0.5
         return self.mix_out(summed) if self.engine == "e3nn" else summed
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> HarmonicConvolution:
+        """What casts the layer, ``double()`` too, gives coefficients as exact as the new type allows."""
+        super()._apply(fn, recurse)
+        self._refresh()
+        return self
+
+    def _refresh(self, *_: object) -> None:
+        """Coefficients of the layer's own type, whatever they were cast or loaded from."""
+        if self.engine == "e3nn":
+            exact_module(self.product, self.mix_in.weight.dtype)
 
     def extra_repr(self) -> str:
         """Irreps, engine and average number of neighbours."""
