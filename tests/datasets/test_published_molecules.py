@@ -15,7 +15,9 @@ from tests.tolerances import EXACT
 from workbench.datasets import DamagedFile, MissingData
 from workbench.datasets.__main__ import main
 from workbench.datasets.molecule_formats import HARTREE, KCAL_PER_MOL, decode_indices, decode_qm9, decode_rmd17
+from workbench.datasets.molecules import PUBLISHED, load_molecules
 from workbench.datasets.published_molecules import MOLECULE_SETS, RMD17_SPLITS, fetch_molecules, qm9, rmd17
+from workbench.training import fit
 
 COUNT = 12
 METHANE = (
@@ -106,6 +108,33 @@ def test_rmd17_comes_in_electronvolts_and_in_each_of_its_published_splits(serve:
                 off = (got.positions if name == "coords" else got.forces).numpy() - scale * given[name][places]
                 assert np.abs(off).max() < EXACT[torch.float32]
     assert found.attrs["energy_units"] == "eV"
+
+
+def test_published_sets_have_their_place_among_the_others_and_rmd17_is_trained_on(
+    serve: Callable[..., None], tmp_path: Path
+) -> None:
+    serve("rmd17", packed(rmd17_members()))
+    serve("qm9", packed(qm9_members()), FAILED.encode())
+    for name in PUBLISHED:
+        fetch_molecules(name, progress=False)
+    options = {"molecule": "ethanol", "split": 2, "validation": 2}
+    found, whole = load_molecules("rmd17", train=3, **options), rmd17(**options)
+    assert torch.equal(found.splits["train"].energy, whole.splits["train"].energy[:3])
+    assert torch.equal(found.splits["test"].forces, whole.splits["test"].forces)
+    assert len(load_molecules("qm9", train=4, validation=2).splits["train"]) == 4
+    with pytest.raises(ValueError, match="a whole number from 1 to the 5"):
+        load_molecules("rmd17", train=6, **options)
+    with pytest.raises(ValueError, match="quantity were given for 'rmd17'; expected only molecule"):
+        load_molecules("rmd17", quantity="U0")
+    with pytest.raises(ValueError, match="split were given for 'ethanol'"):
+        load_molecules("ethanol", split=1)
+    model = {"name": "molecular_potential", "lmax": 1, "channels": 2, "hidden": 4}
+    training = {"epochs": 1, "batch_size": 2, "device": "cpu"}
+    config = {"model": model, "data": {"name": "rmd17", **options}, "training": training, "seed": 0}
+    history = fit(config, tmp_path / "run", progress=False).history()
+    assert np.isfinite(history.train_force_mae.values).all()
+    with pytest.raises(ValueError, match="lack forces or energies"):
+        fit({**config, "data": {"name": "qm9", "train": 4, "validation": 2}}, tmp_path / "none", progress=False)
 
 
 def test_qm9_is_read_with_its_odd_exponents_and_without_what_failed(serve: Callable[..., None]) -> None:

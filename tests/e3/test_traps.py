@@ -6,7 +6,10 @@ A twin that starts to pass means that e3nn mended it; then the guard may go.
 import ast
 import io
 import logging
+import subprocess
+import sys
 import warnings
+from pathlib import Path
 
 import pytest
 import torch
@@ -126,7 +129,7 @@ def test_e3nn_stops_at_degree_twelve() -> None:
 def test_irreps_are_neither_sorted_nor_joined_for_you() -> None:
     assert o3.Linear("1x1o+1x0e", "1x0e+1x0e").irreps_out == o3.Irreps("1x0e+1x0e")
     product = depthwise_product(o3.Irreps("2x1o+3x0e"), o3.Irreps("0e+1o"), o3.Irreps("1o+0e"))
-    assert product.irreps_out == o3.Irreps("3x0e+2x0e+2x1o+3x1o") or product.irreps_out == product.irreps_out.sort()[0]
+    assert product.irreps_out == o3.Irreps("2x0e+3x0e+2x1o+3x1o")
     assert product.irreps_out.simplify() == o3.Irreps("5x0e+5x1o")
 
 
@@ -168,8 +171,8 @@ def test_a_sampled_activation_is_equivariant_only_on_a_fine_sphere() -> None:
     for resolution in (6, 10, 40):
         step = e3nn_nn.S2Activation(irreps, torch.tanh, resolution)
         errors.append(float((step(x @ d.T) - step(x) @ d.T).abs().max()))
-    assert errors[0] > 0.1 > errors[1] * 0.1
     assert errors[0] > 3 * errors[1] > 3e3 * errors[2]
+    assert errors[2] < SPACE[torch.float32]
 
 
 def test_an_activation_sampled_on_rotations_is_equivariant_only_on_a_fine_grid() -> None:
@@ -262,3 +265,11 @@ def test_the_polar_axis_is_y_and_a_vector_needs_no_new_order() -> None:
     expected = torch.zeros(16, dtype=torch.float64)
     expected[[0, 2, 6, 12]] = 1
     assert (pole - expected).abs().max() <= EXACT[torch.float64]
+
+
+def test_within_e3nns_own_folder_its_math_hides_pythons() -> None:
+    """There Python runs with -P, which leaves the folder out of what it searches."""
+    folder = Path(o3.__file__).parents[1]
+    for options, answers in (["-P"], 0), ([], 1):
+        run = [sys.executable, *options, "-c", "from math import pi"]
+        assert subprocess.run(run, cwd=folder, capture_output=True).returncode == answers

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 SHIPPED = ("ethanol", "g2", "scans")
 COMBINED = "g2+ethanol"
+PUBLISHED = ("rmd17", "qm9")
 ELEMENTS = 119  # places of a table over atomic numbers: 0 stands for no atom
 LARGEST_BYTES = 64 * 1024 * 1024
 
@@ -124,20 +125,22 @@ def molecule_names() -> tuple[str, ...]:
     """What `load_molecules` knows.
 
     >>> molecule_names()
-    ('ethanol', 'g2', 'scans', 'g2+ethanol')
+    ('ethanol', 'g2', 'scans', 'g2+ethanol', 'rmd17', 'qm9')
     """
-    return (*SHIPPED, COMBINED)
+    return (*SHIPPED, COMBINED, *PUBLISHED)
 
 
-def load_molecules(name: str, *, train: int | None = None) -> MoleculeSet:
-    """A shipped set in three splits, as tensors: positions and forces float32, energies float64.
+def load_molecules(name: str, *, train: int | None = None, **options: Any) -> MoleculeSet:
+    """A set in three splits, as tensors: positions and forces float32, energies float64.
 
     Args:
-        name: one of `molecule_names`; "g2+ethanol" joins the two.
+        name: one of `molecule_names`; "g2+ethanol" joins the two that ship, "rmd17" and "qm9" must have been fetched.
         train: how many structures of the training split are kept, the first ones; all where not given.
+        options: what :func:`workbench.datasets.published_molecules.rmd17` and ``qm9`` take, such as ``molecule``.
 
     Raises:
-        ValueError: an unknown name, or more training structures than there are.
+        ValueError: an unknown name or option, or more training structures than there are.
+        MissingData, DamagedFile: a published set that was never fetched, or not as it should be.
 
     >>> small = load_molecules("ethanol", train=100)
     >>> [len(small.splits[split]) for split in ("train", "validation", "test")]
@@ -145,14 +148,35 @@ def load_molecules(name: str, *, train: int | None = None) -> MoleculeSet:
     """
     if name not in molecule_names():
         raise ValueError(f"there is no set of molecules {name!r}; choose one of {', '.join(molecule_names())}")
+    if name in PUBLISHED:
+        return _published(name, train, options)
+    if options:
+        raise ValueError(f"{', '.join(options)} were given for {name!r}, which has no options but train")
     parts = [molecules(part) for part in (("g2", "ethanol") if name == COMBINED else (name,))]
     splits = {split: joined([of_dataset(part, split) for part in parts]) for split in SPLITS}
+    return MoleculeSet(name, _cut(name, splits, train), dict(parts[0].attrs))
+
+
+def _published(name: str, train: int | None, options: dict[str, Any]) -> MoleculeSet:
+    from workbench.datasets import published_molecules as published
+
+    known = (*published.MOLECULE_SETS[name].options, "folder")
+    if unknown := sorted(set(options) - set(known)):
+        raise ValueError(f"{', '.join(unknown)} were given for {name!r}; expected only {', '.join(known)}")
+    if name == "qm9":
+        return published.qm9(**(options if train is None else {**options, "train": train}))
+    found = published.rmd17(**options)
+    return replace(found, splits=_cut(found.name, dict(found.splits), train))
+
+
+def _cut(name: str, splits: dict[str, Structures], train: int | None) -> dict[str, Structures]:
+    """The splits with the first structures of the training split alone."""
     if train is not None:
         most = len(splits["train"])
         if isinstance(train, bool) or not isinstance(train, int) or not 1 <= train <= most:
             raise ValueError(f"train is {train!r}; expected a whole number from 1 to the {most} structures of {name}")
         splits["train"] = splits["train"][:train]
-    return MoleculeSet(name, splits, dict(parts[0].attrs))
+    return splits
 
 
 def of_dataset(found: xr.Dataset, split: str | None = None) -> Structures:
