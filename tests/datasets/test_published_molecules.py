@@ -15,8 +15,15 @@ from tests.tolerances import EXACT
 from workbench.datasets import DamagedFile, MissingData
 from workbench.datasets.__main__ import main
 from workbench.datasets.molecule_formats import HARTREE, KCAL_PER_MOL, decode_indices, decode_qm9, decode_rmd17
-from workbench.datasets.molecules import PUBLISHED, load_molecules
-from workbench.datasets.published_molecules import MOLECULE_SETS, RMD17_SPLITS, fetch_molecules, qm9, rmd17
+from workbench.datasets.molecules import PUBLISHED, load_molecules, molecule_names
+from workbench.datasets.published_molecules import (
+    MOLECULE_SETS,
+    RMD17_SPLITS,
+    describe_molecules,
+    fetch_molecules,
+    qm9,
+    rmd17,
+)
 from workbench.training import fit
 
 COUNT = 12
@@ -122,6 +129,7 @@ def test_published_sets_have_their_place_among_the_others_and_rmd17_is_trained_o
     assert torch.equal(found.splits["train"].energy, whole.splits["train"].energy[:3])
     assert torch.equal(found.splits["test"].forces, whole.splits["test"].forces)
     assert len(load_molecules("qm9", train=4, validation=2).splits["train"]) == 4
+    assert tuple(describe_molecules()) == molecule_names()
     with pytest.raises(ValueError, match="a whole number from 1 to the 5"):
         load_molecules("rmd17", train=6, **options)
     with pytest.raises(ValueError, match="quantity were given for 'rmd17'; expected only molecule"):

@@ -75,6 +75,7 @@ def faults() -> xr.Dataset:
             "pose_left": labelled(("species", "draw"), [[0.1, 0.3], [1e-7, 3e-7]], "left"),
             "answer": labelled(("stretch", "draw"), [[0, 1], [2, 3], [4, 5]], "answer"),
             "slope": labelled(("made", "draw"), [[1, 2], [10, 20]], "length of the gradient", "1/angstrom"),
+            "smallest_gap": labelled((), 0.01, "smallest gap"),
         },
         {
             "species": labelled("species", ["CH4", "<b>"], "molecule"),
@@ -95,5 +96,6 @@ def test_faults_have_three_panels_of_what_was_measured():
     assert [trace["xaxis"] for trace in lines] == ["x2", "x2", "x3", "x3"]
     assert lines[3]["y"].tolist() == [2, 20]
     assert "1/angstrom" in figure["layout"]["yaxis3"]["title"]["text"]
+    assert figure["layout"]["shapes"][0]["x0"] == 0.01
     with pytest.raises(ValueError, match="slope"):
         faults_picture(faults().drop_vars("slope"))

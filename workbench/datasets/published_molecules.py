@@ -92,6 +92,12 @@ MOLECULE_SETS: dict[str, PublishedMolecules] = {
     ),
 }
 _QM9_MEMBERS = 200_000
+_SHIPPED = {
+    "ethanol": "600 ethanols in distorted geometries, GFN2-xTB energies and forces",
+    "g2": "148 species of 14 elements, relaxed and rattled, GFN2-xTB energies and forces",
+    "scans": "ethanol along its C-C-O-H and methyl dihedrals, GFN2-xTB energies and forces",
+    "g2+ethanol": "both, what the shipped potential was trained on",
+}
 
 
 def fetch_molecules(
@@ -119,12 +125,14 @@ def fetch_molecules(
 
 
 def describe_molecules() -> dict[str, Description]:
-    """Name -> what the set is, its options, its licence and the command that fetches it.
+    """Name -> what the set is, its options, its licence and the command that fetches it, none for those that ship.
 
     >>> describe_molecules()["qm9"].fetch_command
     'python -m workbench.datasets fetch qm9'
     """
-    return {n: Description(n, s.summary, s.options, s.licence, _command(n)) for n, s in MOLECULE_SETS.items()}
+    shipped = {n: Description(n, summary, ("train",), "MIT", None) for n, summary in _SHIPPED.items()}
+    fetched = {n: Description(n, s.summary, s.options, s.licence, _command(n)) for n, s in MOLECULE_SETS.items()}
+    return shipped | fetched
 
 
 def rmd17(

@@ -78,13 +78,14 @@ def faults_picture(ds: xr.Dataset) -> Figure:
 
     Args:
         ds: with `gap(species)`, `pose_left(species, draw)`, `answer(stretch, draw)` and `slope(made, draw)`, as
-            :func:`workbench.training.frame_faults.frame_faults` returns them.
+            :func:`workbench.training.frame_faults.frame_faults` returns them, and `smallest_gap`, where a line stands.
 
     Raises:
         ValueError: a variable, a dim or the provenance is missing.
     """
     dims = {
         "gap": ("species",), "pose_left": ("species", "draw"), "answer": ("stretch", "draw"), "slope": ("made", "draw"),
+        "smallest_gap": (),
     }  # fmt: skip
     require(ds, "view of frame faults", dims=dims)
     log = {"type": "log", "exponentformat": "power", "dtick": 2}
@@ -115,6 +116,7 @@ def faults_picture(ds: xr.Dataset) -> Figure:
     return figure(
         [dots, *jumps, *slopes], ds, height=380, margin={"l": 64, "r": 16, "t": 40, "b": 60}, showlegend=False,
         annotations=[panel_title(said, x, 1.02) for said, x in titles],
+        shapes=[_cursor(float(ds["smallest_gap"]), "")],
         xaxis=axis("gap of the eigenvalues", domain=[0, 0.28], **(log | {"dtick": 4})),
         yaxis=axis("share of the bare network's", **log),
         xaxis2=axis(label(ds, "stretch"), domain=[0.38, 0.64], anchor="y2"),
