@@ -76,6 +76,8 @@ def faults() -> xr.Dataset:
             "answer": labelled(("stretch", "draw"), [[0, 1], [2, 3], [4, 5]], "answer"),
             "slope": labelled(("made", "draw"), [[1, 2], [10, 20]], "length of the gradient", "1/angstrom"),
             "smallest_gap": labelled((), 0.01, "smallest gap"),
+            "without": labelled((), 1, "without axes"),
+            "felt": labelled((), 1, "pose felt"),
         },
         {
             "species": labelled("species", ["CH4", "<b>"], "molecule"),
@@ -97,5 +99,6 @@ def test_faults_have_three_panels_of_what_was_measured():
     assert lines[3]["y"].tolist() == [2, 20]
     assert "1/angstrom" in figure["layout"]["yaxis3"]["title"]["text"]
     assert figure["layout"]["shapes"][0]["x0"] == 0.01
+    assert "1 of 2 molecules" in figure["layout"]["annotations"][0]["text"]
     with pytest.raises(ValueError, match="slope"):
         faults_picture(faults().drop_vars("slope"))

@@ -77,6 +77,5 @@ def faults_dataset(claims: xr.Dataset, smallest: float) -> xr.Dataset:
         provenance(
             "faults_dataset", seed=list(claims["draw"].values), dtype="float32 and float64", reduction="none",
             input_kind="relaxed G2 molecules, random networks", felt_from=FELT,
-            headline=f"{below.sum()} of {below.size} have no axes; pose felt in {(below & felt).sum()} of them",
         )
     )  # fmt: skip

@@ -78,14 +78,15 @@ def faults_picture(ds: xr.Dataset) -> Figure:
 
     Args:
         ds: with `gap(species)`, `pose_left(species, draw)`, `answer(stretch, draw)` and `slope(made, draw)`, as
-            :func:`workbench.training.frame_faults.frame_faults` returns them, and `smallest_gap`, where a line stands.
+            :func:`workbench.training.frame_faults.frame_faults` returns them; `smallest_gap`, where a line stands; and
+            how many species lie `without` axes below it, and in how many of these the pose is `felt`.
 
     Raises:
         ValueError: a variable, a dim or the provenance is missing.
     """
     dims = {
         "gap": ("species",), "pose_left": ("species", "draw"), "answer": ("stretch", "draw"), "slope": ("made", "draw"),
-        "smallest_gap": (),
+        "smallest_gap": (), "without": (), "felt": (),
     }  # fmt: skip
     require(ds, "view of frame faults", dims=dims)
     log = {"type": "log", "exponentformat": "power", "dtick": 2}
@@ -109,13 +110,15 @@ def faults_picture(ds: xr.Dataset) -> Figure:
          "hovertemplate": f"network {at}: %{{y:.3g}}<extra></extra>"}
         for at, one in enumerate(values(ds, "slope", "draw", "made"))
     ]  # fmt: skip
+    without, felt = int(ds["without"]), int(ds["felt"])
     titles = (
-        ("Pose left in the answer, float32", 0.0), ("Stretched past equal axes", 0.38),
-        ("Gradient by gap", 0.74),
+        (f"{without} of {len(gap)} molecules have no axes; in {felt} of them the pose is felt", 0.0, 1.12),
+        ("Pose left in the answer, float32", 0.0, 1.02), ("Stretched past equal axes", 0.38, 1.02),
+        ("Gradient by gap", 0.74, 1.02),
     )  # fmt: skip
     return figure(
-        [dots, *jumps, *slopes], ds, height=380, margin={"l": 64, "r": 16, "t": 40, "b": 60}, showlegend=False,
-        annotations=[panel_title(said, x, 1.02) for said, x in titles],
+        [dots, *jumps, *slopes], ds, height=420, margin={"l": 64, "r": 16, "t": 80, "b": 60}, showlegend=False,
+        annotations=[panel_title(said, x, y) for said, x, y in titles],
         shapes=[_cursor(float(ds["smallest_gap"]), "")],
         xaxis=axis("gap of the eigenvalues", domain=[0, 0.28], **(log | {"dtick": 4})),
         yaxis=axis("share of the bare network's", **log),
