@@ -128,7 +128,7 @@ def test_repulsion_depends_on_its_seed_alone():
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("icosahedrom", "use 'icosahedron'"), ("circle(0)", "expected 1 to"), ("fibonacci(99999)", "4 to 4096"),
+        ("icosahedrom", "use 'icosahedron'"), ("circle(0)", "expected 1 to"), ("fibonacci(99999)", "4 to 4096"), ("repulsion(513)", "4 to 512"),
         (12, "orientation grid 12 was given"), ("", "was given"), ("circle(-3)", "circle"),
     ],
 )  # fmt: skip

@@ -18,7 +18,7 @@ from torch import Tensor
 
 _GOLDEN = (1 + math.sqrt(5)) / 2
 _REPULSION_STEPS = 600
-MOST = 4096
+MOST = {"circle": 4096, "fibonacci": 4096, "repulsion": 512}  # every charge feels every other, 600 times
 _EXAMPLES = ("circle(8)", "icosahedron", "dodecahedron", "icosahedral(32)", "fibonacci(32)", "repulsion(20)")
 
 
@@ -134,8 +134,9 @@ def _read(name: str) -> tuple[str, int]:
             f"fibonacci(n) or repulsion(n); use {near[0] if near else 'icosahedron'!r}."
         )
     least = 1 if match[1] == "circle" else 4
-    if not least <= int(match[2]) <= MOST:
-        raise ValueError(f"orientation grid {name!r} was given; expected {least} to {MOST} orientations.")
+    most = MOST[match[1]]
+    if not least <= int(match[2]) <= most:
+        raise ValueError(f"orientation grid {name!r} was given; expected {least} to {most} orientations.")
     return match[1], int(match[2])
 
 
