@@ -129,7 +129,8 @@ def test_repulsion_depends_on_its_seed_alone():
     ("name", "sentence"),
     [
         ("icosahedrom", "use 'icosahedron'"), ("circle(0)", "expected 1 to"), ("fibonacci(99999)", "4 to 4096"),
-        ("repulsion(513)", "4 to 512"), (12, "orientation grid 12 was given"), ("", "was given"), ("circle(-3)", "circle"),
+        ("repulsion(513)", "4 to 512"), (12, "orientation grid 12 was given"), ("", "was given"),
+        ("circle(-3)", "circle"),
     ],
 )  # fmt: skip
 def test_names_of_no_grid_are_refused_with_a_sentence(name, sentence):
