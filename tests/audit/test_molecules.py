@@ -15,6 +15,8 @@ from workbench.e3.irreps import default_dtype
 from workbench.groups import E3, O3, SO3, Symmetric, Translation
 from workbench.measure import check_equivariance, equivariance_error, infer_behaviour
 from workbench.models.molecular_potential import OUTPUTS, OfPoints, build
+from workbench.models.orientation_potential import build as orientation
+from workbench.models.symmetrised_potential import build as symmetrised
 
 FORMAMIDE = torch.tensor([
     [-0.17, 0.42, 0.0, 6], [-1.19, -0.24, 0.1, 8], [1.08, -0.16, -0.1, 7], [-0.16, 1.52, 0.0, 1], [1.14, -1.16, 0.2, 1],
@@ -157,4 +159,31 @@ def test_an_audit_of_a_network_of_e3nns_classes_alone_says_that_it_is_exact_and_
         result = audit(only_e3nn("1x1o", flipped, torch.float32), points, kind="points", n_elements=5, layers=())
         found = {verdict.question: verdict.level for verdict in result.verdicts}
         assert [found[name] for name in QUESTIONS[2:]] == ["exact", "exact"]
-        assert found[QUESTIONS[0]] == ("broken" if flipped else "exact")
+        assert [found[name] for name in QUESTIONS[:2]] == ["broken" if flipped else "exact"] * 2
+
+
+@pytest.mark.parametrize("output", OUTPUTS)
+def test_nothing_needs_to_be_said_of_a_potential(output: str) -> None:
+    model = potential(output, torch.float32)
+    result = audit(model, molecules().float(), n_elements=5, layers=())
+    assert {verdict.question: verdict.level for verdict in result.verdicts} == dict.fromkeys(QUESTIONS, "exact")
+    assert any("gives energies and forces of atoms" in note for note in result.notes)
+
+
+def test_nothing_needs_to_be_said_of_features_whose_irreps_e3nn_states() -> None:
+    for flipped in (False, True):
+        model = only_e3nn("2x0e+1x1o", flipped, torch.float32)
+        result = audit(model, molecules()[..., :3].float(), n_elements=5, layers=())
+        found = {verdict.question: verdict.level for verdict in result.verdicts}
+        assert [found[name] for name in QUESTIONS[2:]] == ["exact", "exact"]
+        assert [found[name] for name in QUESTIONS[:2]] == ["broken" if flipped else "exact"] * 2
+
+
+def test_a_potential_of_distances_is_exact_and_one_of_bare_coordinates_is_not() -> None:
+    torch.manual_seed(0)
+    model = OfPoints(orientation({"grid": "distances", "channels": 4, "elements": (1, 6, 7, 8)}).eval())
+    result = audit(model, molecules().float(), n_elements=5, layers=())
+    assert {verdict.level for verdict in result.verdicts} == {"exact"}
+    bare = OfPoints(symmetrised({"hidden": 8, "atoms": tuple(map(int, FORMAMIDE[:, 3]))}).eval())
+    twin = equivariance_error(bare, molecules().float(), SO3(), n_elements=5)
+    assert float(twin.error.max()) > 1e3 * SPACE[torch.float32]

@@ -70,6 +70,8 @@ def clue_of_network(model: Callable, shape: tuple[int, ...]) -> Clue | None:
     """What the first layer that asks for a shape asks for; None where none does, or where the samples do not fit it."""
     if not isinstance(model, nn.Module) or len(shape) != 3:
         return None
+    if spatial := _of_space(model):
+        return spatial
     for module in model.modules():
         name = type(module).__name__
         if isinstance(module, nn.Conv2d):
@@ -83,6 +85,16 @@ def clue_of_network(model: Callable, shape: tuple[int, ...]) -> Clue | None:
                 return None
             kind = "points" if width in (2, 3) else "set"
             return Clue(kind, f"the network begins with {name} on {width} numbers")
+    return None
+
+
+def _of_space(model: nn.Module) -> Clue | None:
+    """What can only be about points in space: forces of atoms, or features of e3nn."""
+    for module in model.modules():
+        if callable(getattr(module, "energy_and_forces", None)):
+            return Clue("points", f"{type(module).__name__} gives energies and forces of atoms")
+        if type(module).__module__.partition(".")[0] == "e3nn":
+            return Clue("points", f"the network holds e3nn's {type(module).__name__}")
     return None
 
 

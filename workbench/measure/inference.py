@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from workbench.actions.images import check_images
 from workbench.actions.points import check_points
 from workbench.actions.series import check_series
 from workbench.actions.sets import permute_set
-from workbench.groups import O1, SO2, Group, Translation, parse_group
+from workbench.groups import E3, O1, O3, SO2, SO3, Group, Translation, parse_group
 from workbench.measure.behaviour import Behaviour, candidates, choose, input_kind_of
 from workbench.measure.compare import Action, error_of, shaped, tensor_of
 from workbench.measure.orbit import orbit
@@ -25,6 +25,7 @@ LARGEST_SAMPLE = 2**24
 """Numbers in one sample: more (an image of 4096 x 4096 pixels) are refused, because each one is moved many times."""
 TRIAL_SAMPLES = 4
 _TRIAL_ELEMENTS = 3
+_STATED = 4  # irreps of one network that are tried
 _RUNS = 16  # averaged in a trial where two runs of the same samples differ
 _CHANCE = 1e-3  # relative difference of two runs above which they are averaged; below it decides nothing
 
@@ -44,10 +45,11 @@ def infer_behaviour(
 
     Where the shape leaves several laws, four samples are moved by a few elements, and the law with the smallest error
     is taken if it fits (error below 0.5) and is twice as good as the usual one for that shape and as an output that
-    does not move at all; otherwise the usual one, with a low confidence. What chance is in a network is averaged over
-    16 runs first. Images are tried under quarter turns, whatever group is asked, because the law is the
-    model's and a small shift tells boxes and classes hardly apart; only where nothing fits there, under shifts by a
-    quarter of the frame, which a detector that knows no turns may follow.
+    does not move at all; otherwise the usual one, with a low confidence. Irreps as wide as the output that a module
+    states, as e3nn's do, are among the laws. What chance is in a network is averaged over 16 runs first. Images are
+    tried under quarter turns, whatever group is asked, because the law is the model's and a small shift tells boxes and
+    classes hardly apart; only where nothing fits there, under shifts by a quarter of the frame, which a detector that
+    knows no turns may follow.
 
     Args:
         model, inputs, group, resampler, padding, select, seed: as in :func:`workbench.measure.equivariance_error`.
@@ -72,6 +74,8 @@ def infer_behaviour(
 def decide(model: Callable, value: Output, inputs: Tensor, action: Action, select: Any) -> Behaviour:
     """The law of the output ``value``; runs the model once more only where its shape leaves a choice."""
     laws = candidates(value, inputs, action.group, action.input_kind)
+    if isinstance(model, nn.Module):
+        laws += stated_irreps(reversed(list(model.modules())), value, action)
     shape = f"({', '.join(['B', *map(str, tensor_of(value).shape[1:])])})"
     if not laws:
         slots = action.input_kind == "image" and tensor_of(value).ndim == 3
@@ -87,6 +91,18 @@ def decide(model: Callable, value: Output, inputs: Tensor, action: Action, selec
     tried = (_tried(model, some, before, one, laws, select, runs) for one in _trial_actions(action))
     first = next(tried)
     return first if first.fits else next((law for law in tried if law.fits and law.kind != first.kind), first)
+
+
+def stated_irreps(modules: Iterable[nn.Module | None], value: Output, action: Action) -> list[Behaviour]:
+    """The irreps that e3nn's modules say they put out, where they are as wide as the value and points turn."""
+    if action.input_kind != "points" or not isinstance(action.group, SO3 | O3 | E3):
+        return []
+    found: dict[str, Behaviour] = {}
+    for module in modules:
+        stated: Any = getattr(module, "irreps_out", None)
+        if type(stated).__name__ == "Irreps" and stated.dim == tensor_of(value).shape[-1]:
+            found.setdefault(str(stated), Behaviour("irreps", irreps=str(stated)))
+    return list(found.values())[:_STATED]
 
 
 def _tried(

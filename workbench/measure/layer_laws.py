@@ -6,10 +6,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from workbench.groups import E3, O3, SO3
 from workbench.measure.behaviour import Behaviour, candidates, choose
 from workbench.measure.compare import Action, tensor_of
-from workbench.measure.inference import TRIAL_SAMPLES, errors_of_laws
+from workbench.measure.inference import TRIAL_SAMPLES, errors_of_laws, stated_irreps
 from workbench.measure.probe import LIST_DIMS, Output, copied, run
 from workbench.measure.state import undisturbed
 
@@ -35,29 +34,15 @@ def layer_laws(
         before = _outputs(model, inputs, layers, select)
         moved = action.there(action.source(inputs)).flatten(0, 1).to(inputs.dtype)
         after = _outputs(model, moved, layers, select)
-    found, everywhere, modules = {}, replace(action, mask="none"), _with_irreps(model, action)
+    found, everywhere = {}, replace(action, mask="none")
+    modules = dict(model.named_modules()) if isinstance(model, nn.Module) else {}
     for name, value in before.items():
         laws = candidates(value, inputs, action.group, action.input_kind)
-        laws += _stated(modules, name, value)
+        place = name.split(" (call ")[0].split("[")[0]  # what it states, or the whole that it is a compiled part of
+        laws += stated_irreps((modules.get(place), modules.get(place.rpartition(".")[0])), value, action)[:1]
         if laws and name in after:
             found[name] = laws[0] if len(laws) == 1 else _tried(value, after[name], laws, everywhere)
     return found
-
-
-def _with_irreps(model: Callable, action: Action) -> dict[str, nn.Module]:
-    """The modules by name, where what they state of irreps counts; none where it does not."""
-    turned = action.input_kind == "points" and isinstance(action.group, SO3 | O3 | E3)
-    return dict(model.named_modules()) if turned and isinstance(model, nn.Module) else {}
-
-
-def _stated(modules: dict[str, nn.Module], name: str, value: Output) -> list[Behaviour]:
-    """The irreps that e3nn's modules say they put out, those of the whole for their compiled parts."""
-    place = name.split(" (call ")[0].split("[")[0]
-    for module in (modules.get(place), modules.get(place.rpartition(".")[0])):
-        stated: Any = getattr(module, "irreps_out", None)
-        if type(stated).__name__ == "Irreps" and stated.dim == tensor_of(value).shape[-1]:
-            return [Behaviour("irreps", irreps=str(stated))]
-    return []
 
 
 def _tried(before: Output, after: Output, laws: list[Behaviour], action: Action) -> Behaviour:
