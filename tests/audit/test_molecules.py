@@ -187,3 +187,16 @@ def test_a_potential_of_distances_is_exact_and_one_of_bare_coordinates_is_not() 
     bare = OfPoints(symmetrised({"hidden": 8, "atoms": tuple(map(int, FORMAMIDE[:, 3]))}).eval())
     twin = equivariance_error(bare, molecules().float(), SO3(), n_elements=5)
     assert float(twin.error.max()) > 1e3 * SPACE[torch.float32]
+
+
+def test_a_network_of_several_inputs_is_told_how_it_is_wrapped_and_the_wrap_works() -> None:
+    class Several(nn.Module):
+        def forward(self, positions: Tensor, numbers: Tensor, batch: Tensor) -> Tensor:
+            squares = (positions.square().sum(-1) * numbers).sqrt()
+            return squares.new_zeros(int(batch.max()) + 1).index_add(0, batch, squares)
+
+    with pytest.raises(ValueError, match=r"missing 2 required.*OfPoints"):
+        audit(Several(), molecules()[..., :3].float(), n_elements=5, layers=())
+    result = audit(OfPoints(Several()), molecules().float(), kind="points", n_elements=5, layers=())
+    found = {verdict.question: verdict.level for verdict in result.verdicts}
+    assert found == dict.fromkeys(QUESTIONS, "exact") | {"translations": "broken"}

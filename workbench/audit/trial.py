@@ -44,6 +44,13 @@ class Trial:
     ways: frozenset[str] = frozenset()
 
 
+_CHANGES = {
+    "image": "give their size or channels",
+    "points": "give them another kind or shape, or wrap the network so that it takes one tensor (B, N, d): one of "
+    "positions, atomic numbers and batch with workbench.models.molecular_potential.OfPoints",
+}
+
+
 def trial(model: Callable, inputs: Tensor, seed: int = 0, kind: str = "image") -> Trial:
     """Run the network twice on at most two samples.
 
@@ -66,7 +73,7 @@ def trial(model: Callable, inputs: Tensor, seed: int = 0, kind: str = "image") -
                 raise
             if told.startswith("inputs of shape") and error.__cause__ is not None:
                 told = _first_line(error.__cause__)  # the shape is told here
-            change = "give their size or channels" if kind == "image" else "give them another kind or shape"
+            change = _CHANGES.get(kind, "give them another kind or shape")
             raise ValueError(
                 f"the network cannot take {noun} of shape {tuple(inputs.shape)}: {told}; {change}."
             ) from error
