@@ -152,3 +152,15 @@ def test_joined_keeps_what_each_part_says() -> None:
     assert torch.equal(both.forces[: len(small), :9], small.forces)
     assert torch.equal(both.numbers[len(small) :], large.numbers)
     assert int(both.numbers[: len(small), 9:].abs().max()) == 0
+
+
+def test_ethanols_are_rattled_as_said_and_scans_go_round_in_steps_of_five_degrees() -> None:
+    rattle = molecules("ethanol")["rattle"].values
+    assert 0.03 <= rattle.min() < 0.04
+    assert 0.11 < rattle.max() <= 0.12
+    scans = molecules("scans")
+    assert set(scans["rattle"].values) == {0.0, 0.05}
+    for scan in ("C-C-O-H", "methyl"):
+        for size in (0.0, 0.05):
+            one = scans["angle_deg"].values[(scans["scan"] == scan) & (scans["rattle"] == size)]
+            assert one.tolist() == np.linspace(0, 360, 73).tolist()

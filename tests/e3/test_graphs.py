@@ -8,7 +8,7 @@ from torch import Tensor
 
 from tests.tolerances import SPACE
 from workbench.e3 import graphs
-from workbench.e3.graphs import neighbours
+from workbench.e3.graphs import neighbours, split_points
 from workbench.groups import O3
 
 TRICLINIC = torch.tensor([[4.0, 0.0, 0.0], [1.5, 3.5, 0.0], [-1.0, 0.7, 5.0]], dtype=torch.float64)
@@ -144,3 +144,20 @@ def test_half_precision_has_the_same_neighbours_and_absurd_cutoffs_are_refused()
     assert neighbours(points.half(), 2.0).sender.tolist() == neighbours(points, 2.0).sender.tolist() == [1, 0]
     with pytest.raises(ValueError, match=r"cutoff = 1e\+200 was given; expected a positive number, at most 1e\+06"):
         neighbours(points, 1e200)
+
+
+def test_molecules_in_one_tensor_are_split_and_numbers_that_are_not_whole_are_refused() -> None:
+    given = torch.cat([points(6).view(2, 3, 3), torch.tensor([[6.0, 1, 8], [1, 1, 16.0004]])[..., None]], -1)
+    positions, numbers, batch = split_points(given)
+    assert torch.equal(positions, points(6))
+    assert numbers.tolist() == [6, 1, 8, 1, 1, 16]
+    assert batch.tolist() == [0, 0, 0, 1, 1, 1]
+    for wrong, said in ((6.4, "6.4"), (6.002, "6.002"), (float("nan"), "NaN"), (-float("inf"), "-inf")):
+        given[1, 0, 3] = wrong
+        with pytest.raises(ValueError, match=f"^{said} was given as the atomic number of atom 0 of point set 1"):
+            split_points(given)
+    for shape in ((2, 3), (2, 3, 3), (2, 0, 4)):
+        with pytest.raises(ValueError, match=r"expected \(B, N, 4\)"):
+            split_points(torch.ones(shape))
+    with pytest.raises(ValueError, match="points of type list"):
+        split_points([[0.0] * 4])  # type: ignore[arg-type]

@@ -93,3 +93,30 @@ def test_what_does_not_belong_together_is_refused() -> None:
     for numbers, forces in ((NUMBERS[:0], FORCES[:0]), (NUMBERS, FORCES[:, :2]), (NUMBERS.flatten(), FORCES)):
         with pytest.raises(ValueError, match=r"expected \(S, A\), \(S, A, 3\)"):
             force_errors(Springs(), numbers, POSITIONS[: len(numbers)], ENERGY, forces)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"positions": POSITIONS.long()}, "positions of dtype torch.int64"),
+        ({"positions": POSITIONS.tolist()}, "positions of type list"),
+        ({"positions": POSITIONS.numpy()}, "positions of type ndarray"),
+        ({"positions": POSITIONS[..., :2]}, r"positions \(3, 4, 2\)"),
+        ({"energy": ENERGY[:, None]}, r"energy \(3, 1\).* expected \(S, A\), \(S, A, 3\), \(S,\) and"),
+        ({"energy": ENERGY[0]}, r"energy \(\)"), ({"energy": ENERGY[:1]}, r"energy \(1,\)"),
+        ({"energy": 0.0}, "energy of type float"), ({"energy": None}, "energy of type NoneType"),
+        ({"energy": ENERGY.tolist()}, "energy of type list"), ({"forces": FORCES.numpy()}, "forces of type ndarray"),
+        ({"forces": FORCES[:1]}, r"forces \(1, 4, 3\)"), ({"forces": FORCES[..., :1]}, r"forces \(3, 4, 1\)"),
+        ({"numbers": NUMBERS.tolist()}, "numbers of type list"), ({"numbers": NUMBERS.double()}, "expected int64"),
+        ({"numbers": NUMBERS[0, 0]}, r"numbers \(\)"),
+        ({"numbers": NUMBERS * torch.tensor([[1], [0], [1]])}, "structure 1 holds no atom"),
+    ],
+    ids=lambda x: x if isinstance(x, str) else "",
+)  # fmt: skip
+def test_types_and_shapes_that_are_not_those_of_molecules_get_a_sentence(change: dict, sentence: str) -> None:
+    given = {"numbers": NUMBERS, "positions": POSITIONS, "energy": ENERGY, "forces": FORCES} | change
+    with pytest.raises(ValueError, match=sentence):
+        force_errors(Springs(), **given)
+    if {"numbers", "positions"} & set(change):
+        with pytest.raises(ValueError, match=sentence):
+            predict(Springs(), given["numbers"], given["positions"])

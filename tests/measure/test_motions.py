@@ -91,3 +91,32 @@ def test_a_field_is_found_by_rotation_and_inversion_and_moves_the_energy_of_what
     batch = torch.zeros(5).long()
     (low, forces), (high, _) = (field.energy_and_forces(x, NUMBERS, batch) for x in (where, moved))
     assert float(high - low) / -1e-6 == pytest.approx(float(forces[2, 2]), rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "positions", "sentence"),
+    [
+        (NUMBERS, POSITIONS.long(), "positions of dtype torch.int64"), (NUMBERS, POSITIONS.tolist(), "type list"),
+        (NUMBERS, POSITIONS.numpy(), "type ndarray"), (NUMBERS, POSITIONS[:, :2], r"expected \(N, 3\)"),
+        (NUMBERS, POSITIONS[None], r"expected \(N, 3\)"), (NUMBERS[:0], POSITIONS[:0], "N at least 1"),
+        (NUMBERS, POSITIONS[:4], r"numbers of shape \(5,\).*expected \(4,\)"), (NUMBERS[None], POSITIONS, r"\(1, 5\)"),
+        (NUMBERS.tolist(), POSITIONS, "numbers of type list"), (NUMBERS.double(), POSITIONS, "type int64"),
+        (NUMBERS, POSITIONS / torch.tensor([0.0, 1.0, 1.0]), "infinite coordinates"),
+    ],
+    ids=lambda x: x if isinstance(x, str) else "",
+)  # fmt: skip
+def test_what_is_no_molecule_gets_a_sentence_before_anything_is_measured(numbers, positions, sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        motion_errors(Springs("none"), numbers, positions)
+
+
+def test_atomic_numbers_that_are_not_whole_are_refused_as_they_are() -> None:
+    points = torch.cat([POSITIONS, NUMBERS.unsqueeze(1)], 1).expand(2, -1, -1).clone()
+    points[1, 3, 3] = 8.0004
+    assert torch.equal(*ForcesOf(Springs("none"))(points))
+    for wrong, said in ((6.4, "6.4"), (float("nan"), "NaN"), (float("inf"), "inf")):
+        points[1, 3, 3] = wrong
+        with pytest.raises(ValueError, match=f"{said} was given as the atomic number of atom 3 of point set 1"):
+            ForcesOf(Springs("none"))(points)
+    with pytest.raises(ValueError, match=r"expected \(B, N, 4\)"):
+        ForcesOf(Springs("none"))(points[0])

@@ -10,8 +10,13 @@ from ase.build import molecule
 from ase.calculators.fd import calculate_numerical_forces
 from torch import nn
 
+from workbench.models import build_model
 from workbench.models.calculator import calculator
 from workbench.models.molecular_potential import build
+
+OPEN = {
+    "orientation_potential": {"channels": 4}, "symmetrised_potential": {"way": "frames", "hidden": 8},
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +49,31 @@ def test_a_moved_atom_is_computed_anew_and_a_cell_is_heard_of(net):
     water.set_cell([4.0, 4.0, 4.0])
     water.pbc = True
     assert abs(water.get_potential_energy() - alone) > 1e-6
+
+
+@pytest.mark.parametrize("name", OPEN)
+def test_potentials_of_open_molecules_are_asked_alike_and_refuse_a_cell(name):
+    torch.manual_seed(0)
+    potential = build_model({"name": name, **OPEN[name]}).double()
+    ethanol = molecule("CH3CH2OH", calculator=calculator(potential))
+    ethanol.rattle(0.05, seed=1)
+    given = torch.tensor(ethanol.positions), torch.tensor(ethanol.numbers).long()
+    energy, forces = potential.energy_and_forces(*given)
+    assert ethanol.get_potential_energy() == float(energy)
+    assert np.array_equal(ethanol.get_forces(), forces.numpy())
+    assert np.abs(forces.numpy() - calculate_numerical_forces(ethanol, eps=1e-4)).max() < 1e-7
+    ethanol.set_cell([9.0, 9.0, 9.0])
+    ethanol.pbc = True
+    with pytest.raises(ValueError, match="set pbc to False"):
+        ethanol.get_potential_energy()
+
+
+def test_periodicity_without_a_cell_is_refused_rather_than_taken_for_none(net):
+    water = molecule("H2O", pbc=True, calculator=calculator(net))
+    with pytest.raises(ValueError, match="cell of zeros.* expected three lattice vectors; set the cell, or pbc"):
+        water.get_potential_energy()
+    water.set_cell([6.0, 6.0, 6.0])
+    assert np.isfinite(water.get_potential_energy())
 
 
 def test_what_cannot_be_answered_is_a_sentence(net, monkeypatch):

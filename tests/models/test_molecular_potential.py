@@ -367,6 +367,17 @@ def test_point_sets_of_another_width_get_a_sentence() -> None:
         OfPoints(made())(PLACES[None])
     with pytest.raises(ValueError, match="energy, forces, dipole"):
         OfPoints(made(), "stress")
+    distances = build_model({"name": "orientation_potential", "grid": "distances"})
+    with pytest.raises(ValueError, match="OrientationPotential, which gives no dipoles; expected energy or forces"):
+        OfPoints(distances, "dipole")
+    assert (
+        OfPoints(distances.double().eval(), "forces")(torch.cat([PLACES, ETHANOL[:, None]], 1)[None]).isfinite().all()
+    )
+    for wrong, said in ((6.4, "6.4 was given as the atomic number of atom 1"), (math.nan, "NaN was given")):
+        points = torch.cat([PLACES, ETHANOL[:, None]], 1)
+        points[1, 3] = wrong
+        with pytest.raises(ValueError, match=said):
+            OfPoints(made())(points[None])
 
 
 def test_looking_at_models_does_not_load_e3nn() -> None:

@@ -11,6 +11,7 @@ from tests.tolerances import CUTOFF_JUMP, FORCE_DIFFERENCE, SPACE
 from workbench.groups import SO3
 from workbench.groups.orientations import icosahedral_rotations
 from workbench.models import build_model
+from workbench.models.molecular_potential import NoNeighbourWarning
 from workbench.models.orientation_potential import METHOD, OrientationPotential, build
 from workbench.training import load_claims
 from workbench.training.verdicts import verdicts
@@ -77,7 +78,8 @@ def test_the_order_of_atoms_means_nothing_and_molecules_do_not_see_each_other():
 
 def test_an_atom_alone_has_its_reference_energy_and_is_reached_smoothly():
     model = made(cutoff=2.0)
-    energy, forces = model.energy_and_forces(PLACES[:1], ETHANOL[:1])
+    with pytest.warns(NoNeighbourWarning, match="1 of 1 atoms have no neighbour within 2 angstrom"):
+        energy, forces = model.energy_and_forces(PLACES[:1], ETHANOL[:1])
     assert float(energy) == -3.0
     assert torch.equal(forces, torch.zeros(1, 3, dtype=torch.float64))
     places = torch.tensor([[0.0, 0, 0], [1.9999, 0, 0]], dtype=torch.float64)

@@ -97,7 +97,7 @@ def test_other_molecules_get_a_sentence():
         with pytest.raises(ValueError, match="knows one molecule"):
             model(PLACES[: len(numbers)], numbers)
     with pytest.raises(ValueError, match="a symmetric cloud has no single frame"):
-        made("pose")(PLACES * torch.tensor([1.0, 0.0, 0.0]), ETHANOL)
+        made("pose")(torch.arange(9.0, dtype=torch.float64)[:, None] * SHIFT, ETHANOL)
 
 
 # ---- the stored results

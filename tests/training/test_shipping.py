@@ -3,8 +3,12 @@
 from pathlib import Path
 
 import pytest
+import torch
 
+from tests.tolerances import EXACT, ONE_BIT
 from tests.training.tiny import tiny
+from workbench.datasets.molecules import load_molecules, references
+from workbench.datasets.paths import data_folder
 from workbench.models import Experiment, Method
 from workbench.training import DamagedFile, Run, ship, ship_method
 from workbench.training.history import History
@@ -60,3 +64,17 @@ def test_one_seed_of_every_experiment_is_shipped_to_where_explorers_look(tmp_pat
     assert [run.path for run in shipped] == [tmp_path / "data" / "toy" / name for name in ("a", "b")]
     with pytest.raises(FileNotFoundError, match="there is no run folder"):
         ship_method(method, tmp_path / "data", seed=2, runs=tmp_path / "runs")
+
+
+def test_the_shipped_potential_knows_14_elements_by_the_energies_of_its_training_split() -> None:
+    """Its references are the least-squares fit in float32; a fit to other molecules is told from it."""
+    run = Run(data_folder() / "potentials/g2_ethanol")
+    model = run.model()
+    elements = list(model.config.elements)
+    assert len(set(elements)) == 14
+    assert run.config["data"]["name"] == "g2+ethanol"
+    held = model.references.double()
+    fitted, other = (references(load_molecules(name).splits["train"]) for name in ("g2+ethanol", "g2"))
+    assert torch.allclose(held[elements], fitted[elements], rtol=ONE_BIT, atol=0)
+    assert not torch.allclose(held[elements], other[elements], rtol=1000 * ONE_BIT, atol=0), "the twin"
+    assert float(held.abs().sum() - held[elements].abs().sum()) < EXACT[torch.float64]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -14,6 +14,8 @@ DENSE = 2000
 """Up to so many points all pairs are measured; beyond, scipy's k-d tree takes over."""
 FARTHEST = 1e6
 """The largest cutoff: beyond it everything is everything's neighbour."""
+WHOLE = 1e-3
+"""How far from a whole number an atomic number among coordinates may be."""
 MOST_IMAGES = 5_000_000
 """Copies of the atoms of one cell; more come of a cutoff far larger than the cell."""
 
@@ -105,6 +107,59 @@ def check_points(positions: Tensor, batch: Tensor | None) -> Tensor:
             "expected the numbers of the sets, from 0 and below the number of points."
         )
     return batch
+
+
+def check_numbers(numbers: Any, positions: Tensor) -> None:
+    """Refuse what are no atomic numbers, one for each of the positions ``(N, 3)``.
+
+    Raises:
+        ValueError: as said.
+    """
+    if isinstance(numbers, Tensor) and numbers.dtype == torch.int64 and numbers.shape == positions.shape[:1]:
+        return
+    tensor = isinstance(numbers, Tensor)
+    given = f"shape {tuple(numbers.shape)} and type {numbers.dtype}" if tensor else f"type {type(numbers).__name__}"
+    raise ValueError(
+        f"numbers of {given} were given; expected ({len(positions)},) atomic numbers of type int64, one for each "
+        "position; use torch.as_tensor(numbers).long()."
+    )
+
+
+def split_points(points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Molecules of equally many atoms in one tensor, as potentials take them.
+
+    Args:
+        points: ``(B, N, 4)``: x, y, z, then the atomic number.
+
+    Returns:
+        Positions ``(B N, 3)``, atomic numbers ``(B N,)`` int64, and which molecule each atom belongs to ``(B N,)``.
+
+    Raises:
+        ValueError: for other shapes or types, or atomic numbers that are not whole.
+
+    >>> positions, numbers, batch = split_points(torch.tensor([[[0.0, 0.0, 0.0, 8.0]], [[0.0, 0.0, 1.0, 1.0]]]))
+    >>> positions.shape, numbers.tolist(), batch.tolist()
+    (torch.Size([2, 3]), [8, 1], [0, 1])
+    """
+    check_floating(points, "points", numbers=True)
+    if points.ndim != 3 or points.shape[-1] != 4 or not points.numel():
+        raise ValueError(
+            f"points of shape {tuple(points.shape)} were given; expected (B, N, 4), x, y, z and the atomic number of "
+            "each atom, B and N at least 1."
+        )
+    sets, atoms = points.shape[:2]
+    given = points[..., 3].detach().flatten()
+    wrong = ~((given - given.round()).abs() <= WHOLE)
+    if wrong.any():
+        first = int(wrong.nonzero()[0])
+        number = float(given[first])
+        raise ValueError(
+            f"{'NaN' if math.isnan(number) else f'{number:g}'} was given as the atomic number of atom {first % atoms} "
+            f"of point set {first // atoms}; expected a whole number, such as 6 for carbon; put x, y and z in the "
+            "first three columns and leave the last as it was."
+        )
+    batch = torch.arange(sets, device=points.device).repeat_interleave(atoms)
+    return points[..., :3].flatten(0, 1), given.round().long(), batch
 
 
 def _check_cells(cell: Tensor | None, positions: Tensor, batch: Tensor) -> Tensor | None:

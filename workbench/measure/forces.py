@@ -11,13 +11,14 @@ import xarray as xr
 from torch import Tensor, nn
 
 from workbench.groups import SO3
-from workbench.groups.base import check_count
+from workbench.groups.base import check_count, check_floating
 from workbench.measure.dataset import labelled
 from workbench.measure.provenance import provenance
 from workbench.measure.state import undisturbed
 
 POSES = ("upright", "rotated")
 MILLI = 1000.0  # meV in an eV
+SHAPES = {"numbers": "(S, A)", "positions": "(S, A, 3)", "energy": "(S,)", "forces": "(S, A, 3)"}
 _FORCE, _ENERGY = "meV/angstrom", "meV"
 
 
@@ -53,7 +54,7 @@ def force_errors(
         `rotation_error` (mean over structures, "1") and `rotation_error_each`.
 
     Raises:
-        ValueError: no structures, or shapes that do not belong together.
+        ValueError: no structures, or types or shapes that do not belong together.
 
     >>> class Nothing(nn.Module):
     ...     def energy_and_forces(self, positions, numbers, batch=None):
@@ -64,12 +65,8 @@ def force_errors(
     (500.0, 1000.0)
     """
     check_count(chunk, "force_errors: chunk")
-    count, most = (*numbers.shape, 0)[:2]
-    if numbers.ndim != 2 or not count or positions.shape != (count, most, 3) or forces.shape != (count, most, 3):
-        raise ValueError(
-            f"numbers {tuple(numbers.shape)}, positions {tuple(positions.shape)} and forces {tuple(forces.shape)} were "
-            "given; expected (S, A), (S, A, 3) and (S, A, 3) with at least one structure."
-        )
+    _check(numbers, positions=positions, energy=energy, forces=forces)
+    count = len(numbers)
     turns = SO3().sample(count, torch.Generator().manual_seed(seed), torch.float64)
     turn = SO3().matrix(turns).to(positions)
     given = {"upright": (positions, forces), "rotated": (positions @ turn.mT, forces @ turn.mT)}
@@ -121,8 +118,9 @@ def force_errors(
 def predict(model: Any, numbers: Tensor, positions: Tensor, chunk: int = 50) -> tuple[Tensor, Tensor]:
     """Energies `(S,)` in eV and forces `(S, A, 3)` in eV/angstrom of padded molecules, in float64.
 
-    Args as for :func:`force_errors`; forces are 0 where there is no atom.
+    Args and refusals as for :func:`force_errors`; forces are 0 where there is no atom.
     """
+    _check(numbers, positions=positions)
     energies, forces = [], torch.zeros(positions.shape, dtype=torch.float64)
     like = next(iter(model.parameters()), positions) if isinstance(model, nn.Module) else positions
     for at in range(0, len(numbers), chunk):
@@ -135,3 +133,24 @@ def predict(model: Any, numbers: Tensor, positions: Tensor, chunk: int = 50) -> 
         energies.append(energy.detach().double().cpu())
         forces[at : at + chunk][there] = force.detach().double().cpu()
     return torch.cat(energies), forces
+
+
+def _check(numbers: Any, **labels: Any) -> None:
+    """Refuse what are no padded molecules, and positions, energies and forces that are not theirs."""
+    for name, x in labels.items():
+        check_floating(x, name)
+    if not isinstance(numbers, Tensor) or numbers.dtype != torch.int64:
+        given = f"dtype {numbers.dtype}" if isinstance(numbers, Tensor) else f"type {type(numbers).__name__}"
+        raise ValueError(f"numbers of {given} were given; expected int64; use torch.as_tensor(numbers).long().")
+    each = tuple(numbers.shape)
+    wanted = {"positions": (*each, 3), "energy": each[:1], "forces": (*each, 3)}
+    if len(each) != 2 or 0 in each or any(x.shape != wanted[name] for name, x in labels.items()):
+        given = ", ".join(f"{name} {tuple(x.shape)}" for name, x in {"numbers": numbers, **labels}.items())
+        *first, last = (SHAPES[name] for name in ("numbers", *labels))
+        raise ValueError(
+            f"{given} were given; expected {', '.join(first)} and {last} with at least one structure; number the atoms "
+            "of smaller molecules 0 where they have no more."
+        )
+    without = ~(numbers > 0).any(1)
+    if without.any():
+        raise ValueError(f"structure {int(without.nonzero()[0])} holds no atom; expected at least one; leave it out.")

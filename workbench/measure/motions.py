@@ -10,6 +10,7 @@ import torch
 import xarray as xr
 from torch import Tensor, nn
 
+from workbench.e3.graphs import check_numbers, check_points, split_points
 from workbench.groups import O3, SO3, Group, Symmetric, Translation
 from workbench.groups.base import check_count
 from workbench.measure.dataset import labelled
@@ -31,12 +32,14 @@ class ForcesOf(nn.Module):
         self.potential, self.energy = potential, energy
 
     def forward(self, points: Tensor) -> Tensor:
-        """Of molecules with equally many atoms."""
-        count, atoms = points.shape[:2]
-        batch = torch.arange(count, device=points.device).repeat_interleave(atoms)
-        where, numbers = points[..., :3].reshape(-1, 3), points[..., 3].round().long().flatten()
+        """Of molecules with equally many atoms.
+
+        Raises:
+            ValueError: for other shapes or types, atomic numbers that are not whole, and as the potential.
+        """
         potential: Any = self.potential
-        energy, forces = potential.energy_and_forces(where, numbers, batch)
+        energy, forces = potential.energy_and_forces(*split_points(points))
+        count, atoms = points.shape[:2]
         if self.energy:
             return energy.view(count, 1, 1).expand(count, atoms, 1)
         return forces.view(count, atoms, 3)
@@ -72,7 +75,7 @@ def motion_errors(
 
     Args:
         potential: has `energy_and_forces(positions, numbers, batch)`; left exactly as found.
-        numbers: `(N,)`. positions: `(N, 3)` in angstrom.
+        numbers: `(N,)` int64. positions: `(N, 3)` in angstrom.
         n: elements of each motion. seed: of the elements.
 
     Returns:
@@ -80,9 +83,11 @@ def motion_errors(
         in meV; `floor` and `energy_floor` (meV).
 
     Raises:
-        ValueError: as the potential and `equivariance_error`.
+        ValueError: for other shapes or types, NaN, and as the potential and `equivariance_error`.
     """
     check_count(n, "motion_errors: n")
+    check_points(positions, None)
+    check_numbers(numbers, positions)
     like = next(iter(potential.parameters()), positions)
     centred = positions - positions.mean(0)
     points = torch.cat([centred.to(like), numbers.unsqueeze(1).to(like)], 1).unsqueeze(0)

@@ -1,7 +1,8 @@
-"""What potentials share that are no e3nn networks: reference energies, turns in training, forces, checks."""
+"""What potentials share: reference energies, forces, turns in training, and refusals of molecules that cannot be."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -10,14 +11,22 @@ import torch
 from torch import Tensor, nn
 
 from workbench.groups import SO3
+from workbench.groups.base import check_floating
 
 HEAVIEST = 118
+OVERLAP = 0.2
+"""Angstrom; nearer than this two atoms are one that was written twice."""
+
+
+class NoNeighbourWarning(UserWarning):
+    """Atoms without a neighbour within the cutoff: their energy is their reference, and no force acts on them."""
 
 
 class Energies(nn.Module):
     """Energies of molecules over those of their atoms alone, and forces, minus their gradient.
 
-    A network says in `above` how far a molecule's energy is from the sum of its atoms' references.
+    A network of molecules in the open says in `above` how far a molecule's energy is from the sum of its atoms'
+    references; one that knows periodic cells has a `forward` of its own.
 
     Args:
         name: of the kind of network, for refusals.
@@ -31,7 +40,7 @@ class Energies(nn.Module):
     references: Tensor
     places: Tensor
 
-    def __init__(self, name: str, elements: Iterable[int], turned: bool) -> None:
+    def __init__(self, name: str, elements: Iterable[int], turned: bool = False) -> None:
         super().__init__()
         self.kind, self.elements, self.turned = name, tuple(elements), turned
         places = torch.full((HEAVIEST + 1,), -1)
@@ -43,25 +52,30 @@ class Energies(nn.Module):
         """Energy of each molecule over the sum of its references, ``(B,)`` in eV."""
         raise NotImplementedError
 
-    def forward(self, positions: Tensor, numbers: Tensor, batch: Tensor | None = None) -> Tensor:
+    def forward(
+        self, positions: Tensor, numbers: Tensor, batch: Tensor | None = None, cell: Tensor | None = None
+    ) -> Tensor:
         """Energy of each molecule.
 
         Args:
             positions: ``(N, 3)`` in angstrom.
             numbers: ``(N,)`` int64, atomic numbers.
             batch: ``(N,)`` int64, which molecule each atom belongs to; ``None`` for one.
+            cell: ``None``; these networks know molecules in the open alone.
 
         Returns:
             ``(B,)`` in eV, in the precision of the network.
 
         Raises:
-            ValueError: for other shapes or types, NaN, or an element that it does not know.
+            ValueError: for other shapes or types, NaN, an element that it does not know, atoms that overlap, or a cell.
         """
-        from workbench.e3.graphs import check_points
-
-        batch = check_points(positions, batch)
-        self._check(positions, numbers)
-        with _full_precision(positions):
+        batch = self.checked(positions, numbers, batch)
+        if cell is not None:
+            raise ValueError(
+                f"{self.kind}: a periodic cell was given; expected None, as this network knows molecules in the open "
+                "alone; take the Lattice away, set pbc to False, or use a molecular_potential."
+            )
+        with full_precision(positions):
             count = int(batch.max()) + 1
             if self.training and self.turned:
                 turn = SO3().matrix(SO3().sample(count, dtype=positions.dtype, device=positions.device))
@@ -70,51 +84,52 @@ class Energies(nn.Module):
             return above + above.new_zeros(count).index_add(0, batch, self.references[numbers])
 
     def energy_and_forces(
-        self, positions: Tensor, numbers: Tensor, batch: Tensor | None = None
+        self, positions: Tensor, numbers: Tensor, batch: Tensor | None = None, cell: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """Energies ``(B,)`` in eV and forces ``(N, 3)`` in eV/angstrom, minus the gradient of the energy.
 
-        Arguments as for :meth:`forward`. In training mode the forces can be differentiated with respect to the
-        weights; in evaluation mode nothing is kept. Works under ``torch.no_grad``, too.
-
-        Raises:
-            ValueError: as :meth:`forward`, or where the energy has no slope, as averages over frames at equal
-                principal moments.
+        Arguments and refusals as for :meth:`forward`. In training mode the forces can be differentiated with respect to
+        the weights; in evaluation mode nothing is kept. Works under ``torch.no_grad`` and ``inference_mode``, too.
         """
-        with torch.enable_grad(), _full_precision(positions):
+        check_floating(positions, "positions", numbers=True)
+        with torch.inference_mode(False), torch.enable_grad(), full_precision(positions):
             where = positions.detach().clone().requires_grad_()
-            energy = self(where, numbers, batch)
+            energy = self(where, _usable(numbers), _usable(batch), _usable(cell))
             (slope,) = torch.autograd.grad(
                 energy.sum(), where, create_graph=self.training, allow_unused=True, materialize_grads=True
             )
-        if not bool(torch.isfinite(slope).all()):
-            raise ValueError(
-                f"{self.kind}: forces were asked where the energy has no slope; expected a molecule whose principal "
-                "axes are told apart, which those of a linear or highly symmetric one are not; average over a group "
-                "instead of frames, or move its atoms a little."
-            )
-        forces = 0.0 - slope
+        forces = 0.0 - slope  # not -0.0 where nothing pulls
         return (energy, forces) if self.training else (energy.detach(), forces.detach())
 
-    def _check(self, positions: Tensor, numbers: Any) -> None:
-        if not isinstance(numbers, Tensor) or numbers.dtype != torch.int64 or numbers.shape != positions.shape[:1]:
-            raise ValueError(
-                f"{self.kind}: numbers {getattr(numbers, 'shape', type(numbers).__name__)} were given; expected "
-                f"({len(positions)},) atomic numbers of type int64, one for each position."
-            )
+    def checked(self, positions: Tensor, numbers: Tensor, batch: Tensor | None) -> Tensor:
+        """Which molecule each atom belongs to, ``(N,)``; refuse what is no molecule of elements that it knows."""
+        from workbench.e3.graphs import check_numbers, check_points
+
+        batch = check_points(positions, batch)
         if positions.dtype != self.references.dtype:
             own = str(self.references.dtype).removeprefix("torch.")
             raise ValueError(
                 f"{self.kind}: positions of type {positions.dtype} were given to a network of {own}; use "
                 f"positions.to(torch.{own})."
             )
+        check_numbers(numbers, positions)
         known = (numbers >= 1) & (numbers <= HEAVIEST) & (self.places[numbers.clamp(0, HEAVIEST)] >= 0)
         if not known.all():
             strange = sorted(set(numbers[~known].tolist()))[:5]
             raise ValueError(
                 f"{self.kind}: the atomic numbers {', '.join(map(str, strange))} were given; this network knows "
-                f"{', '.join(map(str, self.elements))}; train one with more elements."
+                f"{', '.join(map(str, self.elements))}; leave these structures out, or train one with more elements."
             )
+        return batch
+
+    def above_alone(self, values: Tensor, numbers: Tensor) -> Tensor:
+        """One number for each atom, ``(N,)``, counted from that of the same atom alone.
+
+        Args:
+            values: of all atoms, then of one atom alone of each element, ``(N + elements,)``.
+            numbers: ``(N,)``, atomic numbers.
+        """
+        return values[: len(numbers)] - values[len(numbers) :][self.places[numbers]]
 
     def extra_repr(self) -> str:
         """Which elements it knows, and whether molecules are turned in training."""
@@ -133,5 +148,35 @@ def check_elements(name: str, elements: Any) -> tuple[int, ...]:
     return given
 
 
-def _full_precision(positions: Any) -> AbstractContextManager:
-    return torch.autocast(positions.device.type, enabled=False) if isinstance(positions, Tensor) else nullcontext()
+def full_precision(positions: Any) -> AbstractContextManager:
+    """Out of autocast: in half precision e3nn's products fail or lose the symmetry."""
+    usual = isinstance(positions, Tensor) and not positions.is_meta  # the rest is refused inside
+    return torch.autocast(positions.device.type, enabled=False) if usual else nullcontext()
+
+
+def _usable(x: Any) -> Any:
+    """Out of inference mode a tensor made in it can only be read as a copy."""
+    return x.clone() if isinstance(x, Tensor) and x.is_inference() else x
+
+
+def check_overlap(name: str, distance: Tensor, first: Tensor, second: Tensor) -> None:
+    """Refuse pairs of atoms, `first` and `second` ``(E,)``, that are not `distance` ``(E,)`` in angstrom apart."""
+    distance = distance.detach()
+    if len(distance) and float(distance.min()) < OVERLAP:
+        worst = int(distance.argmin())
+        raise ValueError(
+            f"{name}: atoms {int(first[worst])} and {int(second[worst])} are {float(distance[worst]):.2g} angstrom "
+            f"apart; expected at least {OVERLAP}; remove one of them, or check that positions are in angstrom."
+        )
+
+
+def tell_of_isolated(receiver: Tensor, count: int, cutoff: float) -> None:
+    """Warn of those of `count` atoms that receive along no edge."""
+    isolated = count - len(receiver.unique())
+    if isolated:
+        warnings.warn(
+            f"{isolated} of {count} atoms have no neighbour within {cutoff:g} angstrom: their energy is the reference "
+            "of their element, and no force acts on them.",
+            NoNeighbourWarning,
+            stacklevel=4,
+        )

@@ -20,8 +20,8 @@ def calculator(potential: nn.Module) -> Any:
     Raises:
         ImportError: ASE is not installed.
         TypeError: the potential gives no energies and forces.
-        ValueError: later, when asked: an element that the potential does not know, atoms that overlap, or a cell that
-            is periodic along some directions alone.
+        ValueError: later, when asked: an element that the potential does not know, atoms that overlap, a cell that
+            is periodic along some directions alone or that it knows nothing of, or periodicity without a cell.
 
     >>> from ase.build import molecule
     >>> from workbench.models.molecular_potential import build
@@ -69,5 +69,10 @@ def _cell(atoms: Any, like: torch.Tensor) -> torch.Tensor | None:
         raise ValueError(
             f"calculator: pbc = {atoms.pbc.tolist()} was given; expected all directions periodic or none; set pbc to "
             "True and leave room where nothing repeats"
+        )
+    if not atoms.cell.array.any():
+        raise ValueError(
+            "calculator: pbc = True was given with a cell of zeros; expected three lattice vectors; set the cell, or "
+            "pbc to False for a molecule in the open"
         )
     return torch.as_tensor(atoms.cell.array).to(like)[None]

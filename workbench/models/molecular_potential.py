@@ -10,32 +10,24 @@ Lengths in angstrom, energies in eV, forces in eV/angstrom, dipoles in e angstro
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from workbench.groups.base import check_floating
 from workbench.models._checks import check_amount, check_integers, check_switches, from_preset
+from workbench.models._energies import Energies, check_elements, check_overlap, full_precision, tell_of_isolated
+from workbench.models._energies import NoNeighbourWarning as NoNeighbourWarning
 from workbench.models._molecular_claims import CLAIMS, EXPERIMENTS, STUDIES
 from workbench.models.method import Method
 
 NAME = "molecular_potential"
 MAIN_GROUP = (1, 3, 4, 5, 6, 7, 8, 9, 11, 13, 14, 15, 16, 17)
 """H Li Be B C N O F Na Al Si P S Cl: the elements of the G2 set."""
-HEAVIEST = 118
-OVERLAP = 0.2
-"""Angstrom; nearer than this two atoms are one that was written twice."""
 DEMO_CHANNELS = {0: 24, 1: 18, 2: 15, 3: 13}
 """Channels that make networks of lmax 0..3 of one size: their parameters lie within 10 % of each other."""
-
-
-class NoNeighbourWarning(UserWarning):
-    """Atoms without a neighbour within the cutoff: their energy is their reference, and no force acts on them."""
 
 
 @dataclass(frozen=True)
@@ -69,20 +61,18 @@ class Config:
 PRESETS: dict[str, dict[str, Any]] = {"demo": {}}
 
 
-class MolecularPotential(nn.Module):
+class MolecularPotential(Energies):
     """An energy that no rotation, reflection, translation or order of the atoms changes, and its forces.
 
     Attributes:
-        references: eV, ``(119,)``, the energy of each element's atom alone, by atomic number; a buffer, zeros at first.
+        references: as of :class:`workbench.models._energies.Energies`.
         scale: eV, what one unit of the network's output is worth; a buffer, 1 at first.
     """
 
-    references: Tensor
     scale: Tensor
-    places: Tensor
 
     def __init__(self, config: Config) -> None:
-        super().__init__()
+        super().__init__(NAME, config.elements)
         from workbench.e3.convolution import HarmonicConvolution, gate
         from workbench.e3.irreps import harmonic_irreps
         from workbench.e3.radial import RadialBasis
@@ -110,10 +100,6 @@ class MolecularPotential(nn.Module):
         self.readout = _readout(channels)
         self.charge = _readout(channels) if config.dipole else None
         self.polarity = nn.Parameter(torch.randn(channels)) if config.dipole and config.lmax else None
-        places = torch.full((HEAVIEST + 1,), -1)
-        places[list(config.elements)] = torch.arange(len(config.elements))
-        self.register_buffer("places", places)
-        self.register_buffer("references", torch.zeros(HEAVIEST + 1))
         self.register_buffer("scale", torch.ones(()))
 
     def forward(
@@ -133,28 +119,11 @@ class MolecularPotential(nn.Module):
         Raises:
             ValueError: for other shapes or types, NaN, an element that it does not know, or atoms that overlap.
         """
-        with _full_precision(positions):
+        with full_precision(positions):
             features, batch = self._features(positions, numbers, batch, cell)
             own = self.readout(features).squeeze(-1)
-            atoms = self.scale * self._above_alone(own, numbers) + self.references[numbers]
+            atoms = self.scale * self.above_alone(own, numbers) + self.references[numbers]
         return atoms.new_zeros(int(batch.max()) + 1).index_add(0, batch, atoms)
-
-    def energy_and_forces(
-        self, positions: Tensor, numbers: Tensor, batch: Tensor | None = None, cell: Tensor | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """Energies ``(B,)`` in eV and forces ``(N, 3)`` in eV/angstrom, minus the gradient of the energy.
-
-        Arguments as for :meth:`forward`. In training mode the forces can be differentiated with respect to the
-        weights; in evaluation mode nothing is kept. Works under ``torch.no_grad`` and ``inference_mode``, too.
-        """
-        with torch.inference_mode(False), torch.enable_grad(), _full_precision(positions):
-            where = positions.detach().clone().requires_grad_()
-            energy = self(where, _usable(numbers), _usable(batch), _usable(cell))
-            (slope,) = torch.autograd.grad(
-                energy.sum(), where, create_graph=self.training, allow_unused=True, materialize_grads=True
-            )
-        forces = 0.0 - slope  # not -0.0 where nothing pulls
-        return (energy, forces) if self.training else (energy.detach(), forces.detach())
 
     def dipole(self, positions: Tensor, numbers: Tensor, batch: Tensor | None = None) -> Tensor:
         """Dipoles ``(B, 3)`` in e angstrom of neutral molecules: of charges that sum to zero, and of each atom's own.
@@ -164,9 +133,9 @@ class MolecularPotential(nn.Module):
         """
         if self.charge is None:
             raise ValueError(f"{NAME}: a dipole was asked of a network without one; build it with dipole = True.")
-        with _full_precision(positions):
+        with full_precision(positions):
             features, batch = self._features(positions, numbers, batch, None)
-            charge = self._above_alone(self.charge(features).squeeze(-1), numbers)
+            charge = self.above_alone(self.charge(features).squeeze(-1), numbers)
         count = torch.zeros_like(charge).new_zeros(int(batch.max()) + 1)
         mean = count.index_add(0, batch, charge) / count.index_add(0, batch, torch.ones_like(charge))
         parts = (charge - mean[batch]).unsqueeze(-1) * positions
@@ -179,23 +148,16 @@ class MolecularPotential(nn.Module):
         self, positions: Tensor, numbers: Tensor, batch: Tensor | None, cell: Tensor | None
     ) -> tuple[Tensor, Tensor]:
         """Features of all atoms, then of one atom alone of each element, ``(N + elements, D)``; and the batch."""
-        from workbench.e3.graphs import check_points, neighbours
+        from workbench.e3.graphs import neighbours
         from workbench.e3.harmonics import spherical_harmonics
         from workbench.e3.wigner import EdgeFrames
 
-        batch = check_points(positions, batch)
-        if positions.dtype != self.scale.dtype:
-            own = str(self.scale.dtype).removeprefix("torch.")
-            raise ValueError(
-                f"{NAME}: positions of type {positions.dtype} were given to a network of {self.scale.dtype}; use "
-                f"positions.to(torch.{own})."
-            )
-        self._check_numbers(numbers, positions)
+        batch = self.checked(positions, numbers, batch)
         edges = neighbours(positions, self.config.cutoff, batch, cell)
         distance = torch.linalg.vector_norm(edges.vector, dim=-1)
-        _check_overlap(distance, edges)
+        check_overlap(NAME, distance, edges.receiver, edges.sender)
         if not self.training:
-            _tell_of_isolated(edges, len(numbers), self.config.cutoff)
+            tell_of_isolated(edges.receiver, len(numbers), self.config.cutoff)
         radial = self.radial(distance)
         harmonics = spherical_harmonics(self.config.lmax, edges.vector)
         frames = None if self.config.engine == "e3nn" else EdgeFrames(edges.vector, self.config.lmax)
@@ -204,29 +166,6 @@ class MolecularPotential(nn.Module):
         for convolution, connection, step in zip(self.convolutions, self.connections, self.gates, strict=True):
             features = connection(features) + step(convolution(features, edges, harmonics, radial, frames))
         return features, batch
-
-    def _above_alone(self, values: Tensor, numbers: Tensor) -> Tensor:
-        """One number for each atom, counted from that of the same atom alone, ``(N,)``."""
-        return values[: len(numbers)] - values[len(numbers) :][self.places[numbers]]
-
-    def _check_numbers(self, numbers: Tensor, positions: Tensor) -> None:
-        if not isinstance(numbers, Tensor) or numbers.dtype != torch.int64 or numbers.shape != positions.shape[:1]:
-            shape = (
-                f"{tuple(numbers.shape)}, {numbers.dtype}" if isinstance(numbers, Tensor) else type(numbers).__name__
-            )
-            raise ValueError(
-                f"{NAME}: numbers of shape {shape} were given; expected ({len(positions)},) atomic numbers of type "
-                "int64, one for each position."
-            )
-        known = (numbers >= 1) & (numbers <= HEAVIEST)
-        known &= self.places[numbers.clamp(0, HEAVIEST)] >= 0
-        if not known.all():
-            strange = sorted(set(numbers[~known].tolist()))[:5]
-            raise ValueError(
-                f"{NAME}: the atomic numbers {', '.join(map(str, strange))} were given; this network knows "
-                f"{', '.join(map(str, self.config.elements))}; leave these structures out, or train one with more "
-                "elements."
-            )
 
 
 OUTPUTS = {"energy": "invariant", "forces": "vectors", "dipole": "vectors"}
@@ -241,35 +180,35 @@ class OfPoints(nn.Module):
         output: "energy" ``(B, 1)``, "forces" ``(B, N, 3)`` or "dipole" ``(B, 1, 3)``; see :data:`OUTPUTS`.
 
     Raises:
-        ValueError: for another output.
+        ValueError: for another output, or one that the potential does not give.
 
     >>> points = torch.tensor([[[0.0, 0.0, 0.0, 8.0], [0.97, 0.0, 0.0, 1.0]]])
     >>> OfPoints(build({}).eval(), "forces")(points).shape
     torch.Size([1, 2, 3])
     """
 
-    def __init__(self, potential: MolecularPotential, output: str = "energy") -> None:
+    def __init__(self, potential: Energies, output: str = "energy") -> None:
         super().__init__()
         if output not in OUTPUTS:
             raise ValueError(f"{NAME}: output {output!r} was given; expected one of {', '.join(OUTPUTS)}.")
+        if output == "dipole" and not callable(getattr(potential, "dipole", None)):
+            raise ValueError(
+                f"{NAME}: output 'dipole' was given with {type(potential).__name__}, which gives no dipoles; expected "
+                "energy or forces; build a molecular_potential with dipole = True."
+            )
         self.potential, self.output = potential, output
 
     def forward(self, points: Tensor) -> Tensor:
         """Molecules of equally many atoms ``(B, N, 4)``: x, y, z in angstrom, then the atomic number."""
-        check_floating(points, "points")
-        if points.ndim != 3 or points.shape[-1] != 4:
-            raise ValueError(
-                f"{NAME}: points of shape {tuple(points.shape)} were given; expected (B, N, 4), x, y, z and the atomic "
-                "number of each atom."
-            )
-        sets, atoms = points.shape[:2]
-        batch = torch.arange(sets, device=points.device).repeat_interleave(atoms)
-        given = points[..., :3].flatten(0, 1), points[..., 3].flatten().round().long(), batch
+        from workbench.e3.graphs import split_points
+
+        given = split_points(points)
+        potential: Any = self.potential
         if self.output == "energy":
-            return self.potential(*given).unsqueeze(-1)
+            return potential(*given).unsqueeze(-1)
         if self.output == "dipole":
-            return self.potential.dipole(*given).unsqueeze(1)
-        return self.potential.energy_and_forces(*given)[1].unflatten(0, (sets, atoms))
+            return potential.dipole(*given).unsqueeze(1)
+        return potential.energy_and_forces(*given)[1].unflatten(0, points.shape[:2])
 
 
 def _connection(irreps_in: Any, irreps_out: Any) -> nn.Module:
@@ -296,38 +235,6 @@ class _Scalars(nn.Module):
         return features[:, : self.channels]
 
 
-def _full_precision(positions: Any) -> AbstractContextManager:
-    """Out of autocast: in half precision e3nn's products fail or lose the symmetry."""
-    return torch.autocast(positions.device.type, enabled=False) if isinstance(positions, Tensor) else nullcontext()
-
-
-def _usable(x: Any) -> Any:
-    """Out of inference mode a tensor made in it can only be read as a copy."""
-    return x.clone() if isinstance(x, Tensor) and x.is_inference() else x
-
-
-def _check_overlap(distance: Tensor, edges: Any) -> None:
-    distance = distance.detach()
-    if len(distance) and float(distance.min()) < OVERLAP:
-        worst = int(distance.argmin())
-        i, j = int(edges.receiver[worst]), int(edges.sender[worst])
-        raise ValueError(
-            f"{NAME}: atoms {i} and {j} are {float(distance[worst]):.2g} angstrom apart; expected at least {OVERLAP}; "
-            "remove one of them, or check that positions are in angstrom."
-        )
-
-
-def _tell_of_isolated(edges: Any, count: int, cutoff: float) -> None:
-    isolated = count - len(edges.receiver.unique())
-    if isolated:
-        warnings.warn(
-            f"{isolated} of {count} atoms have no neighbour within {cutoff:g} angstrom: their energy is the reference "
-            "of their element, and no force acts on them.",
-            NoNeighbourWarning,
-            stacklevel=4,
-        )
-
-
 def build(config: Mapping[str, Any]) -> MolecularPotential:
     """A potential from positions and atomic numbers to energies; forces by ``energy_and_forces``.
 
@@ -351,14 +258,7 @@ def build(config: Mapping[str, Any]) -> MolecularPotential:
         raise ValueError(f"{NAME}: lmax = {chosen.lmax!r} was given; expected a whole number from 0 to 3.")
     if chosen.channels != 0:
         check_integers(NAME, channels=chosen.channels)
-    elements = tuple(chosen.elements) if isinstance(chosen.elements, tuple | list) else ()
-    good = all(isinstance(z, int) and not isinstance(z, bool) and 1 <= z <= HEAVIEST for z in elements)
-    if not elements or not good or len(set(elements)) < len(elements):
-        raise ValueError(
-            f"{NAME}: elements = {chosen.elements!r} was given; expected different atomic numbers from 1 "
-            f"to {HEAVIEST}, such as (1, 6, 8)."
-        )
-    return MolecularPotential(replace(chosen, elements=elements))
+    return MolecularPotential(replace(chosen, elements=check_elements(NAME, chosen.elements)))
 
 
 METHOD = Method(

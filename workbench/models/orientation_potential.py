@@ -19,7 +19,7 @@ from torch import Tensor
 
 from workbench.layers.position_orientation import EDGES, PositionOrientationNet
 from workbench.models._checks import check_integers, check_switches, from_preset
-from workbench.models._energies import Energies, check_elements
+from workbench.models._energies import Energies, check_elements, check_overlap, tell_of_isolated
 from workbench.models.method import Claim, Experiment, Method
 
 if TYPE_CHECKING:
@@ -74,10 +74,13 @@ class OrientationPotential(Energies):
         from workbench.e3.graphs import neighbours
 
         edges = neighbours(positions, self.config.cutoff, batch)
+        check_overlap(NAME, torch.linalg.vector_norm(edges.vector, dim=-1), edges.receiver, edges.sender)
+        if not self.training:
+            tell_of_isolated(edges.receiver, len(numbers), self.config.cutoff)
         alone = torch.eye(len(self.elements), dtype=positions.dtype, device=positions.device)
         atoms = torch.cat([alone[self.places[numbers]], alone])
         said = self.network(atoms, edges.sender, edges.receiver, edges.vector)[0].squeeze(-1)
-        each = said[: len(numbers)] - said[len(numbers) :][self.places[numbers]]
+        each = self.above_alone(said, numbers)
         return each.new_zeros(int(batch.max()) + 1).index_add(0, batch, each)
 
 

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from workbench.layers.frames import FrameAveraged, gram_schmidt
 from workbench.models._checks import check_choices, check_integers, check_switches, from_preset
-from workbench.models._energies import HEAVIEST, Energies
+from workbench.models._energies import HEAVIEST, Energies, check_overlap
 from workbench.models.method import Claim, Experiment, Method
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class SymmetrisedPotential(Energies):
         """Energy of each molecule over the sum of its references, ``(B,)`` in eV.
 
         Raises:
-            ValueError: for another molecule, or its atoms in another order.
+            ValueError: for another molecule, its atoms in another order, or atoms that overlap.
         """
         counts = torch.bincount(batch)
         if bool((counts <= 1).all()):
@@ -80,8 +80,29 @@ class SymmetrisedPotential(Energies):
                 "a network of coordinates in a row knows one molecule; train one on yours."
             )
         points = positions[order].unflatten(0, (len(counts), len(known)))
+        _check_pairs(points, order.view(len(counts), len(known)))
         said: Tensor = self.network(points - points.mean(1, keepdim=True))
         return said.squeeze(-1)
+
+    def energy_and_forces(
+        self, positions: Tensor, numbers: Tensor, batch: Tensor | None = None, cell: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """As every potential's, and a ValueError where the energy has no slope: frames at equal principal moments."""
+        energy, forces = super().energy_and_forces(positions, numbers, batch, cell)
+        if not bool(torch.isfinite(forces).all()):
+            raise ValueError(
+                f"{NAME}: forces were asked where the energy has no slope; expected a molecule whose principal axes "
+                "are told apart, which those of a linear or highly symmetric one are not; average over a group "
+                "instead of frames, or move its atoms a little."
+            )
+        return energy, forces
+
+
+def _check_pairs(points: Tensor, atoms: Tensor) -> None:
+    """Refuse molecules ``(B, N, 3)`` whose atoms overlap; `atoms` ``(B, N)`` is where each of them was given."""
+    first, second = torch.triu_indices(points.shape[1], points.shape[1], 1, device=points.device)
+    apart = torch.linalg.vector_norm(points[:, second] - points[:, first], dim=-1)
+    check_overlap(NAME, apart.flatten(), atoms[:, first].flatten(), atoms[:, second].flatten())
 
 
 def first_atoms(points: Tensor, weights: Tensor | None = None) -> tuple[Tensor, Tensor]:
