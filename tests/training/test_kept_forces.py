@@ -62,7 +62,7 @@ def test_equal_time_is_read_between_what_was_told(curves):
     assert between == pytest.approx(np.sqrt(10.0 * 20.0))
     assert curves_at(curves, 10.0)["now"].values[:1] == pytest.approx(4.0)  # the last told
     assert np.isnan(curves_at(curves, 10.1)["now"].values[0])  # no degree keeps a time that it was not trained for
-    assert ds["matched_seconds"].values == pytest.approx([15.7, 20, 20.7, 21.2])
+    assert ds["matched_seconds"].values == pytest.approx([17.6, 20, 21.45, 21.8])
 
 
 def test_what_is_shown_is_of_the_quantity_and_the_pose_asked_for(curves):
