@@ -59,7 +59,17 @@ def test_in_float32_floor_and_error_are_of_one_size() -> None:
     found = motion_errors(Springs("none").float(), NUMBERS, POSITIONS)
     floor, error = float(found["floor"]), float(found["error"].max())
     assert EXACT[torch.float64] < floor < EXACT[torch.float32]
-    assert error < 20 * floor
+    assert error < 4 * floor
+
+
+def test_where_forces_are_small_the_floor_is_large_as_the_error_is() -> None:
+    """Two atoms almost at the length of their spring: what rounds their places outweighs what pulls them."""
+    pair = torch.tensor([[0.0, 0.0, 0.0], [0.6, 0.8, 0.0]], dtype=torch.float64) * (1 + 1e-5)
+    found = motion_errors(Springs("none").float(), torch.tensor([1, 1]), pair)
+    error = float(found["error_max"].max())
+    assert EXACT[torch.float32] * SEPARATION < error < 4 * float(found["floor"])
+    broken = motion_errors(Springs("rotation").float(), torch.tensor([1, 1]), pair)
+    assert float(broken["error_max"].sel(motion="rotation")) > SEPARATION * float(broken["floor"])
 
 
 def test_r23_r24_the_same_seed_gives_the_same_and_the_potential_stays_as_it_was() -> None:

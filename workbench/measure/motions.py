@@ -10,6 +10,7 @@ import torch
 import xarray as xr
 from torch import Tensor, nn
 
+from workbench.actions.points import transform_points
 from workbench.e3.graphs import check_numbers, check_points, split_points
 from workbench.groups import O3, SO3, Group, Symmetric, Translation
 from workbench.groups.base import check_count
@@ -19,6 +20,7 @@ from workbench.measure.provenance import provenance
 
 MOTIONS = ("rotation", "inversion", "translation", "permutation")
 SHIFT = 5.0  # angstrom: the farthest along each axis
+FLOOR_POSES = 2  # of each motion, besides the molecule as it is
 
 
 class ForcesOf(nn.Module):
@@ -70,8 +72,10 @@ def motion_errors(
 
     The error is :func:`workbench.measure.equivariance_error`, as for images: |F(g x) - g F(x)| / |g F(x)|. Points are
     moved without resampling, so what stands beside it is rounding: the floor is the same potential in its own precision
-    against itself in float64, |F(x) - F_64(x)| / |F_64(x)|. An equivariant potential stays near it. Inversion is a
-    rotation and a point reflection; the first one is the bare reflection.
+    against itself in float64, |F(g x) - F_64(g x)| / |F_64(g x)|, largest of a few poses g x, whose places are rounded
+    as well. Two poses of an equivariant potential differ by no more than both floors; where forces are small, as in a
+    relaxed molecule, these are large. Inversion is a rotation and a point reflection; the first one is the bare
+    reflection.
 
     Args:
         potential: has `energy_and_forces(positions, numbers, batch)`; left exactly as found.
@@ -92,17 +96,20 @@ def motion_errors(
     centred = positions - positions.mean(0)
     points = torch.cat([centred.to(like), numbers.unsqueeze(1).to(like)], 1).unsqueeze(0)
     forces, energies = ForcesOf(potential), ForcesOf(potential, energy=True)
+    poses = [points.double()]
     error, change = np.zeros((len(MOTIONS), n)), np.zeros((len(MOTIONS), n))
     for at, motion in enumerate(MOTIONS):
         group, elements = _elements(motion, n, len(numbers), seed)
         law = "set" if isinstance(group, Symmetric) else "vectors"
+        if law == "vectors":
+            poses.append(transform_points(points.double(), elements[:FLOOR_POSES], group)[:, 0])
         given: dict[str, Any] = {"mask": "none", "seed": seed, "interval": "t", "stochastic": "refuse"}
         found = equivariance_error(forces, points, group, elements, output=law, **given)
         error[at] = found["error"].sel(layer="output").values[:, 0]
         found = equivariance_error(energies, points, group, elements, output="set" if law == "set" else "invariant",
                                    form="absolute", **given)  # fmt: skip
         change[at] = 1000 * found["error"].sel(layer="output").values[:, 0]
-    floor, energy_floor = rounding_floor(potential, points)
+    floor, energy_floor = rounding_floor(potential, torch.cat(poses), like)
     each = ("motion", "transform")
     variables = {
         "error": labelled(each, error, "equivariance error of the forces"),
@@ -120,21 +127,28 @@ def motion_errors(
     return xr.Dataset(variables, coords, attrs)
 
 
-def rounding_floor(potential: nn.Module, points: Tensor) -> tuple[float, float]:
-    """What arithmetic alone changes: relative in the forces, and in meV in the energy; points `(B, N, 4)`."""
+@torch.no_grad()
+def rounding_floor(potential: nn.Module, poses: Tensor, like: Tensor) -> tuple[float, float]:
+    """What arithmetic alone changes, largest of poses: relative in the forces, and in meV in the energy.
+
+    Args:
+        potential: left exactly as found.
+        poses: ``(P, N, 4)`` float64, rounded to the type of ``like`` before the potential sees them.
+        like: of the potential's type and device.
+    """
     exact = copy.deepcopy(potential).double().eval()
-    with torch.no_grad():
-        training = potential.training
-        potential.eval()
-        try:
-            here = [ForcesOf(potential, energy)(points).double() for energy in (False, True)]
-        finally:
-            potential.train(training)
-        there = [ForcesOf(exact, energy)(points.double()) for energy in (False, True)]
-    bit = torch.finfo(points.dtype).eps
-    relative = float((here[0] - there[0]).norm() / there[0].norm().clamp_min(1e-30))
-    energy = 1000 * max(float((here[1] - there[1]).abs().max()), bit * float(there[1].abs().max()))
-    return max(relative, bit), energy
+    training, bit = potential.training, torch.finfo(like.dtype).eps
+    relative, energy = bit, 0.0
+    potential.eval()
+    try:
+        for pose in poses.to(like.device).unsqueeze(1):
+            here, there = ([ForcesOf(net, kind)(x).double() for kind in (False, True)]
+                           for net, x in ((potential, pose.to(like)), (exact, pose)))  # fmt: skip
+            relative = max(relative, float((here[0] - there[0]).norm() / there[0].norm().clamp_min(1e-30)))
+            energy = max(energy, float((here[1] - there[1]).abs().max()), bit * float(there[1].abs().max()))
+    finally:
+        potential.train(training)
+    return relative, 1000 * energy
 
 
 def _elements(motion: str, n: int, atoms: int, seed: int) -> tuple[Group, Tensor]:
