@@ -76,6 +76,10 @@ def test_what_does_not_fit_together_is_refused(scan: tuple) -> None:
     ):
         with pytest.raises(ValueError, match="at least one structure"):
             dihedral_errors(Springs(), *given)
+    with pytest.raises(ValueError, match="positions of type ndarray"):
+        dihedral_errors(Springs(), numbers, positions.numpy(), energy, forces, ANGLES)
+    with pytest.raises(ValueError, match="numbers of type list"):
+        dihedral_errors(Springs(), numbers.tolist(), positions, energy, forces, ANGLES)
     for angles in (ANGLES[::-1], np.full(4, np.nan)):
         with pytest.raises(ValueError, match="do not increase"):
             dihedral_errors(Springs(), *scan, angles)

@@ -166,6 +166,10 @@ def test_absurd_wishes_are_sentences(changed, said):
 def test_shapes_and_masses_are_checked():
     with pytest.raises(ValueError, match="of one molecule"):
         energy_drift(Spring(), torch.tensor([8]), REST, MASSES)
+    with pytest.raises(ValueError, match="positions of type list were given"):
+        energy_drift(Spring(), torch.tensor([8, 1]), REST.tolist(), MASSES)
+    with pytest.raises(ValueError, match="atomic numbers of type int64"):
+        energy_drift(Spring(), [8, 1], REST, MASSES)
     with pytest.raises(ValueError, match="masses positive"):
         energy_drift(Spring(), torch.tensor([8, 1]), REST, -MASSES)
     with pytest.raises(ValueError, match="the mass of element 92"):

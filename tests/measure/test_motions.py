@@ -130,3 +130,11 @@ def test_atomic_numbers_that_are_not_whole_are_refused_as_they_are() -> None:
             ForcesOf(Springs("none"))(points)
     with pytest.raises(ValueError, match=r"expected \(B, N, 4\)"):
         ForcesOf(Springs("none"))(points[0])
+
+
+def test_a_field_has_no_place_in_a_cell() -> None:
+    field = InField(Springs("none"))
+    alone = field.energy_and_forces(POSITIONS, NUMBERS)
+    assert alone[1].shape == POSITIONS.shape
+    with pytest.raises(ValueError, match="leave the cell out"):
+        field.energy_and_forces(POSITIONS, NUMBERS, None, torch.eye(3, dtype=torch.float64)[None] * 9)

@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 from torch import Tensor, nn
 
+from workbench.groups.base import check_floating
 from workbench.measure.dataset import labelled
 from workbench.measure.forces import MILLI, predict
 from workbench.measure.provenance import provenance
@@ -82,6 +83,10 @@ def dihedral_errors(
 
 
 def _check(numbers: Tensor, positions: Tensor, energy: Tensor, forces: Tensor, angles_deg: np.ndarray) -> None:
+    for name, given in (("positions", positions), ("energy", energy), ("forces", forces)):
+        check_floating(given, f"dihedral_errors: {name}", numbers=True)
+    if not isinstance(numbers, Tensor):
+        raise ValueError(f"numbers of type {type(numbers).__name__} were given; expected an int64 tensor (S, A).")
     count, most = (*numbers.shape, 0)[:2]
     fits = positions.shape == forces.shape == (count, most, 3) and energy.shape == np.shape(angles_deg) == (count,)
     if numbers.ndim != 2 or not count or not fits:

@@ -16,7 +16,8 @@ import torch
 import xarray as xr
 from torch import Tensor, nn
 
-from workbench.groups.base import check_count
+from workbench.e3.graphs import check_numbers
+from workbench.groups.base import check_count, check_floating
 from workbench.measure.dataset import labelled
 from workbench.measure.provenance import provenance
 
@@ -162,12 +163,15 @@ def _check(
     points: int,
 ) -> None:  # fmt: skip
     check_count(points, "energy_drift, points", "use 50")
+    check_floating(positions, "energy_drift: positions", numbers=True)
+    check_floating(masses, "energy_drift: masses", numbers=True)
     count = len(numbers)
     if positions.shape != (count, 3) or masses.shape != (count,) or not count:
         raise ValueError(
-            f"energy_drift: numbers {tuple(numbers.shape)}, positions {tuple(positions.shape)} and masses "
+            f"energy_drift: numbers {tuple(np.shape(numbers))}, positions {tuple(positions.shape)} and masses "
             f"{tuple(masses.shape)} were given; expected (N,), (N, 3) and (N,) of one molecule"
         )
+    check_numbers(numbers, positions)
     if not bool((masses > 0).all()) or not bool(torch.isfinite(positions).all()):
         raise ValueError("energy_drift: positions must be finite, and masses positive")
     for name, value in (("time_fs", time_fs), ("kelvin", kelvin), *(("steps_fs", one) for one in steps_fs)):

@@ -57,8 +57,20 @@ class InField(nn.Module):
         super().__init__()
         self.potential, self.strength = potential, strength
 
-    def energy_and_forces(self, positions: Tensor, numbers: Tensor, batch: Tensor) -> tuple[Tensor, Tensor]:
-        """Arguments as for a potential: energies `(B,)` in eV and forces `(N, 3)` in eV/angstrom."""
+    def energy_and_forces(
+        self, positions: Tensor, numbers: Tensor, batch: Tensor | None = None, cell: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Arguments as for a potential, without a cell: energies `(B,)` in eV and forces `(N, 3)` in eV/angstrom.
+
+        Raises:
+            ValueError: a cell, whose repeated field would have steps; and as the potential.
+        """
+        if cell is not None:
+            raise ValueError(
+                "InField: a cell was given, and a field along z has a step at its sides; expected a molecule in the "
+                "open; leave the cell out."
+            )
+        batch = check_points(positions, batch)
         potential: Any = self.potential
         energy, forces = potential.energy_and_forces(positions, numbers, batch)
         pull = forces.new_tensor([0.0, 0.0, self.strength])
