@@ -1,5 +1,6 @@
 """Files of any kind: .xyz without a further package, others by ASE, and a sentence where it is missing."""
 
+import gzip
 import sys
 from pathlib import Path
 
@@ -77,3 +78,15 @@ def test_what_cannot_be_read_or_could_run_code_is_refused(tmp_path: Path, water:
         of_ase(water)
     with pytest.raises(ValueError, match="apart"):
         of_ase(ase.Atoms("HH", positions=np.zeros((2, 3))))
+
+
+@pytest.mark.parametrize("name", ["water.xyz.gz", "water.pdb.bz2", "water.cif.XZ", "water.zip"])
+def test_r15_compressed_files_are_refused_before_anything_unpacks_them(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(gzip.compress(b"1\n\nO 0 0 0\n"))
+    with pytest.raises(ValueError, match="unpack it first"):
+        read_structures(tmp_path / name)
+
+
+def test_the_home_of_nobody_is_told() -> None:
+    with pytest.raises(FileNotFoundError, match="give the whole path"):
+        read_structures("~nobody_of_this_name/water.xyz")

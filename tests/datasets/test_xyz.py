@@ -4,6 +4,7 @@ import itertools
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -224,3 +225,27 @@ def test_a_pair_told_twice_is_refused_unless_both_agree() -> None:
         read_xyz(b"1\nenergy=-1.0 Energy=-2.0\nO 0 0 0\n")
     assert read_xyz(b"1\nenergy=-1.0 energy=-1.0\nO 0 0 0\n")[0].energy == -1.0
     assert read_xyz(b"1\nstep=1 step=2\nO 0 0 0\n")[0].energy is None
+
+
+def test_r4_no_molecules_are_not_written_and_the_old_file_stays(tmp_path: Path) -> None:
+    path = write_xyz(tmp_path / "water.xyz", read_xyz(WATER))
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match="expected at least one"):
+        write_xyz(path, [])
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("part", "said"),
+    [
+        ({"forces": np.zeros((2, 3))}, r"forces of shape \(2, 3\); expected \(3, 3\)"),
+        ({"forces": np.array([[0, 0, np.nan], [0, 0, 0], [0, 0, 0]])}, "forces that are not finite"),
+        ({"energy": float("inf")}, "an energy that is not finite"),
+        ({"cell": np.ones(3)}, r"a cell of shape \(3,\)"),
+        ({"cell": np.full((3, 3), np.nan)}, "finite numbers"),
+    ],
+)
+def test_results_and_cells_of_another_shape_or_not_finite_are_refused(part: dict[str, Any], said: str) -> None:
+    (water,) = read_xyz(WATER)
+    with pytest.raises(ValueError, match=said):
+        check_molecule(replace(water, **part))

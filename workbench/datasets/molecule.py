@@ -67,7 +67,8 @@ def check_molecule(molecule: Molecule, where: str = "the molecule") -> Molecule:
     """Give the molecule back if it can be one.
 
     Raises ValueError for no atoms or too many, an unknown atomic number, positions that are not finite or absurdly
-    far away, two atoms nearer than 0.2 angstrom (also across the sides of the cell), and a cell without a volume.
+    far away, two atoms nearer than 0.2 angstrom (also across the sides of the cell), forces of another
+    shape or partly not finite, an infinite energy, and a cell of another shape or without a volume.
 
     >>> check_molecule(Molecule(np.array([1, 1]), np.zeros((2, 3))))
     Traceback (most recent call last):
@@ -85,12 +86,29 @@ def check_molecule(molecule: Molecule, where: str = "the molecule") -> Molecule:
     if not np.isfinite(positions).all() or np.abs(positions).max() > FARTHEST:
         raise ValueError(f"{where} has positions that are not finite or beyond {FARTHEST:g} angstrom; check its units")
     _refuse_overlap(molecule, where)
+    _refuse_results(molecule, where)
     cell = molecule.cell
-    if cell is not None and (cell.shape != (3, 3) or not abs(np.linalg.det(cell)) > CLOSEST**3):
+    if cell is not None and (np.shape(cell) != (3, 3) or not np.isfinite(cell).all()):
+        raise ValueError(f"{where} has a cell of shape {np.shape(cell)}; expected (3, 3) finite numbers, its vectors")
+    if cell is not None and not abs(np.linalg.det(cell)) > CLOSEST**3:
         raise ValueError(f"{where} has a cell without a volume; expected three lattice vectors that span one")
     if cell is not None:
         _refuse_overlap_across(molecule, cell, where)
     return molecule
+
+
+def _refuse_results(molecule: Molecule, where: str) -> None:
+    """Forces of another shape than the positions; NaN stands for not known, but not beside what is known."""
+    forces, energy = molecule.forces, molecule.energy
+    if forces is not None and np.shape(forces) != np.shape(molecule.positions):
+        raise ValueError(
+            f"{where} has forces of shape {np.shape(forces)}; expected {np.shape(molecule.positions)}, three numbers "
+            "for each atom, or None"
+        )
+    if forces is not None and not (np.isfinite(forces).all() or np.isnan(forces).all()):
+        raise ValueError(f"{where} has forces that are not finite; expected finite numbers for all atoms, or None")
+    if energy is not None and np.isinf(energy):
+        raise ValueError(f"{where} has an energy that is not finite; expected a number in eV, or None")
 
 
 def _refuse_overlap(molecule: Molecule, where: str) -> None:

@@ -13,6 +13,8 @@ from workbench.datasets.xyz import MAX_BYTES, MAX_FRAMES, existing_file, read_xy
 OWN_SUFFIXES = (".xyz", ".extxyz")
 UNSAFE_SUFFIXES = (".pckl", ".pickle", ".pkl", ".traj", ".bundle", ".py", ".db", ".json")
 """Kinds of ASE's that may hold objects, code or a query, or need not be one structure."""
+COMPRESSED_SUFFIXES = (".gz", ".bz2", ".xz", ".lzma", ".zst", ".z", ".zip", ".7z", ".tar", ".tgz")
+"""A small file of these kinds may unpack to any size."""
 
 
 def read_structures(path: str | os.PathLike[str]) -> tuple[Molecule, ...]:
@@ -25,8 +27,8 @@ def read_structures(path: str | os.PathLike[str]) -> tuple[Molecule, ...]:
     Raises:
         FileNotFoundError: no such file.
         ImportError: another kind than .xyz, and ASE is not installed; the sentence holds the command.
-        ValueError: a file that cannot be read, that could run code, of more than 50 MB, 100,000 structures or 10,000
-            atoms each, or with what `check_molecule` refuses.
+        ValueError: a file that is compressed, that cannot be read, that could run code, of more than 50 MB, 100,000
+            structures or 10,000 atoms each, or with what `check_molecule` refuses.
 
     >>> import tempfile, pathlib
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -36,6 +38,8 @@ def read_structures(path: str | os.PathLike[str]) -> tuple[Molecule, ...]:
     'O'
     """
     file = existing_file(path)
+    if file.suffix.lower() in COMPRESSED_SUFFIXES:
+        raise ValueError(f"{file.name} is compressed; expected the structures themselves: unpack it first")
     if file.suffix.lower() in OWN_SUFFIXES:
         return read_xyz(file)
     if file.suffix.lower() in UNSAFE_SUFFIXES:

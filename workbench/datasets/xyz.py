@@ -61,6 +61,9 @@ def read_xyz(path_or_bytes: str | os.PathLike[str] | bytes) -> tuple[Molecule, .
 def write_xyz(path: str | os.PathLike[str], molecules: Molecule | Sequence[Molecule]) -> Path:
     """Write one molecule or several as an extended .xyz file, positions and forces to the last digit.
 
+    Raises:
+        ValueError: no molecules, or what `check_molecule` refuses; a file that is there stays as it was.
+
     >>> import tempfile
     >>> water = read_xyz(b"3\\n\\nO 0 0 0.12\\nH 0 0.76 -0.48\\nH 0 -0.76 -0.48\\n")
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -70,6 +73,8 @@ def write_xyz(path: str | os.PathLike[str], molecules: Molecule | Sequence[Molec
     """
     target = Path(path)
     several = [molecules] if isinstance(molecules, Molecule) else list(molecules)
+    if not several:
+        raise ValueError(f"no molecules were given to be written to {target.name}; expected at least one")
     for at, one in enumerate(several):
         check_molecule(one, f"molecule {at + 1}")
     text = "".join(line for one in several for line in _lines(one))
@@ -83,7 +88,12 @@ def existing_file(given: str | os.PathLike[str]) -> Path:
     """The path of a file that is there; FileNotFoundError or ValueError otherwise."""
     if "\0" in os.fspath(given):
         raise ValueError("the file name has a NUL character; give a plain file name")
-    path = Path(given).expanduser()
+    try:
+        path = Path(given).expanduser()
+    except RuntimeError as error:
+        raise FileNotFoundError(
+            f"{os.fspath(given)} begins with the name of a user who has no home here; give the whole path of the file"
+        ) from error
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {path}; give the path of a molecule, such as water.xyz")
     return path
