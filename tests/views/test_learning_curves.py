@@ -47,6 +47,8 @@ def test_the_heading_names_the_leader_and_the_cursor_stands_at_the_time():
     early = curves()
     early["now"] = early["now"] * np.nan
     assert "nothing is told yet" in learning_curves_picture(early)["layout"]["annotations"][1]["text"]
+    late = early.assign(now_seconds=early["now_seconds"] + 4)
+    assert "Before 6.5 s every training had ended" in learning_curves_picture(late)["layout"]["annotations"][1]["text"]
 
 
 def test_ticks_are_written_out_and_a_missing_slope_is_named():

@@ -51,6 +51,8 @@ def learning_curves_picture(ds: xr.Dataset) -> Figure:
 
 def _after(ds: xr.Dataset, seconds: float) -> str:
     now = values(ds, "now")
+    if not np.isfinite(now).any() and seconds > np.nanmax(values(ds, "told_seconds")):
+        return f"Before {seconds:.3g} s every training had ended"
     if not np.isfinite(now).any():
         return f"After {seconds:.3g} s nothing is told yet"
     best = int(np.nanargmin(now))
