@@ -337,6 +337,22 @@ def test_an_image_of_the_reader_is_drawn_and_put_back(run_cell, tmp_path):
     page.wait_for_selector("[role=alert]:has-text('notes.png is no image')")
 
 
+def test_a_molecule_of_the_reader_is_drawn_and_put_back(run_cell, tmp_path):
+    (tmp_path / "mine.xyz").write_text("3\nmine\nO 0.0 0.0 0.12\nH 0.0 0.8 -0.48\nH 0.0 -0.76 -0.48\n")
+    (tmp_path / "notes.xyz").write_text("no molecule")
+    page = run_cell(
+        "from workbench.explorers.molecule import MoleculeExplorer\nMoleculeExplorer(potential='untrained')"
+    )
+    title = "() => document.querySelector('.wb-plot').layout.annotations[0].text"
+    page.wait_for_function(f"({title})().includes('C2H6O')")
+    page.set_input_files(".wb-file", tmp_path / "mine.xyz")
+    page.wait_for_function(f"({title})().includes('H2O') && !({title})().includes('C2H6O')")
+    page.set_input_files(".wb-file", tmp_path / "notes.xyz")
+    page.wait_for_selector("[role=alert]:has-text('expected the number of atoms')")
+    page.click("text=Put it back")
+    page.wait_for_function(f"({title})().includes('C2H6O')")
+
+
 def test_light_and_dark_follow_jupyterlab(run_cell, desk):
     page = run_cell(WAVES)
     ink = "document.querySelector('.wb-plot')._fullLayout.font.color"

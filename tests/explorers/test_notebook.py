@@ -11,6 +11,7 @@ import xarray as xr
 
 from tests.explorers.test_explorer import Tied, Tiny
 from workbench.explorers._notebook import pixels
+from workbench.explorers.molecule import MoleculeExplorer
 from workbench.measure.dataset import open_dataset
 
 LONG = 10.0  # s: an upper limit for a busy machine; nothing here waits for it
@@ -239,19 +240,35 @@ def test_an_image_of_the_reader_arrives_as_pixels(live):
     image = one.explorer.attached["image"]
     assert (image.shape, image.dtype) == ((2, 3, 3), np.uint8)
     np.testing.assert_array_equal(image, 255)
-    assert one.widget._figure.has_image
-    one.page(type="no_image")
+    assert one.widget._figure.has_own
+    one.page(type="no_own")
     assert "image" not in one.explorer.attached
-    assert not one.widget._figure.has_image
+    assert not one.widget._figure.has_own
 
 
 def test_an_image_brought_in_python_can_be_put_back_from_the_page(live):
     tiny = Tiny()
     tiny.set_image(np.ones((2, 2)))
     one = live(tiny)
-    assert one.widget._figure.has_image
-    one.page(type="no_image")
-    assert not one.widget._figure.has_image
+    assert one.widget._figure.has_own
+    one.page(type="no_own")
+    assert not one.widget._figure.has_own
+
+
+def test_a_molecule_of_the_reader_arrives_as_a_file_and_a_bad_one_is_refused(live):
+    one = live(MoleculeExplorer(potential="untrained"))
+    assert one.widget._figure.accepts == "molecule"
+    one.page([memoryview(b"2\n\nO 0 0 0\nH 0 0 1\n")], type="molecule", name="mine.xyz")
+    assert one.widget._figure.has_own
+    shown = one.explorer.attached["molecule"]
+    for buffers, said in (([], "0 bytes"), ([memoryview(bytes(2**20 + 1))], "expected 1 to 1048576")):
+        one.page(buffers, type="molecule", name="bad.xyz")
+        assert said in one.sent[-1][0]["text"]
+    one.page([memoryview(b"nothing")], type="molecule", name="bad.xyz")
+    assert "expected the number of atoms" in one.sent[-1][0]["text"]
+    assert one.explorer.attached["molecule"] is shown
+    one.page(type="no_own")
+    assert not one.widget._figure.has_own
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,17 @@
 
 const PLOTLY_LIMIT = 20_000; // ms to wait for plotly.js before a readable message takes the picture's place
 const LARGEST_SIDE = 256; // px; a reader's own image is shrunk on the page to at most this
+const LARGEST_MOLECULE = 2 ** 20; // bytes
+const OWN = {
+  image: {
+    accept: "image/*", said: "Your image …", name: "Your own image",
+    title: "Bring a picture of your own; it stays on this machine", back: "Use the picture of the controls again",
+  },
+  molecule: {
+    accept: ".xyz,.extxyz", said: "Your molecule …", name: "Your own molecule",
+    title: "Bring an .xyz file of your own; it stays on this machine", back: "Use the molecule of the controls again",
+  },
+};
 const REST = 250; // ms without a new picture after which an open panel is brought up to date
 const LONG_REST = 1500; // ms without a new picture after which the notebook gets it as a still image
 const TYPES = {
@@ -287,7 +298,7 @@ class Figure {
     ];
     const group = (name, members) => element("span", { className: "wb-group", role: "group", aria: { label: name } },
       element("span", { className: "wb-group-name", textContent: name, aria: { hidden: "true" } }), ...members);
-    return element("div", { className: "wb-buttons" }, group("Show", toggles), group("Save", saves), ...this.ownImage());
+    return element("div", { className: "wb-buttons" }, group("Show", toggles), group("Save", saves), ...this.ownFile());
   }
 
   toggle(what) {
@@ -326,33 +337,47 @@ class Figure {
     await globalThis.Plotly.downloadImage(this.onPaper(), { format, ...this.size(), scale: 2, filename: this.model.get("filename") });
   }
 
-  // The page reads the reader's image and sends its pixels: the kernel never opens a foreign file.
-  ownImage() {
-    if (!this.model.get("accepts_image")) return [];
-    const input = element("input", { type: "file", accept: "image/*", className: "wb-file", aria: { label: "Your own image" } });
+  // What the reader brings along: an image's pixels, so that the kernel never opens a foreign file, or the text of an .xyz.
+  ownFile() {
+    const kind = this.model.get("accepts");
+    if (!OWN[kind]) return [];
+    const { accept, said, title, name, back } = OWN[kind];
+    const input = element("input", { type: "file", accept, className: "wb-file", aria: { label: name } });
     input.onchange = async () => {
       if (!input.files.length) return;
-      try {
-        const bitmap = await createImageBitmap(input.files[0]);
-        const scale = Math.min(1, LARGEST_SIDE / Math.max(bitmap.width, bitmap.height));
-        const size = [bitmap.width, bitmap.height].map((side) => Math.max(1, Math.round(side * scale)));
-        const pen = new OffscreenCanvas(...size).getContext("2d");
-        pen.drawImage(bitmap, 0, 0, ...size);
-        const pixels = pen.getImageData(0, 0, ...size).data;
-        this.model.send({ type: "image", width: size[0], height: size[1] }, undefined, [pixels.buffer]);
-      } catch {
-        this.say(`${input.files[0].name} is no image that this browser can read; choose a PNG or JPEG.`, "error");
-      }
+      await (kind === "image" ? this.sendImage(input.files[0]) : this.sendMolecule(input.files[0]));
       input.value = ""; // the same file may be chosen again
     };
-    const away = element("button", { type: "button", textContent: "Put it back", title: "Use the picture of the controls again" });
-    away.onclick = () => this.model.send({ type: "no_image" });
-    const known = () => { away.hidden = !this.model.get("has_image"); };
-    this.model.on("change:has_image", known);
-    this.gone.push(() => this.model.off("change:has_image", known));
+    const away = element("button", { type: "button", textContent: "Put it back", title: back });
+    away.onclick = () => this.model.send({ type: "no_own" });
+    const known = () => { away.hidden = !this.model.get("has_own"); };
+    this.model.on("change:has_own", known);
+    this.gone.push(() => this.model.off("change:has_own", known));
     known();
-    const label = element("label", { className: "wb-own", textContent: "Your image …", title: "Bring a picture of your own; it stays on this machine" }, input);
+    const label = element("label", { className: "wb-own", textContent: said, title }, input);
     return [element("span", { className: "wb-group" }, label, away)];
+  }
+
+  async sendImage(file) {
+    try {
+      const bitmap = await createImageBitmap(file);
+      const scale = Math.min(1, LARGEST_SIDE / Math.max(bitmap.width, bitmap.height));
+      const size = [bitmap.width, bitmap.height].map((side) => Math.max(1, Math.round(side * scale)));
+      const pen = new OffscreenCanvas(...size).getContext("2d");
+      pen.drawImage(bitmap, 0, 0, ...size);
+      const pixels = pen.getImageData(0, 0, ...size).data;
+      this.model.send({ type: "image", width: size[0], height: size[1] }, undefined, [pixels.buffer]);
+    } catch {
+      this.say(`${file.name} is no image that this browser can read; choose a PNG or JPEG.`, "error");
+    }
+  }
+
+  async sendMolecule(file) {
+    if (file.size > LARGEST_MOLECULE) {
+      this.say(`${file.name} has ${file.size} bytes; expected at most ${LARGEST_MOLECULE}: choose one molecule.`, "error");
+      return;
+    }
+    this.model.send({ type: "molecule", name: file.name }, undefined, [await file.arrayBuffer()]);
   }
 }
 

@@ -62,8 +62,8 @@ class FigureWidget(anywidget.AnyWidget):
     first = traitlets.Dict().tag(sync=True)
     label = traitlets.Unicode().tag(sync=True)  # what a screen reader says of the picture
     filename = traitlets.Unicode("explorer").tag(sync=True)
-    accepts_image = traitlets.Bool(False).tag(sync=True)
-    has_image = traitlets.Bool(False).tag(sync=True)
+    accepts = traitlets.Unicode("").tag(sync=True)  # "image", "molecule" or nothing: what the reader may bring
+    has_own = traitlets.Bool(False).tag(sync=True)
 
     def __init__(self, **traits: Any) -> None:
         load_plotly()

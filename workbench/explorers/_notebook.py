@@ -19,6 +19,7 @@ from workbench.explorers._runner import Picture, Runner, sentence
 
 _REFINED_WITHIN = 600.0  # s that saving waits for a refinement that runs
 _LARGEST_STILL = 1_000_000  # bytes of a still image that a notebook is made to carry
+_LARGEST_MOLECULE = 2**20  # bytes; the page checks it first, this is the check that counts
 
 
 class ExplorerWidget(widgets.VBox):
@@ -34,8 +35,8 @@ class ExplorerWidget(widgets.VBox):
         }
         self._figure = FigureWidget(
             filename=explorer.slug or "explorer",
-            accepts_image="image" in explorer.accepts,
-            has_image="image" in explorer.attached,
+            accepts=_own(explorer),
+            has_own=_own(explorer) in explorer.attached,
         )
         super().__init__([_head(explorer), _body(list(self._sliders.values()), self._figure), _help(explorer)])
         self.add_class("wb-explorer")
@@ -73,8 +74,16 @@ class ExplorerWidget(widgets.VBox):
         figure.on_page(
             "image", lambda content, buffers: self._try(lambda: explorer.set_image(pixels(content, buffers)))
         )
+        figure.on_page("molecule", lambda content, buffers: self._try(lambda: self._bring_molecule(buffers)))
         figure.on_page("still", lambda content, buffers: self._keep_still(content.get("serial"), buffers))
-        figure.on_page("no_image", lambda content, buffers: self._try(lambda: explorer.set_image(None)))
+        figure.on_page("no_own", lambda content, buffers: self._try(lambda: explorer.attach(_own(explorer), None)))
+
+    def _bring_molecule(self, buffers: list[memoryview]) -> None:
+        size = buffers[0].nbytes if buffers else 0
+        if not 0 < size <= _LARGEST_MOLECULE:
+            raise ValueError(f"a file of {size} bytes was given; expected 1 to {_LARGEST_MOLECULE}: one molecule.")
+        explorer: Any = self._explorer
+        explorer.set_molecule(bytes(buffers[0]))
 
     def _answer(self, what: object) -> None:
         explorer = self._explorer.at(coarse=self._explorer.heavy)  # the numbers of the picture that is there
@@ -114,7 +123,7 @@ class ExplorerWidget(widgets.VBox):
 
     def _changed(self) -> None:
         self._follow()
-        self._figure.has_image = "image" in self._explorer.attached
+        self._figure.has_own = _own(self._explorer) in self._explorer.attached
         self._runner.request()
 
     def _follow(self) -> None:
@@ -181,6 +190,11 @@ class ExplorerWidget(widgets.VBox):
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
         bundle = super()._repr_mimebundle_(**kwargs)
         return {**bundle, "text/plain": f"{self._explorer.title}: live where a kernel runs, a table below elsewhere"}
+
+
+def _own(explorer: Explorer) -> str:
+    """What the reader may bring to the page from a file: "image", "molecule" or nothing."""
+    return next((kind for kind in ("image", "molecule") if kind in explorer.accepts), "")
 
 
 def pixels(content: dict[str, Any], buffers: list[memoryview]) -> np.ndarray:
