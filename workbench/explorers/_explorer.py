@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     import xarray as xr
 
 OWN = {
-    "image": ("picture", "your own picture"),
-    "model": ("network", "your own model"),
-    "molecule": ("species", "your own molecule"),
+    "image": (("picture",), "your own picture"),
+    "model": (("network", "potential"), "your own model"),
+    "molecule": (("species",), "your own molecule"),
 }
 """What the reader brings takes the place of one choice of a menu, under a name of its own."""
 _KEPT_RESULTS = 24  # results one explorer remembers: a slider moved to and fro costs nothing
@@ -101,7 +101,7 @@ class Explorer(param.Parameterized):
         return tuple(self._with_own(describe(self, name)) for name in control_names(type(self)))
 
     def _with_own(self, control: Control) -> Control:
-        kind = next((kind for kind, (menu, _) in OWN.items() if menu == control.name), "")
+        kind = next((kind for kind, (menus, _) in OWN.items() if control.name in menus), "")
         if kind not in self._entries:
             return control
         options = ((OWN[kind][1] if own == self._entries[kind] else words, own) for words, own in control.options)
@@ -174,9 +174,16 @@ class Explorer(param.Parameterized):
         """
         entries = self._entries
         shown = {
-            k: own for k, own in self._attached.items() if k not in entries or entries[k] == getattr(self, OWN[k][0])
+            k: own
+            for k, own in self._attached.items()
+            if k not in entries or entries[k] == getattr(self, self._menu(k))
         }
         return MappingProxyType(shown)
+
+    def _menu(self, name: str) -> str:
+        """The control in whose menu what was brought has its place."""
+        menus = OWN[name][0] if name in OWN else ()
+        return next((menu for menu in menus if menu in control_names(type(self))), "")
 
     def attach(self, name: str, value: Any) -> None:
         """Keep a checked image or model beside the controls; None takes it away again."""
@@ -192,8 +199,8 @@ class Explorer(param.Parameterized):
         self._entries = {key: kept for key, kept in self._entries.items() if key != name}
         if value is not None:
             self._attached[name] = value
-            menu = OWN.get(name, ("",))[0]
-            self._entries |= {name: getattr(self, menu)} if menu in control_names(type(self)) else {}
+            menu = self._menu(name)
+            self._entries |= {name: getattr(self, menu)} if menu else {}
         self._revision += 1
         self._notice()
 

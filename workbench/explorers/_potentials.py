@@ -4,27 +4,32 @@ from __future__ import annotations
 
 import copy
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 import xarray as xr
 from torch import nn
 
-from workbench.datasets.elements import covalent_radius
+from workbench.datasets.elements import SYMBOLS, covalent_radius
 from workbench.datasets.molecule import Molecule, check_molecule
 from workbench.datasets.molecules import molecules
 from workbench.datasets.paths import checked_path, data_folder
+from workbench.datasets.structures import of_ase, read_structures
 from workbench.datasets.xyz import read_xyz
 from workbench.explorers._runs import UNTRAINED, seeded
+from workbench.measure.motions import InField
 from workbench.training import Run
 
 FOLDER = "potentials"
 SHIPPED = "g2_ethanol"
 MODEL = {"name": "molecular_potential", "lmax": 2}
 POTENTIALS = {"trained on 148 small molecules and ethanol": SHIPPED, "untrained, random weights": UNTRAINED}
+IN_FIELD = "in_field"
+BROKEN = {"trained, in a field along z: not equivariant": IN_FIELD}
 SPECIES = {
     "water": "H2O", "ammonia": "NH3", "methane": "CH4", "ethanol": "CH3CH2OH", "benzene": "C6H6", "acetic acid":
     "CH3COOH", "acetamide": "CH3CONH2", "thiophene": "C4H4S", "silane": "SiH4", "hydrogen peroxide": "H2O2",
@@ -40,6 +45,8 @@ def potential(name: str) -> nn.Module:
     """A potential in evaluation mode; shared, do not change it."""
     if name == UNTRAINED:
         return seeded(MODEL)
+    if name == IN_FIELD:
+        return InField(potential(SHIPPED)).eval()
     return Run(checked_path(data_folder() / FOLDER, name)).model().requires_grad_(False)
 
 
@@ -80,21 +87,69 @@ def _g2() -> xr.Dataset:
     return molecules("g2")
 
 
-def own_molecule(given: Any) -> Molecule:
-    """A reader's molecule: a `Molecule`, or the path or bytes of an .xyz file, whose first frame is taken.
+class Own(NamedTuple):
+    """A reader's molecule, and of how many frames it is the first."""
 
-    Raises ValueError with a sentence for what is no molecule, holds too many atoms to be shown, or is periodic.
+    molecule: Molecule
+    frames: int = 1
+
+
+def own_molecule(given: Any, known: Sequence[int] | None) -> Own:
+    """A reader's molecule, checked.
+
+    Args:
+        given: a `Molecule`, ASE's `Atoms`, the bytes of an .xyz file, or the path of one or, where ASE is installed, of
+            any file that it reads; the first frame is taken.
+        known: atomic numbers that the network knows, where it says so.
+
+    Raises:
+        ValueError: no molecule, too many atoms to be shown, an element that the network does not know, or a cell.
+        TypeError: something else.
     """
-    if isinstance(given, str | os.PathLike | bytes):
-        given = read_xyz(given)[0]
-    if not isinstance(given, Molecule):
-        raise TypeError(f"a {type(given).__name__} was given; expected the path of an .xyz file, or a Molecule.")
-    check_molecule(given)
-    if len(given.numbers) > LARGEST:
-        raise ValueError(f"a molecule of {len(given.numbers)} atoms was given; expected at most {LARGEST} to draw.")
-    if given.cell is not None:
+    frames: Sequence[Any] = (given,)
+    if isinstance(given, bytes):
+        frames = read_xyz(given)
+    elif isinstance(given, str | os.PathLike):
+        frames = read_structures(given)
+    elif hasattr(given, "get_positions") and hasattr(given, "numbers"):
+        frames = (of_ase(given),)
+    first = frames[0]
+    if not isinstance(first, Molecule):
+        raise TypeError(
+            f"a {type(given).__name__} was given; expected the path of an .xyz file, a Molecule, or Atoms of ASE."
+        )
+    check_molecule(first)
+    if len(first.numbers) > LARGEST:
+        raise ValueError(f"a molecule of {len(first.numbers)} atoms was given; expected at most {LARGEST} to draw.")
+    if first.cell is not None:
         raise ValueError("a molecule in a periodic cell was given; expected one in the open: take its Lattice away.")
-    return given
+    check_known(first, known)
+    return Own(first, len(frames))
+
+
+def check_known(molecule: Molecule, known: Sequence[int] | None) -> None:
+    """Refuse a molecule with an element that the network does not know."""
+    strange = sorted(set(molecule.numbers.tolist()) - set(known or molecule.numbers.tolist()))
+    if strange:
+        raise ValueError(
+            f"a molecule with {', '.join(SYMBOLS[z - 1] for z in strange)} was given; this network knows "
+            f"{', '.join(SYMBOLS[z - 1] for z in known or ())}; bring another molecule, or a network that knows them."
+        )
+
+
+def elements(model: nn.Module) -> Sequence[int] | None:
+    """Atomic numbers that a potential says it knows, None where it says nothing."""
+    inner: Any = model.potential if isinstance(model, InField) else model
+    said = getattr(inner, "elements", None)
+    return said if isinstance(said, tuple | list) else None
+
+
+def alone(model: nn.Module, positions: np.ndarray) -> int:
+    """How many atoms have no neighbour within the potential's cutoff; 0 where it states none."""
+    inner: Any = model.potential if isinstance(model, InField) else model
+    cutoff = getattr(getattr(inner, "config", None), "cutoff", np.inf)
+    apart = np.linalg.norm(positions[:, None] - positions[None], axis=-1) + np.diag(np.full(len(positions), np.inf))
+    return int((apart.min(1) >= cutoff).sum()) if np.isfinite(cutoff) else 0
 
 
 def bonds(numbers: np.ndarray, positions: np.ndarray) -> np.ndarray:
@@ -112,6 +167,6 @@ def bonds(numbers: np.ndarray, positions: np.ndarray) -> np.ndarray:
 def answer(model: nn.Module, numbers: np.ndarray, positions: np.ndarray) -> tuple[float, np.ndarray]:
     """Energy in eV and forces `(N, 3)` in eV/angstrom of one molecule."""
     net: Any = model
-    like = next(model.parameters())
+    like = next(model.parameters(), torch.zeros((), dtype=torch.float64))
     energy, forces = net.energy_and_forces(torch.as_tensor(positions).to(like), torch.as_tensor(numbers))
     return float(energy[0]), forces.double().numpy()

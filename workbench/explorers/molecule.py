@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,11 +15,16 @@ import xarray as xr
 from workbench.datasets.molecule import Molecule
 from workbench.explorers._explorer import Explorer
 from workbench.explorers._potentials import (
+    BROKEN,
     POTENTIALS,
     SHIPPED,
     SPECIES,
+    Own,
+    alone,
     answer,
     bonds,
+    check_known,
+    elements,
     own_molecule,
     potential,
     shipped_molecule,
@@ -29,6 +36,7 @@ from workbench.views.molecule import molecule_picture
 
 AXIS = (1.0, 2.0, 2.0)
 ELEMENTS_OF_A_MOTION = 8
+COARSE_ELEMENTS = 2
 
 
 class MoleculeExplorer(Explorer):
@@ -47,15 +55,18 @@ class MoleculeExplorer(Explorer):
         "calculation that it was trained on, GFN2-xTB. Turn the molecule: its forces are computed anew, and should be "
         "the old ones, turned. Below is how far they are from that under rotation, point reflection, shift and another "
         "order of the atoms. The dotted line is what rounding alone changes; a network that is equivariant by "
-        "construction stays near it, trained or not. How well it knows the forces is another matter: compare the "
-        "arrows."
+        "construction stays near it, trained or not; one that prefers a direction, as in a field along z, does not. "
+        "How well it knows the forces is another matter: compare the arrows."
     )
     heavy = True
-    accepts = ("molecule",)
+    accepts = ("molecule", "model")
 
     species = param.Selector(objects=SPECIES, default="CH3CH2OH", label="Molecule", doc="What is shown.")
     potential = param.Selector(
-        objects=POTENTIALS, default=SHIPPED, label="Network", doc="Whose forces are shown beside the reference."
+        objects=POTENTIALS | BROKEN,
+        default=SHIPPED,
+        label="Network",
+        doc="Whose forces are shown beside the reference.",
     )
     rattled = param.Boolean(
         True, label="Rattled", doc="Each atom moved by about 0.05 angstrom from where it rests, so that forces act."
@@ -69,59 +80,113 @@ class MoleculeExplorer(Explorer):
     )
 
     def set_molecule(self, molecule: Any) -> None:
-        """Show your own molecule: the path or bytes of an .xyz file, or a `Molecule`; None takes it away."""
-        self.attach("molecule", None if molecule is None else own_molecule(molecule))
+        """Show your own molecule; None takes it away.
+
+        Args:
+            molecule: the path or bytes of an .xyz file, the path of any file that ASE reads where it is installed,
+                ASE's `Atoms`, or a `Molecule`; of several frames the first is shown.
+
+        Raises:
+            ValueError: no molecule, too large, in a cell, or with an element that the network does not know.
+            TypeError: something else.
+        """
+        self.attach("molecule", None if molecule is None else own_molecule(molecule, elements(self._network())))
+
+    def set_model(self, model: Any) -> None:
+        """Show the forces of your own potential, as it is now; None takes it away.
+
+        Args:
+            model: has `energy_and_forces(positions, numbers, batch)`, as the workbench's potentials do: energies
+                `(B,)` in eV and forces `(N, 3)` in eV/angstrom.
+
+        Raises:
+            ValueError: it has no such method.
+        """
+        if model is not None and not callable(getattr(model, "energy_and_forces", None)):
+            raise ValueError(
+                f"a {type(model).__name__} was given, which has no energy_and_forces(positions, numbers, batch); wrap "
+                "it in a module that has, energies in eV and forces in eV/angstrom."
+            )
+        self.attach("model", None if model is None else copy.deepcopy(model).eval().requires_grad_(False))
 
     def compute(self) -> xr.Dataset:
         """Positions, forces of both sources in the pose shown, and the errors of the four motions."""
-        own: Molecule | None = self.attached.get("molecule")
-        molecule = own or shipped_molecule(self.species, self.rattled)
-        model = potential(self.potential)
+        own: Own | None = self.attached.get("molecule")
+        molecule = own.molecule if own else shipped_molecule(self.species, self.rattled)
+        model = self._network()
+        check_known(molecule, elements(model))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # atoms without a neighbour: told in the picture
             errors = self._errors(model, molecule)
-            return self._pose(model, molecule).merge(errors, combine_attrs="no_conflicts").assign_attrs(errors.attrs)
+            pose = self._pose(model, molecule, "the file" if own else "GFN2-xTB")
+        frames = own.frames if own else 1
+        part = f"{errors.sizes['transform']} of {ELEMENTS_OF_A_MOTION} elements of each motion"
+        return pose.merge(errors, combine_attrs="no_conflicts").assign_attrs(
+            errors.attrs,
+            frame=f"frame 1 of {frames}" if frames > 1 else "",
+            showing=f"showing {part}" if errors.sizes["transform"] < ELEMENTS_OF_A_MOTION else "",
+        )
 
     def view(self, ds: xr.Dataset) -> dict[str, Any]:
         """Draw it."""
         return molecule_picture(ds, self.arrow)
 
-    def _errors(self, model: Any, molecule: Molecule) -> xr.Dataset:
-        """Of the molecule as it is given: no control of the pose changes them, so they are kept."""
-        key = ("errors", self._revision, self.species, self.rattled, self.potential)
+    def _network(self) -> Any:
+        return self.attached.get("model") or potential(self.potential)
+
+    def _kept(self, name: str, found: Callable[[], xr.Dataset]) -> xr.Dataset:
+        """What no control of the pose changes."""
+        key = (name, self._revision, self.species, self.rattled, self.potential)
         kept = self._results.get(key)
         if kept is None:
-            numbers, positions, _ = molecule.tensors(torch.float64)
-            kept = motion_errors(model, numbers, positions, n=ELEMENTS_OF_A_MOTION, input_kind=molecule.formula)
+            kept = found()
             self._results.put(key, kept)
         return kept
 
-    def _pose(self, model: Any, molecule: Molecule) -> xr.Dataset:
+    def _errors(self, model: Any, molecule: Molecule) -> xr.Dataset:
+        """Of the molecule as it is given; few elements of each motion while a coarse picture will do."""
+        numbers, positions, _ = molecule.tensors(torch.float64)
+
+        def of(n: int) -> Callable[[], xr.Dataset]:
+            return lambda: motion_errors(model, numbers, positions, n=n, input_kind=molecule.formula)
+
+        full = self._results.get(("errors", self._revision, self.species, self.rattled, self.potential))
+        if self.coarse and full is None:
+            return self._kept("coarse errors", of(COARSE_ELEMENTS))
+        return self._kept("errors", of(ELEMENTS_OF_A_MOTION))
+
+    def _upright(self, model: Any, molecule: Molecule) -> xr.Dataset:
+        energy, forces = answer(model, molecule.numbers, molecule.positions - molecule.positions.mean(0))
+        return xr.Dataset({"energy": ((), energy), "forces": (("atom", "xyz"), forces)})
+
+    def _pose(self, model: Any, molecule: Molecule, source: str) -> xr.Dataset:
         axis = torch.tensor(AXIS, dtype=torch.float64)
         vector = axis / axis.norm() * np.radians(self.angle_deg)
         turn = SO3().matrix(SO3().exp(vector)).numpy() * (-1 if self.mirrored else 1)
-        upright = molecule.positions - molecule.positions.mean(0)
-        positions = upright @ turn.T
+        positions = (molecule.positions - molecule.positions.mean(0)) @ turn.T
         energy, forces = answer(model, molecule.numbers, positions)
-        before, along = answer(model, molecule.numbers, upright)
+        before = self._kept("upright", lambda: self._upright(model, molecule))
+        along = before["forces"].values
         reference = np.full_like(forces, np.nan) if molecule.forces is None else molecule.forces @ turn.T
         each = ("atom", "xyz")
         rest = float(np.linalg.norm(forces - along @ turn.T)) / max(float(np.linalg.norm(along)), 1e-12)
         off = 1000 * np.abs(forces - reference).mean()
         known = np.nan if molecule.energy is None else molecule.energy
+        changed = 1000 * (energy - float(before["energy"]))
         pairs = bonds(molecule.numbers, positions)
         return xr.Dataset(
             {
                 "numbers": labelled("atom", molecule.numbers, "atomic number"),
                 "positions": labelled(each, positions, "position", "angstrom"),
                 "forces": labelled(each, forces, "force of the network", "eV/angstrom"),
-                "reference": labelled(each, reference, "force of GFN2-xTB", "eV/angstrom"),
+                "reference": labelled(each, reference, f"force of {source}", "eV/angstrom"),
                 "bonded": labelled(("bond", "end"), pairs.reshape(-1, 2), "bonded atoms"),
                 "energy": labelled((), energy, "energy of the network", "eV"),
-                "energy_reference": labelled((), known, "energy of GFN2-xTB", "eV"),
-                "energy_turned_by": labelled((), 1000 * (energy - before), "change of the energy by the turn", "meV"),
+                "energy_reference": labelled((), known, f"energy of {source}", "eV"),
+                "energy_turned_by": labelled((), changed, "change of the energy by the turn", "meV"),
                 "error_here": labelled((), rest, "equivariance error of the forces at this turn"),
                 "force_mae": labelled((), off, "mean |force error|", "meV/angstrom"),
+                "alone": labelled((), alone(model, positions), "atoms without a neighbour"),
             },
             {
                 "symbol": labelled("atom", np.array(molecule.symbols, dtype=str), "element"),

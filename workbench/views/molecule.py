@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import xarray as xr
 
 from workbench.views import palette
-from workbench.views.frame import Figure, Trace, axis, figure, label, panel_title, require, small, text, values
+from workbench.views.frame import Figure, Trace, axis, figure, label, note, panel_title, require, small, text, values
 
 SPACE, ERRORS = (0.36, 1.0), (0.0, 0.24)
 COLOURS = {
@@ -36,13 +38,13 @@ def molecule_picture(ds: xr.Dataset, arrow: float) -> Figure:
     Raises:
         ValueError: a variable, a dim or the provenance is missing.
     """
-    require(ds, "molecule view", dims={"error": ("motion", "transform"), "floor": ()})
+    require(ds, "molecule view", dims={"error": ("motion", "transform"), "floor": (), "alone": ()})
     traces, scene = molecule_in_space(ds, arrow, {"x": [0, 1], "y": list(SPACE)})
     lines, bottom = _errors(ds)
     legend = {"orientation": "h", "x": 0.0, "y": SPACE[0] - 0.02, "yanchor": "top", "font": {"size": 12}}
     return figure(
         [*traces, *lines], ds, height=640, margin={"l": 72, "r": 24, "t": 44, "b": 56}, scene=scene, showlegend=True,
-        legend=legend, annotations=[panel_title(_heading(ds), 0.0, 1.01)], **bottom,
+        legend=legend, annotations=[panel_title(_heading(ds), 0.0, 1.01), arrow_scale(arrow, 0.0, SPACE[0])], **bottom,
     )  # fmt: skip
 
 
@@ -85,7 +87,19 @@ def _reach(ds: xr.Dataset, where: np.ndarray, arrow: float) -> float:
 def _heading(ds: xr.Dataset) -> str:
     off, here, floor = (float(values(ds, name)) for name in ("force_mae", "error_here", "floor"))
     known = f", forces off by {off:.0f} meV/Å" if np.isfinite(off) else ""
-    return f"{text(ds.attrs['formula'])}{known}; equivariance error here {here:.1e}, of rounding alone {floor:.1e}"
+    name, lonely = text(ds.attrs["formula"]), int(ds["alone"])
+    frame = f" ({text(ds.attrs['frame'])})" if ds.attrs.get("frame") else ""
+    told = f"{name}{frame}{known}; equivariance error here {here:.1e}, of rounding alone {floor:.1e}"
+    several = "atoms have" if lonely > 1 else "atom has"
+    return (
+        told if not lonely else f"{told}<br>{lonely} {several} no neighbour within the cutoff, so no force acts there"
+    )
+
+
+def arrow_scale(arrow: float, x: float, y: float) -> dict[str, Any]:
+    """How long an arrow is drawn, in the lower left corner of a scene; `arrow` in angstrom for 1 eV/angstrom."""
+    words = f"arrows: {arrow:g} Å for 1 eV/Å"
+    return note(words, x, y, xref="paper", yref="paper", xanchor="left", yanchor="bottom")
 
 
 def _atoms(ds: xr.Dataset, where: np.ndarray) -> Trace:
