@@ -347,6 +347,9 @@ def test_a_molecule_of_the_reader_is_drawn_and_put_back(run_cell, tmp_path):
     page.wait_for_function(f"({title})().includes('C2H6O')")
     page.set_input_files(".wb-file", tmp_path / "mine.xyz")
     page.wait_for_function(f"({title})().includes('H2O') && !({title})().includes('C2H6O')")
+    said = page.get_attribute(".wb-plot", "aria-label")
+    assert "does the push turn along? H2O" in said
+    assert "<b>" not in said
     page.set_input_files(".wb-file", tmp_path / "notes.xyz")
     page.wait_for_selector("[role=alert]:has-text('expected the number of atoms')")
     page.click("text=Put it back")

@@ -280,6 +280,7 @@ def test_r14_an_own_molecule_is_taken_and_a_bad_one_refused_on_the_page(workbenc
     water = b"3\nmine\nO 0 0 0.12\nH 0 0.8 -0.48\nH 0 -0.76 -0.48\n"
     picker.set_input_files({"name": "mine.xyz", "mimeType": "chemical/x-xyz", "buffer": water})
     page.get_by_text("Showing your molecule mine.xyz").wait_for()
+    wait(page, lambda: "Its numbers are under “Numbers”. H2O" in page.locator("[role=img]").get_attribute("aria-label"))
     for name, content, words in (
         ("large.xyz", bytes(2**20 + 1), "at most 1 MB"),
         ("not.xyz", b"\x7fELF" + bytes(64), "expected the number of atoms"),

@@ -147,7 +147,7 @@ class Figure {
     const born = () => this.model.get("first")?.content && this.take(this.model.get("first").content, this.model.get("first").buffers);
     this.model.on("change:first", born);
     this.gone.push(() => this.model.off("change:first", born));
-    const relabel = () => this.plot.setAttribute("aria-label", this.model.get("label"));
+    const relabel = () => this.relabel();
     this.model.on("change:label", relabel);
     this.gone.push(() => this.model.off("change:label", relabel));
     on(darkSystem, "change", () => this.redraw());
@@ -198,6 +198,7 @@ class Figure {
         this.figure = decode(content.figure, buffers);
         const decoded = performance.now();
         await Plotly.react(this.plot, this.figure.data, dress(this.figure.layout), CONFIG);
+        this.relabel();
         this.plot.workbenchTimes = { serial: content.serial, received, decoded, drawn: performance.now() };
         this.drawn(content.serial);
       }
@@ -234,6 +235,13 @@ class Figure {
   size() {
     const { width, height } = this.plot._fullLayout;
     return { width, height };
+  }
+
+  // A screen reader hears what the picture says first, too: its heading.
+  relabel() {
+    const heading = this.figure?.layout?.annotations?.find(({ text }) => text?.startsWith("<b>"))?.text ?? "";
+    const said = new DOMParser().parseFromString(heading.replaceAll("<br>", ". "), "text/html").body.textContent;
+    this.plot.setAttribute("aria-label", [this.model.get("label"), said].filter(Boolean).join(" "));
   }
 
   redraw() {

@@ -63,7 +63,7 @@ def orientation_picture(ds: xr.Dataset) -> Figure:
         "xaxis2": axis("relative error", domain=[0.2, SPHERE[1]], anchor="y2", **power),
         "yaxis2": axis("", domain=list(LOW), anchor="x2", type="category", autorange="reversed"),
         "xaxis3": axis(label(ds, "around_deg"), domain=list(CURVE), anchor="y3", range=[0, 360], **kinds),
-        "yaxis3": axis("", domain=list(LOW), anchor="x3"),
+        "yaxis3": axis("invariant", domain=list(LOW), anchor="x3"),
     }  # fmt: skip
     return figure(
         [*_points(ds), _curve(ds), _bars(ds), *_invariants(ds)], ds, height=680,

@@ -58,6 +58,12 @@ function themed(layout, {ink, card, line, family}) {
 
 const CONFIG = {responsive: true, displayModeBar: false, displaylogo: false, scrollZoom: false, doubleClick: "reset"}
 
+// What the picture says first, for a screen reader.
+function heading({annotations = []}) {
+  const found = annotations.find(({text}) => text?.startsWith("<b>"))?.text ?? ""
+  return new DOMParser().parseFromString(found.replaceAll("<br>", ". "), "text/html").body.textContent
+}
+
 class Picture {
   constructor(gd) {
     this.gd = gd
@@ -79,6 +85,8 @@ class Picture {
         const first = !this.gd.classList.contains("js-plotly-plot")
         await globalThis.Plotly[first ? "newPlot" : "react"](this.gd, data, themed(layout, colours(this.gd)), CONFIG)
         if (first) adoptPlotlyStyle(this.gd.getRootNode())
+        this.told ??= this.gd.getAttribute("aria-label") ?? ""
+        this.gd.setAttribute("aria-label", [this.told, heading(layout)].filter(Boolean).join(" "))
       } while (this.again)
     } finally {
       this.busy = false
