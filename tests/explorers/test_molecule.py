@@ -105,6 +105,8 @@ def test_of_several_frames_the_first_is_shown_and_the_picture_says_so() -> None:
     explorer = MoleculeExplorer(potential="untrained")
     explorer.set_molecule(WATER * 3)
     assert "H2O (frame 1 of 3)" in explorer.figure_dict()["layout"]["annotations"][0]["text"]
+    with pytest.raises(ValueError, match="more than 1000 frames"):
+        explorer.set_molecule(WATER * 1001)
     explorer.set_molecule(WATER)
     assert "frame" not in explorer.figure_dict()["layout"]["annotations"][0]["text"]
 

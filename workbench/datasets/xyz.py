@@ -35,15 +35,16 @@ _READ = ("properties", "lattice", "pbc", "energy")
 _TRUE, _FALSE = {"t", "true", "1"}, {"f", "false", "0"}
 
 
-def read_xyz(path_or_bytes: str | os.PathLike[str] | bytes) -> tuple[Molecule, ...]:
+def read_xyz(path_or_bytes: str | os.PathLike[str] | bytes, most: int | None = None) -> tuple[Molecule, ...]:
     """Read every frame of a plain or extended .xyz file.
 
     Args:
         path_or_bytes: a file name, or the bytes of the file.
+        most: frames that it may hold, each of which takes some 60 microseconds and more; None for 100,000.
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: an empty file, one beyond 50 MB, 10,000 atoms a frame or 100,000 frames, a count that does not fit,
+        ValueError: an empty file, one beyond 50 MB, 10,000 atoms a frame or the most frames, a count that does not fit,
             an unknown element, a position that is no finite number, two atoms in one place, or a cell that is
             periodic along some axes only; the sentence names the frame and the line.
 
@@ -52,7 +53,7 @@ def read_xyz(path_or_bytes: str | os.PathLike[str] | bytes) -> tuple[Molecule, .
     ([1, 1], [0.0, 0.0, 0.74])
     """
     text, name = _text(path_or_bytes)
-    frames = tuple(_frames(_LINE_END.split(text), name))
+    frames = tuple(_frames(_LINE_END.split(text), name, most or MAX_FRAMES))
     if not frames:
         raise ValueError(f"{name} is empty; expected the number of atoms, a comment and a line for each atom")
     return frames
@@ -132,15 +133,15 @@ def _text(given: str | os.PathLike[str] | bytes) -> tuple[str, str]:
         raise ValueError(f"{name} is no text (byte {error.start}); expected an .xyz file") from error
 
 
-def _frames(lines: list[str], name: str) -> Iterator[Molecule]:
+def _frames(lines: list[str], name: str, most: int) -> Iterator[Molecule]:
     at, frame = 0, 0
     while at < len(lines):
         if not lines[at].strip():
             at += 1
             continue
         frame += 1
-        if frame > MAX_FRAMES:
-            raise ValueError(f"{name} has more than {MAX_FRAMES} frames; cut the trajectory into parts")
+        if frame > most:
+            raise ValueError(f"{name} has more than {most} frames; cut the trajectory into parts")
         count = _count(lines[at], name, at)
         body = lines[at + 2 : at + 2 + count]
         if len(body) < count or any(not line.strip() for line in body):

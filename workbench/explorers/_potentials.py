@@ -38,6 +38,8 @@ BONDED = 1.25
 """Times the sum of covalent radii: atoms nearer than this are drawn bonded."""
 LARGEST = 200
 """Atoms that a picture in space shows at the pace of a slider."""
+MOST_FRAMES = 1000
+"""Frames of a file that comes from a page, which waits for it."""
 
 
 @lru_cache(maxsize=8)
@@ -108,7 +110,7 @@ def own_molecule(given: Any, known: Sequence[int] | None) -> Own:
     """
     frames: Sequence[Any] = (given,)
     if isinstance(given, bytes):
-        frames = read_xyz(given)
+        frames = read_xyz(given, MOST_FRAMES)
     elif isinstance(given, str | os.PathLike):
         frames = read_structures(given)
     elif hasattr(given, "get_positions") and hasattr(given, "numbers"):
