@@ -24,6 +24,7 @@ def files(*folders: str, suffixes: set[str] = TEXT) -> list[Path]:
 
 PACKAGE_FILES = files("workbench", suffixes={".py"})
 PYTHON_FILES = files("workbench", "tests", suffixes={".py"})
+TEST_FILES = files("tests", suffixes={".py"})
 NOTEBOOKS = files("notebooks", suffixes={".ipynb"})
 ROOT_FILES = [path for path in sorted(ROOT.iterdir()) if path.is_file() and path.suffix in TEXT and path.name != ".git"]
 ALL_FILES = [*files("workbench", "tests", "notebooks", "data", ".ci"), *ROOT_FILES]
@@ -182,6 +183,41 @@ def test_doctests_of_the_whole_package_are_part_of_the_suite():
 def test_no_test_is_skipped_or_expected_to_fail():
     marks = re.compile(r"pytest\.(mark\.)?(skip|skipif|xfail|importorskip)\b")
     assert [name_of(path) for path in PYTHON_FILES if marks.search(path.read_text(encoding="utf-8"))] == []
+
+
+COMPARISONS = {"allclose", "isclose", "assert_allclose", "assert_close"}
+LIBRARIES = {"torch", "np", "numpy"}
+EXPLORER_TESTS = ROOT / "tests" / "explorers"
+
+
+def half_bounded(source: str) -> list[str]:
+    """Comparisons that give one of rtol and atol: the library's own value of the other would be what bounds them."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
+            continue
+        called = ast.unparse(node.func)
+        if node.func.attr in COMPARISONS and called.split(".")[0] in LIBRARIES:
+            given = {keyword.arg for keyword in node.keywords} | set(("", "", "rtol", "atol")[: len(node.args)])
+            if len({"rtol", "atol"} & given) == 1:
+                found.append(f"line {node.lineno}: {called}")
+    return found
+
+
+def test_every_tolerance_bounds_alone():
+    texts = {name_of(p): p.read_text("utf-8") for p in TEST_FILES if EXPLORER_TESTS not in p.parents}
+    found = {name: half_bounded(text) for name, text in texts.items() if "close(" in text}
+    assert {name: lines for name, lines in found.items() if lines} == {}
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["torch.allclose(a, b, atol=T)", "np.allclose(a, b, rtol=T)", "np.testing.assert_allclose(a, b, atol=T)",
+     "torch.isclose(a, b, T)", "torch.testing.assert_close(a, b, rtol=T)"],
+)  # fmt: skip
+def test_the_scan_catches_a_tolerance_that_leaves_the_other_one_loose(source):
+    assert half_bounded(source)
+    assert not half_bounded("torch.allclose(a, b, rtol=0, atol=T), torch.allclose(a, b), np.isclose(a, b, 0, T)")
 
 
 def test_wheels_carry_the_notebooks_and_the_data():

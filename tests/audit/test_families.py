@@ -101,7 +101,7 @@ def test_n9_features_of_every_kind_are_taken_by_one_measure(families) -> None:
     every = ("layer", "transform", "sample")
     for name, ds in families.items():
         validate(ds, {"error": every, "relative_error": every, "absolute_error": every, "input_floor": every[1:]})
-        assert np.allclose(ds.angle_deg, torch.rad2deg(ANGLES), atol=TIGHT), name
+        assert np.allclose(ds.angle_deg, torch.rad2deg(ANGLES), rtol=0, atol=TIGHT), name
     error = {name: ds.error_mean.values for name, ds in families.items()}  # of group signals and of what is read out
     assert {name: len(curves) for name, curves in error.items()} == {**dict.fromkeys(FAMILIES, 2), "e3nn": 1}
     assert all((curves[:, 0] <= TIGHT).all() for curves in error.values())
@@ -136,4 +136,4 @@ def test_n9_features_of_every_kind_stand_in_one_picture(families) -> None:
     for name, ds in families.items():
         mean = ds.error_mean.sel(layer="output").values
         seen = mean > TIGHT
-        assert np.allclose(np.asarray(lines[name]["y"])[seen], mean[seen], rtol=EXACT[torch.float32]), name
+        assert np.allclose(np.asarray(lines[name]["y"])[seen], mean[seen], atol=0, rtol=EXACT[torch.float32]), name

@@ -64,7 +64,7 @@ class Split(nn.Module):
 def test_the_fault_is_found_where_it_was_planted(fault: str, blamed: str, mask: str) -> None:
     ds = attribute_error(Residual(fault).double(), images(), "D(4)", mask=mask)
     shares = ds.contribution_mean.sel(layer=blamed)
-    assert np.allclose(shares, ds.whole, atol=EXACT[torch.float64])
+    assert np.allclose(shares, ds.whole, rtol=0, atol=EXACT[torch.float64])
     assert float(ds.whole.max()) > SEPARATION * EXACT[torch.float32]
     others = ds.contribution.sel(layer=[n for n in ds.layer.values if n != blamed])
     assert float(abs(others).max()) <= EXACT[torch.float64]
@@ -172,7 +172,7 @@ def test_shares_behind_gradients_inside_add_up_to_the_error_that_is_measured(own
     net, x = Slope(fault=True, own=own).double(), images()
     ds = attribute_error(net, x, "C(4)", mask="none")
     whole = equivariance_error(net, x, "C(4)", orbit(C(4))[1:], mask="none")
-    assert np.allclose(ds.whole, whole.error_mean.sel(layer="output"), rtol=EXACT[torch.float64] ** 0.5)
+    assert np.allclose(ds.whole, whole.error_mean.sel(layer="output"), atol=0, rtol=EXACT[torch.float64] ** 0.5)
     assert np.abs(ds.residual).max() < EXACT[torch.float64]
     share = ds.contribution_mean.mean("transform")
     assert float(share.sel(layer="first")) > 0.1 * float(ds.whole.mean()), "what its values bring in"

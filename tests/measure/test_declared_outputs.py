@@ -66,8 +66,8 @@ def images() -> Tensor:
 def test_shares_of_a_declared_answer_add_up_to_its_own_error(model, output, mask, images):
     found = attribute_error(model, images, O2(), MOVES, output=output, mask=mask)
     whole = equivariance_error(model, images, O2(), MOVES, output=output, mask=mask)
-    assert np.allclose(found.whole, whole.error_mean.sel(layer="output"), atol=TIGHT)
-    assert np.allclose(found.residual, 0, atol=TIGHT)
+    assert np.allclose(found.whole, whole.error_mean.sel(layer="output"), rtol=0, atol=TIGHT)
+    assert np.allclose(found.residual, 0, rtol=0, atol=TIGHT)
 
 
 def test_the_declared_answer_decides_how_large_the_error_is(images):

@@ -42,7 +42,7 @@ def test_the_rate_of_a_linear_map_of_points_is_known(group: str, output: str) ->
     ds = lie_derivative(lambda p: p @ weight.mT, x, group, output=output)
     wrong = weight @ a if output == "set" else weight @ a - a @ weight
     expected = (x @ wrong.mT).flatten(1).norm(dim=1) / (x @ weight.mT).flatten(1).norm(dim=1)
-    assert np.allclose(ds.lie.sel(layer="output"), expected, rtol=SPLIT)
+    assert np.allclose(ds.lie.sel(layer="output"), expected, atol=0, rtol=SPLIT)
     assert ds.lie.attrs["units"] == "1/rad"
     assert ds.attrs["padding"] == ds.attrs["mask"] == "none"
 
@@ -74,7 +74,7 @@ def test_scaling_and_features_that_ride_along() -> None:
     ratio = lie_derivative(lambda p: nn.functional.normalize(shape_of(p[..., :3])), x, "Scale(3)")
     assert float(ratio.lie_mean.max()) <= ZERO
     plain = lie_derivative(lambda p: shape_of(p[..., :3]), x, "Scale(3)")
-    assert np.allclose(plain.lie, 1, rtol=SPLIT)  # lengths grow by one e-fold for each
+    assert np.allclose(plain.lie, 1, atol=0, rtol=SPLIT)  # lengths grow by one e-fold for each
     assert float(lie_derivative(lambda p: p[..., 3:].mean(1), x, "SO3 x").lie_mean.max()) <= ZERO
 
 
@@ -84,7 +84,7 @@ def test_a_shift_of_the_plane_is_told_by_a_linear_read_out() -> None:
     for group, each in (("translation x", 2.0), ("translation y", 3.0)):
         ds = lie_derivative(lambda p: p.mean(1) @ weight.view(2, 1) + 20, x, group, output="invariant")
         value = (x.mean(1) @ weight + 20).abs()
-        assert np.allclose(ds.lie.sel(layer="output"), each / value, rtol=SPLIT)
+        assert np.allclose(ds.lie.sel(layer="output"), each / value, atol=0, rtol=SPLIT)
 
 
 @pytest.mark.parametrize("name", "xyz")
@@ -97,7 +97,7 @@ def test_at_a_small_angle_the_exact_error_is_the_rate_times_the_angle(name: str)
     exact = equivariance_error(model, x, "SO3", element, layers="all", output="vectors")
     for layer in ("0", "1", "output"):
         error = exact.error.sel(layer=layer).isel(transform=0)
-        assert np.allclose(error / angle, rate.lie.sel(layer=layer), rtol=LIE_AGAINST_ANGLE / 10)
+        assert np.allclose(error / angle, rate.lie.sel(layer=layer), atol=0, rtol=LIE_AGAINST_ANGLE / 10)
 
 
 def test_a_series_times_a_window_has_the_rate_of_the_window() -> None:
@@ -108,7 +108,7 @@ def test_a_series_times_a_window_has_the_rate_of_the_window() -> None:
     slope = 0.5 * (2 * math.pi / 64) * torch.cos(line * (2 * math.pi / 64))
     ds = lie_derivative(lambda z: z * window, x, "Translation1", padding="circular")
     expected = (x * slope).flatten(1).norm(dim=1) / (x * window).flatten(1).norm(dim=1)
-    assert np.allclose(ds.lie.sel(layer="output"), expected, rtol=GRID_DERIVATIVE)
+    assert np.allclose(ds.lie.sel(layer="output"), expected, atol=0, rtol=GRID_DERIVATIVE)
     assert ds.lie.attrs["units"] == "1/sample"
 
 
@@ -131,7 +131,7 @@ def test_a_mean_does_not_see_a_shift_and_a_slowing_down_of_a_constant_wave_is_it
     line = torch.arange(64, dtype=torch.float64) - 31.5
     x = torch.exp(-(line**2) / 200).expand(1, 1, -1)
     ds = lie_derivative(lambda z: z.sum(2), x, "Scale(1)")
-    assert np.allclose(ds.lie, 1, rtol=GRID_DERIVATIVE)  # the integral of f(t / s) grows as s
+    assert np.allclose(ds.lie, 1, atol=0, rtol=GRID_DERIVATIVE)  # the integral of f(t / s) grows as s
 
 
 @pytest.mark.parametrize("group", ["SO3 z", "Translation1"])
@@ -172,5 +172,5 @@ def test_float32_and_layers_run_once_are_as_they_are_elsewhere() -> None:
     exact = lie_derivative(model, points(3), "SO3 y")
     assert np.array_equal(exact.lie.sel(layer="0"), exact.lie.sel(layer="1"))
     single = lie_derivative(model.float(), points(3), "SO3 y")
-    assert np.allclose(single.lie, exact.lie, rtol=LIE_ROUNDING[torch.float32])
+    assert np.allclose(single.lie, exact.lie, atol=0, rtol=LIE_ROUNDING[torch.float32])
     assert float(abs(single.lie - exact.lie).max()) > EXACT[torch.float64]

@@ -22,7 +22,7 @@ def about(axis: tuple[float, float, float], angle_deg: float, parity: float = 1.
 def test_the_matrix_of_degree_one_is_that_of_the_rotation_itself() -> None:
     element = O3().sample(1, torch.Generator().manual_seed(3), torch.float64)[0]
     ds = turned_harmonic(1, 0, element)
-    np.testing.assert_allclose(ds["matrix"], O3().matrix(element), atol=SMALL)
+    np.testing.assert_allclose(ds["matrix"], O3().matrix(element), rtol=0, atol=SMALL)
 
 
 def test_about_the_polar_axis_orders_mix_with_their_opposites_alone() -> None:
@@ -30,15 +30,15 @@ def test_about_the_polar_axis_orders_mix_with_their_opposites_alone() -> None:
     m = np.arange(-3, 4)
     allowed = np.abs(m)[:, None] == np.abs(m)[None]
     assert np.abs(matrix[~allowed]).max() <= SMALL
-    np.testing.assert_allclose(np.diag(matrix), np.cos(np.radians(35) * m), atol=SMALL)
+    np.testing.assert_allclose(np.diag(matrix), np.cos(np.radians(35) * m), rtol=0, atol=SMALL)
     assert np.abs(turned_harmonic(3, 1, about((1, 0, 0), 35))["matrix"].values[~allowed]).max() > 0.1
 
 
 @pytest.mark.parametrize("degree", range(7))
 def test_a_point_reflection_gives_the_sign_of_the_degree(degree: int) -> None:
     ds = turned_harmonic(degree, 0, (1.0, 0.0, 0.0, 0.0, -1.0))
-    np.testing.assert_allclose(ds["matrix"], (-1) ** degree * np.eye(2 * degree + 1), atol=SMALL)
-    np.testing.assert_allclose(ds["value"][1], (-1) ** degree * ds["value"][0], atol=SMALL)
+    np.testing.assert_allclose(ds["matrix"], (-1) ** degree * np.eye(2 * degree + 1), rtol=0, atol=SMALL)
+    np.testing.assert_allclose(ds["value"][1], (-1) ** degree * ds["value"][0], rtol=0, atol=SMALL)
 
 
 @pytest.mark.parametrize(
@@ -47,18 +47,20 @@ def test_a_point_reflection_gives_the_sign_of_the_degree(degree: int) -> None:
      ("integral", [(2 * k + 1) / 4 / math.pi for k in range(7)])],
 )  # fmt: skip
 def test_squared_lengths_are_those_of_the_normalization(normalization: str, expected: list) -> None:
-    np.testing.assert_allclose(turned_harmonic(0, 0, STILL, normalization)["squared_length"], expected, rtol=SMALL)
+    np.testing.assert_allclose(
+        turned_harmonic(0, 0, STILL, normalization)["squared_length"], expected, atol=0, rtol=SMALL
+    )
 
 
 def test_the_drawn_sphere_closes_and_its_directions_have_y_as_the_polar_axis() -> None:
     ds = turned_harmonic(2, 1, about((1, 1, 0), 50), grid=(7, 12))
     direction = ds["direction"].values
     assert direction.shape == (7, 13, 3)
-    np.testing.assert_allclose(direction[0], np.tile([0, 1, 0], (13, 1)), atol=SMALL)
-    np.testing.assert_allclose(np.linalg.norm(direction, axis=-1), 1, atol=SMALL)
-    np.testing.assert_allclose(ds["value"][:, :, 0], ds["value"][:, :, -1], atol=SMALL)
+    np.testing.assert_allclose(direction[0], np.tile([0, 1, 0], (13, 1)), rtol=0, atol=SMALL)
+    np.testing.assert_allclose(np.linalg.norm(direction, axis=-1), 1, rtol=0, atol=SMALL)
+    np.testing.assert_allclose(ds["value"][:, :, 0], ds["value"][:, :, -1], rtol=0, atol=SMALL)
     xy = math.sqrt(15) * direction[..., 0] * direction[..., 1]  # component normalization, m = -1 of degree 2
-    np.testing.assert_allclose(turned_harmonic(2, -1, STILL, grid=(7, 12))["value"][0], xy, atol=SMALL)
+    np.testing.assert_allclose(turned_harmonic(2, -1, STILL, grid=(7, 12))["value"][0], xy, rtol=0, atol=SMALL)
 
 
 def test_the_residual_is_the_difference_to_the_moved_function() -> None:

@@ -103,7 +103,7 @@ class Hot(nn.Module):
 def test_n4_intervals_of_rates_and_shares_cover_what_is_known_in_95_of_100_cases(count: int) -> None:
     brightness = BRIGHTNESS["skewed"](count, torch.Generator().manual_seed(2))
     rates = known_rates(brightness)
-    assert np.allclose(rates, 2.5 * brightness, rtol=SPLIT)
+    assert np.allclose(rates, 2.5 * brightness, atol=0, rtol=SPLIT)
     assert abs(covered(rates, 2.5 * 0.2, interval) - 0.95) <= INTERVAL_COVERAGE
     shares, truth = known_shares(brightness)
     assert abs(covered(shares, truth, interval) - 0.95) <= INTERVAL_COVERAGE
@@ -121,7 +121,7 @@ def test_n4_exact_errors_shares_and_rates_stand_layer_by_layer_with_standard_err
         assert ds.layer.values.tolist()[:3] == layers, name
         assert (ds.attrs["samples"], ds.sizes["sample"]) == (5, 5), name
         expected = ds[name].std("sample", ddof=1) / math.sqrt(5)
-        assert np.allclose(ds[f"{name}_sem"], expected, atol=EXACT[torch.float64]), name
+        assert np.allclose(ds[f"{name}_sem"], expected, rtol=0, atol=EXACT[torch.float64]), name
         assert bool((ds[f"{name}_sem"].sel(layer=layers).max() > 0).all()), name
     one = lie_derivative(model, x[:1]), attribute_error(model, x[:1], "C(4)")
     assert [bool(ds[f"{name}_sem"].isnull().all()) for ds, name in zip(one, ("lie", "contribution"), strict=True)] == [
@@ -138,7 +138,7 @@ def test_bootstrap_t_is_that_of_the_book() -> None:
     low, high = np.quantile(t, [0.025, 0.975])
     sem = values.std(ddof=1) / math.sqrt(20)
     found = studentized(values[None], seed=7)
-    assert np.allclose(np.ravel(found), [values.mean() - high * sem, values.mean() - low * sem], rtol=SPLIT)
+    assert np.allclose(np.ravel(found), [values.mean() - high * sem, values.mean() - low * sem], atol=0, rtol=SPLIT)
 
 
 def test_where_few_values_differ_percentiles_are_taken() -> None:
@@ -173,8 +173,8 @@ def test_percentiles_are_numpys() -> None:
     low, high = bootstrap(values, seed=5)
     means = values @ resampling(20, 5)
     tail = expanded(20)
-    assert np.allclose(low, np.quantile(means, tail, axis=-1), atol=EXACT[torch.float64])
-    assert np.allclose(high, np.quantile(means, 1 - tail, axis=-1), atol=EXACT[torch.float64])
+    assert np.allclose(low, np.quantile(means, tail, axis=-1), rtol=0, atol=EXACT[torch.float64])
+    assert np.allclose(high, np.quantile(means, 1 - tail, axis=-1), rtol=0, atol=EXACT[torch.float64])
     assert tail < 0.025
     assert abs(expanded(10**6) - 0.025) < 1e-4
 
@@ -212,7 +212,7 @@ def test_many_rows_in_pieces_are_the_same_rows(make, monkeypatch) -> None:
     values = np.random.default_rng(0).normal(size=(7, 16))
     whole = make(values)
     monkeypatch.setattr("workbench.measure.interval._AT_ONCE", 1)
-    assert np.allclose(whole, make(values), atol=EXACT[torch.float64])
+    assert np.allclose(whole, make(values), rtol=0, atol=EXACT[torch.float64])
 
 
 def test_the_dataset_says_which_interval_it_holds() -> None:
@@ -221,8 +221,8 @@ def test_the_dataset_says_which_interval_it_holds() -> None:
     by_kind = {kind: equivariance_error(model, x, "C(4)", interval=kind) for kind in ("bootstrap", "t")}
     for kind, ds in by_kind.items():
         low, high = interval(ds.error.values, kind)
-        assert np.allclose(ds.error_low, low, atol=EXACT[torch.float32])
-        assert np.allclose(ds.error_high, high, atol=EXACT[torch.float32])
+        assert np.allclose(ds.error_low, low, rtol=0, atol=EXACT[torch.float32])
+        assert np.allclose(ds.error_high, high, rtol=0, atol=EXACT[torch.float32])
         assert ds.attrs["interval"] == interval_name(kind, 12)
         inside = (ds.error_low <= ds.error_mean) & (ds.error_mean <= ds.error_high)
         assert bool(inside.all())

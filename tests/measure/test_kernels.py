@@ -20,7 +20,7 @@ def test_every_kernel_is_the_one_the_layer_uses(group: str, n: int) -> None:
     for out in (0, n - 1):
         for into in (0, 3):
             tile = ds.kernel.isel(g_out=out, g_in=into, channel_out=2, channel_in=1).values
-            assert np.allclose(tile, n * bank[2, out, 1, into].view(5, 5), atol=EXACT[torch.float64])
+            assert np.allclose(tile, n * bank[2, out, 1, into].view(5, 5), rtol=0, atol=EXACT[torch.float64])
             relative = layer.group.product(layer.group.inverse(grid[out]), grid[into])
             assert float(ds.angle_relative_deg[out, into]) == pytest.approx(float(relative[0].rad2deg()))
     assert ds.attrs["group"] == group
@@ -32,13 +32,13 @@ def test_rows_are_turned_copies_rolled_along_columns() -> None:
     values = kernels(layer).kernel.values[:, :, 0, 0]
     turned = np.rot90(values, 1, (-2, -1))
     expected = np.roll(np.roll(turned, 2, 0), 2, 1)
-    assert np.allclose(values, expected, atol=EXACT[torch.float64])
+    assert np.allclose(values, expected, rtol=0, atol=EXACT[torch.float64])
 
 
 def test_the_kernel_does_not_depend_on_the_number_of_elements() -> None:
     layer = GroupConv(1, 1, 3, n=8).double()
     few, many = kernels(layer, n=4), kernels(layer, n=16)
-    assert np.allclose(few.kernel[1, 2], many.kernel[4, 8], atol=EXACT[torch.float64])
+    assert np.allclose(few.kernel[1, 2], many.kernel[4, 8], rtol=0, atol=EXACT[torch.float64])
     assert layer.n == 8
 
 
@@ -116,7 +116,7 @@ def test_kernels_of_stretched_elements_name_their_angles_and_factors() -> None:
     assert np.allclose(ds.factor_out, np.repeat([1, 1.74**0.5, 1.74], 4))
     assert np.allclose(ds.factor_in, ds.factor_out)
     bank = layer.bank(elements, elements, True).detach()
-    assert np.allclose(ds.kernel[5, 2, 1, 0], 12 * bank[1, 5, 0, 2].view(15, 15), atol=EXACT[torch.float64])
+    assert np.allclose(ds.kernel[5, 2, 1, 0], 12 * bank[1, 5, 0, 2].view(15, 15), rtol=0, atol=EXACT[torch.float64])
     one = kernels(GroupConv(1, 1, 15, group="Scale(2,1.74)"))
     assert np.allclose(one.angle_out_deg, 0)  # a factor is no angle
     assert float(one.factor_out[-1]) == pytest.approx(1.74)

@@ -63,7 +63,7 @@ def test_the_faulty_layer_of_a_network_on_points_is_found(faulty: int) -> None:
     ds = attribute_error(Shape(faulty), points(), "SO3", output="invariant")
     assert ds.attrs["input"] == "points"
     shares = ds.contribution_mean
-    assert np.allclose(shares.sel(layer=f"layers.{faulty}"), ds.whole, atol=TIGHT)
+    assert np.allclose(shares.sel(layer=f"layers.{faulty}"), ds.whole, rtol=0, atol=TIGHT)
     assert float(ds.whole.min()) > SEPARATION * TIGHT
     others = ds.contribution.sel(layer=[n for n in ds.layer.values if n != f"layers.{faulty}"])
     assert float(abs(others).max()) <= TIGHT
@@ -90,7 +90,7 @@ def test_shares_add_up_to_the_whole_error_of_points_and_sets(group: str, output:
     ds = attribute_error(model, points(), group, elements, output=output)
     assert float(abs(ds.residual).max()) <= TIGHT
     whole = equivariance_error(model, points(), group, elements, output=output).error_mean.sel(layer="output")
-    assert np.allclose(ds.whole, whole, rtol=1e-9)
+    assert np.allclose(ds.whole, whole, atol=0, rtol=1e-9)
     assert attribute_error(model, points(), group, output=output).sizes["transform"] <= 8
     assert float(ds.whole.min()) > SEPARATION * TIGHT
 
@@ -111,10 +111,10 @@ def test_the_layer_of_a_series_that_knows_the_time_is_found(mask: str, batch_siz
     options = {"padding": "circular", "mask": mask, "batch_size": batch_size}
     ds = attribute_error(model, waves(), "Translation1", **options)
     assert ds.shift_samples.values.tolist() == [1, 2, 4]
-    assert np.allclose(ds.contribution_mean.sel(layer="2"), ds.whole, atol=TIGHT)
+    assert np.allclose(ds.contribution_mean.sel(layer="2"), ds.whole, rtol=0, atol=TIGHT)
     elements = torch.tensor([[1.0], [2.0], [4.0]], dtype=torch.float64)
     whole = equivariance_error(model, waves(), "Translation1", elements, **options).error_mean.sel(layer="output")
-    assert np.allclose(ds.whole, whole, rtol=1e-9)
+    assert np.allclose(ds.whole, whole, atol=0, rtol=1e-9)
     model[2] = nn.Identity()
     assert float(attribute_error(model, waves(), "Translation1", **options).whole.max()) <= TIGHT
 
@@ -125,7 +125,7 @@ def test_a_series_beside_zeros_is_compared_where_it_is_known_as_the_error_does()
     elements = torch.tensor([[3.0]], dtype=torch.float64)
     ds = attribute_error(model, waves(), "Translation1", elements, padding="zeros")
     exact = equivariance_error(model, waves(), "Translation1", elements, padding="zeros")
-    assert np.allclose(ds.whole, exact.error_mean.sel(layer="output"), rtol=1e-9)
+    assert np.allclose(ds.whole, exact.error_mean.sel(layer="output"), atol=0, rtol=1e-9)
     assert float(abs(ds.residual).max()) <= TIGHT
 
 

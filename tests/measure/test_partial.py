@@ -70,11 +70,11 @@ def test_gates_predict_their_own_loss() -> None:
     with torch.no_grad():
         gates.logit.copy_(torch.tensor([-20.0, 20.0, -20.0]))  # only the half turn is kept
     delta, error = predicted_loss(gates, C(4).grid(dtype=torch.float64))
-    assert np.allclose(delta, [0, 1, 0, 1], atol=1e-6)
-    assert np.allclose(error, [0, math.sqrt(2), 0, math.sqrt(2)], atol=1e-6)
+    assert np.allclose(delta, [0, 1, 0, 1], rtol=0, atol=1e-6)
+    assert np.allclose(error, [0, math.sqrt(2), 0, math.sqrt(2)], rtol=0, atol=1e-6)
     mirror = ArcWithMirror(UniformArc(1.0), MirrorGate(-20.0))
     flips = torch.tensor([[0.0, 1.0], [0.0, -1.0]], dtype=torch.float64)
-    assert np.allclose(predicted_loss(mirror, flips)[0], [0, 1], atol=1e-6)
+    assert np.allclose(predicted_loss(mirror, flips)[0], [0, 1], rtol=0, atol=1e-6)
     assert np.array_equal(predicted_loss(None, flips)[1], [0, 0])
 
 

@@ -107,8 +107,8 @@ def test_the_weights_are_those_of_the_action(angle: float, padding: str, resampl
     x = images(9)[0, 0]
     places, weights = taps(angle, 9, resampler, padding, torch.float64, x.device)
     ours = (x.flatten()[places.long()] * weights).sum(1).view(9, 9)
-    wanted = transform_image(x, torch.tensor([angle]).double(), SO2(), resampler=resampler, padding=padding)
-    assert torch.allclose(ours, wanted, atol=EXACT[torch.float64])
+    wanted = transform_image(x, torch.tensor([angle], dtype=torch.float64), SO2(), resampler=resampler, padding=padding)
+    assert torch.allclose(ours, wanted, rtol=0, atol=EXACT[torch.float64])
 
 
 def test_quarter_turns_stay_exact() -> None:

@@ -35,7 +35,7 @@ def test_answers_jump_where_axes_are_equally_long_and_nowhere_else(found):
 
 def test_slopes_grow_as_one_over_the_gap(found):
     slopes = found["slope"].transpose("draw", "made").values
-    assert np.allclose(slopes[:, 3] / slopes[:, 2], 100, rtol=0.02)
+    assert np.allclose(slopes[:, 3] / slopes[:, 2], 100, atol=0, rtol=0.02)
     assert slopes[:, 0].max() < 2
 
 

@@ -78,7 +78,7 @@ def test_axes_have_titles_and_whole_degrees():
 def test_hover_gives_angle_value_and_standard_error():
     curve = named(orbit_error(made.error_dataset()), "the network")
     assert "%{x:.1f}°: %{y:.2e} ± %{customdata:.1e}" in curve["hovertemplate"]
-    assert np.allclose(curve["customdata"], 0.1 * np.maximum(curve["y"], 0), rtol=1e-5)
+    assert np.allclose(curve["customdata"], 0.1 * np.maximum(curve["y"], 0), atol=0, rtol=1e-5)
 
 
 def test_overlays_are_drawn_only_where_given():
