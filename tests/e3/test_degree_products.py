@@ -6,14 +6,14 @@ import pytest
 import torch
 from e3nn import o3
 
-from tests.tolerances import BROKEN, EXACT
+from tests.tolerances import BROKEN, SPACE
 from workbench.e3 import degree_products, expressivity
 from workbench.e3.degree_products import DEGREE_KINDS, fields_of_vectors, kinds_of_fields, path_numbers
 from workbench.e3.gaunt import GauntProduct, sphere_grid
 from workbench.e3.wigner import wigner_matrices
 from workbench.groups import SO3
 
-TINY = 100 * EXACT[torch.float64]
+TINY = SPACE[torch.float64]
 LMAX = 2
 
 

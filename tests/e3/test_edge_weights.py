@@ -9,7 +9,7 @@ import torch
 from e3nn import nn as e3nn_nn
 from e3nn import o3
 
-from tests.tolerances import BROKEN, EXACT
+from tests.tolerances import BROKEN, EXACT, SPACE
 from workbench.actions.irreps import irreps_matrices
 from workbench.e3 import mixing
 from workbench.e3.irreps import default_dtype, harmonic_irreps
@@ -59,13 +59,13 @@ def answers(product, dtype=torch.float64):
 def test_both_engines_are_one_function_with_gradients_of_two_orders(case):
     (once, twice), (right, right_twice) = answers(layer(*case)), answers(layer(*case, engine="e3nn"))
     assert all(apart(a, b) < EXACT[torch.float64] for a, b in zip(once, right, strict=True))
-    assert all(apart(a, b) < 10 * EXACT[torch.float64] for a, b in zip(twice, right_twice, strict=True))
+    assert all(apart(a, b) < SPACE[torch.float64] for a, b in zip(twice, right_twice, strict=True))
 
 
 @pytest.mark.parametrize("case", CASES[1:2] + CASES[-1:], ids=str)
 def test_single_precision_rounds_as_it_should(case):
     (once, _), (right, _) = answers(layer(*case, dtype=torch.float32), torch.float32), answers(layer(*case))
-    assert all(apart(a.double(), b) < 4 * EXACT[torch.float32] for a, b in zip(once, right, strict=True))
+    assert all(apart(a.double(), b) < SPACE[torch.float32] for a, b in zip(once, right, strict=True))
 
 
 @pytest.mark.parametrize("engine", ["e3nn", "so2"])
@@ -130,18 +130,19 @@ def _exchanged(self, weight):
     return [piece.unflatten(1, shape).transpose(1, 2) for piece, shape in zip(pieces, self.shapes, strict=True)]
 
 
+@pytest.mark.parametrize("dtype", list(SPACE), ids=str)
 @pytest.mark.parametrize("parity", [1.0, -1.0])
 @pytest.mark.parametrize("case", CASES[:2] + CASES[-2:], ids=str)
-def test_it_commutes_with_rotations_and_as_declared_with_inversion(case, parity):
-    product = layer(*case)
-    f, v, w = inputs(product)
+def test_it_commutes_with_rotations_and_as_declared_with_inversion(case, parity, dtype):
+    product = layer(*case, dtype=dtype)
+    f, v, w = (x.detach() for x in inputs(product, dtype=dtype))
     element = O3().sample(1, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
     element[:, 4] = parity
     there, back = (irreps_matrices(str(i), element, O3())[0] for i in (product.irreps_in, product.irreps_out))
-    turned = product(f @ there.mT, v @ O3().matrix(element)[0].mT, w)
-    error = apart(turned, product(f, v, w) @ back.mT)
+    moved = (f.double() @ there.mT).to(dtype), (v.double() @ O3().matrix(element)[0].mT).to(dtype)
+    error = apart(product(*moved, w).double(), product(f, v, w).double() @ back.mT)
     if case[3] or parity > 0:
-        assert error < 20 * EXACT[torch.float64]
+        assert error < SPACE[dtype]
     else:
         assert error > BROKEN, "odd paths do not follow inversion"
 
@@ -174,7 +175,7 @@ def test_a_radial_network_makes_the_weights_and_learns_through_both_engines():
     for product in products:
         energy = product(f, v, network(basis(v.norm(dim=1)))).square().sum()
         found.append(torch.autograd.grad(energy, (v, *network.parameters())))
-    assert all(apart(a, b) < 10 * EXACT[torch.float64] for a, b in zip(*found, strict=True))
+    assert all(apart(a, b) < SPACE[torch.float64] for a, b in zip(*found, strict=True))
 
 
 def test_output_has_unit_variance_at_the_start_and_no_edges_are_none():
