@@ -3,23 +3,46 @@
 import numpy as np
 import plotly.graph_objects as go
 import pytest
+import torch
 
+from tests.tolerances import BROKEN, EXACT
 from workbench.measure.harmonics import turned_harmonic
 from workbench.views.harmonics import harmonic_picture
 
 STILL = (1.0, 0.0, 0.0, 0.0, 1.0)
+HALF = np.radians(20)
+TURNED = (np.cos(HALF), *np.sin(HALF) * np.array([2, 1, 2]) / 3, 1.0)
+"""By 40 degrees about an axis that no pole lies on, so that D(g) is not its own transpose."""
+DRAWN = EXACT[torch.float32]
 
 
 def picture(**options) -> go.Figure:
     return go.Figure(harmonic_picture(turned_harmonic(2, 1, STILL, **options)))
 
 
-def test_the_radius_is_the_size_of_the_function_and_the_colour_its_sign() -> None:
-    ds = turned_harmonic(2, 1, STILL)
-    surface = picture().data[0]
-    radius = np.sqrt(np.square([surface.x, surface.y, surface.z]).sum(0))
-    np.testing.assert_allclose(radius, np.abs(ds["value"][0]), rtol=0, atol=1e-5)
-    np.testing.assert_allclose(surface.surfacecolor, ds["value"][0], rtol=0, atol=1e-5)
+def test_the_radius_is_the_size_of_the_function_and_the_colour_its_sign_before_and_after() -> None:
+    ds = turned_harmonic(2, 1, TURNED)
+    assert float(np.abs(ds["value"][1] - ds["value"][0]).max()) > BROKEN, "two pictures, not one"
+    figure = go.Figure(harmonic_picture(ds))
+    for at, scene in enumerate(("scene", "scene2")):
+        surface = figure.data[at]
+        assert surface.scene == scene
+        drawn = np.stack([surface.x, surface.y, surface.z], -1)
+        value = ds["value"].values[at]
+        np.testing.assert_allclose(drawn, np.abs(value)[..., None] * ds["direction"], rtol=0, atol=DRAWN)
+        np.testing.assert_allclose(surface.surfacecolor, value, rtol=0, atol=DRAWN)
+
+
+def test_the_map_of_d_has_orders_before_in_columns_and_after_in_rows() -> None:
+    ds = turned_harmonic(2, 1, TURNED)
+    matrix = ds["matrix"].transpose("row", "column").values
+    assert np.abs(matrix - matrix.T).max() > BROKEN
+    drawn = go.Figure(harmonic_picture(ds)).data[2]
+    np.testing.assert_allclose(drawn.z, matrix, rtol=0, atol=DRAWN)
+    turned = ds["value"].values[1].ravel()
+    others = [turned_harmonic(2, m, STILL)["value"].values[0].ravel() for m in range(-2, 3)]
+    column = np.linalg.lstsq(np.stack(others, 1), turned, rcond=None)[0]
+    np.testing.assert_allclose(np.asarray(drawn.z)[:, 3], column, rtol=0, atol=DRAWN)  # where m = 1 goes
 
 
 def test_the_polar_axis_points_up_and_both_spaces_keep_one_scale() -> None:

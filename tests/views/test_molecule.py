@@ -3,12 +3,15 @@
 import numpy as np
 import plotly.graph_objects as go
 import pytest
+import torch
 import xarray as xr
 
+from tests.tolerances import EXACT
 from workbench.measure.dataset import labelled
 from workbench.measure.provenance import provenance
 from workbench.views.molecule import molecule_picture
 
+DRAWN = EXACT[torch.float32]
 FORCES = np.array([[0.0, 0.0, 2.0], [0.0, -1.0, 0.0], [0.0, 1.0, -2.0]])
 
 
@@ -25,6 +28,7 @@ def water(reference: bool = True) -> xr.Dataset:
         "error": labelled(("motion", "transform"), np.array([[1e-6, 0.0], [1e-2, 1e-3]]), "error"),
         "floor": labelled((), 1e-7, "rounding"),
         "error_here": labelled((), 1e-6, "error here"),
+        "alone": labelled((), 0, "atoms without a neighbour"),
         "force_mae": labelled((), 12.0 if reference else np.nan, "mean error", "meV/angstrom"),
     }
     return xr.Dataset(variables, attrs={**provenance("test", seed=0, dtype="float32"), "formula": "H2O"})
@@ -32,15 +36,20 @@ def water(reference: bool = True) -> xr.Dataset:
 
 def test_shafts_run_from_the_atom_to_the_end_of_its_force() -> None:
     figure = go.Figure(molecule_picture(water(), 0.5))
-    shaft = next(trace for trace in figure.data if trace.name == "force of the network" and trace.type == "scatter3d")
-    ends = np.stack([shaft.x, shaft.y, shaft.z], 1).reshape(-1, 3, 3)
-    assert ends[:, 1] - ends[:, 0] == pytest.approx(0.5 * FORCES, abs=1e-6)
-    assert np.isnan(ends[:, 2]).all()
+    where = water()["positions"].values
+    for name, forces in (("force of the network", FORCES), ("force given", 2 * FORCES)):
+        shaft = next(trace for trace in figure.data if trace.name == name and trace.type == "scatter3d")
+        ends = np.stack([shaft.x, shaft.y, shaft.z], 1).reshape(-1, 3, 3)
+        assert ends[:, 0] == pytest.approx(where, abs=DRAWN), name
+        assert ends[:, 1] == pytest.approx(where + 0.5 * forces, abs=DRAWN), name
+        assert np.isnan(ends[:, 2]).all()
     heads = [trace for trace in figure.data if trace.type == "cone"]
-    for trace in heads:
+    assert len(heads) == 2
+    for trace, forces in zip(heads, (2 * FORCES, FORCES), strict=True):
+        tips = np.stack([trace.x, trace.y, trace.z], 1)
+        assert tips == pytest.approx(where + 0.5 * forces, abs=DRAWN)
         drawn = np.stack([trace.u, trace.v, trace.w], 1)
-        size = np.linalg.norm(FORCES, axis=1, keepdims=True)
-        assert drawn == pytest.approx(0.2 * np.divide(FORCES, size, out=np.zeros_like(FORCES), where=size > 0))
+        assert drawn == pytest.approx(0.2 * forces / np.linalg.norm(forces, axis=1, keepdims=True), abs=DRAWN)
 
 
 def test_without_a_reference_nothing_is_said_of_it() -> None:

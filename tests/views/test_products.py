@@ -9,15 +9,18 @@ from tests.views.made import ATTRS
 from workbench.measure.dataset import labelled
 from workbench.views.products import product_picture
 
+BEFORE = np.array([[2.0, 1.0, 0.0], [-1.0, 0.5, 0.25], [0.0, -0.5, 1.5]])
+AFTER = np.array([[1.0, 0.0, -0.75], [0.0, -2.0, 0.0], [0.75, 0.0, 1.0]])
+"""Neither is its own transpose, so that rows in the place of columns would be seen."""
+
 
 def dataset(path, reflections=1) -> xr.Dataset:
     numbers = {"entries_before": 9, "entries_after": 3, "rest": 2e-16, "shares": 3}
-    block = np.diag([1.0, -2.0, 1.0])
     return xr.Dataset(
         {
             "path": labelled(("filter", "result"), np.array(path, dtype=np.int8), "path"),
-            "before": labelled(("m_in", "m_out"), np.ones((3, 3)) * 2, "before"),
-            "after": labelled(("m_in", "m_out"), block, "after"),
+            "before": labelled(("m_in", "m_out"), BEFORE, "before"),
+            "after": labelled(("m_in", "m_out"), AFTER, "after"),
             **{name: labelled((), number, name) for name, number in numbers.items()},
         },
         coords={name: labelled(name, [-1, 0, 1], name) for name in ("m_in", "m_out")}
@@ -52,7 +55,20 @@ def test_a_path_that_is_not_there_is_said_with_its_reason(path, words):
 def test_both_maps_share_one_scale_and_keep_their_numbers():
     before, after = product_picture(dataset([[2, 2], [2, 2]]))["data"][3:]
     assert before["zmax"] == after["zmax"] == -after["zmin"] == 2.0
-    assert np.asarray(after["z"]).tolist() == np.diag([1.0, -2.0, 1.0]).tolist()
+    assert np.asarray(before["z"]).tolist() == BEFORE.tolist()
+    assert np.asarray(after["z"]).tolist() == AFTER.tolist()
+
+
+def test_orders_of_the_feature_are_rows_and_those_of_the_result_columns():
+    """Of l = 1 to l = 2, where a map with rows and columns exchanged has another shape as well."""
+    ds = dataset([[2, 2], [2, 2]]).drop_dims("m_out")
+    wide = np.arange(15.0).reshape(3, 5)
+    maps = {name: labelled(("m_in", "m_out"), wide, name) for name in ("before", "after")}
+    ds = ds.assign(maps).assign_coords(m_out=labelled("m_out", [-2, -1, 0, 1, 2], "m_out"))
+    for drawn in product_picture(ds)["data"][3:]:
+        assert np.asarray(drawn["z"]).tolist() == wide.tolist()
+        assert drawn["x"] == ["-2", "-1", "0", "1", "2"]
+        assert drawn["y"] == ["-1", "0", "1"]
 
 
 def test_a_dataset_typed_by_hand_is_refused():
