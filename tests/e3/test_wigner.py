@@ -33,7 +33,10 @@ def harmonics_error(blocks, rotations):
 def test_frames_turn_every_direction_to_the_polar_axis_and_are_rotations(dtype):
     frames = EdgeFrames(directions(dtype), 1)
     at = (frames.rotations @ frames.directions[:, :, None]).squeeze(-1)
-    assert (at - torch.tensor([0.0, 1.0, 0.0], dtype=dtype)).abs().max() < EXACT[dtype]
+    pole = torch.tensor([0.0, 1.0, 0.0], dtype=dtype)
+    assert (at - pole).abs().max() < EXACT[dtype]
+    back = (frames.rotations.mT @ frames.directions[:, :, None]).squeeze(-1)
+    assert (back - pole).abs().amax(1)[len(POLES) :].min() > BROKEN, "the twin: the transposed rotation"
     assert (frames.rotations @ frames.rotations.mT - torch.eye(3, dtype=dtype)).abs().max() < EXACT[dtype]
     assert (torch.linalg.det(frames.rotations) - 1).abs().max() < EXACT[dtype]
 

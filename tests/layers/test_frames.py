@@ -92,7 +92,7 @@ def test_averages_over_frames_are_invariant_and_mirror_images_tell_the_groups_ap
         assert relative(net(moved), plain) <= TOL
         assert relative(net.network(moved), net.network(ETHANOL[None])) > BROKEN, "the twin: no frames"
     mirrored = relative(net(-ETHANOL[None]), plain)
-    assert (mirrored <= TOL) == reflections
+    assert (mirrored <= TOL) if reflections else (mirrored > BROKEN)
 
 
 def test_vectors_and_positions_turn_with_the_cloud():
@@ -103,6 +103,19 @@ def test_vectors_and_positions_turn_with_the_cloud():
         assert relative(positions(moved), positions(ETHANOL[None]) @ matrix.T + 1.5) <= TOL
         twin = FrameAveraged(Points(9, 27))
         assert relative(twin(moved), twin(ETHANOL[None]) @ matrix.T) > BROKEN, "the twin: answers not turned back"
+
+
+def test_frames_of_the_transposed_matrix_are_caught():
+    """Coordinates R y in the place of R^T y: the same set of matrices, each used as its inverse."""
+
+    def inverse(points: Tensor, weights: Tensor | None) -> tuple[Tensor, Tensor]:
+        frames, centre = principal_frames(points, weights)
+        return frames.mT, centre
+
+    right, twin = (FrameAveraged(Flat(9, 2), frames) for frames in (principal_frames, inverse))
+    moved = (ETHANOL @ turns(1)[0].T)[None]
+    assert relative(right(moved), right(ETHANOL[None])) <= TOL
+    assert relative(twin(moved), twin(ETHANOL[None])) > BROKEN
 
 
 def test_a_lone_frame_instead_of_all_its_signs_is_the_twin_that_fails():

@@ -8,6 +8,7 @@ from tests.layers.symmetry import relative as relative_error
 from tests.tolerances import BROKEN, EXACT, SPACE
 from workbench.groups import O3, SO2, SO3
 from workbench.groups.orientations import icosahedral_rotations
+from workbench.layers import orientation_kernels
 from workbench.layers.orientation_kernels import OrientationKernels, monomials, window
 from workbench.layers.position_orientation import PositionOrientationNet, _gathered, _turned, edges_that_meet
 
@@ -242,16 +243,20 @@ def test_a_vector_lifted_and_read_again_is_itself(grid):
         assert relative_error(again, vectors) > 1e-3, "the twin: a spiral"
 
 
-def test_the_window_ends_with_value_slope_and_curvature_zero():
+@pytest.mark.parametrize("p", [2, 3, 6, 8])
+def test_the_window_ends_with_value_slope_and_curvature_zero(p, monkeypatch):
+    """Of every power; 1e-6 before the end they are of the order of the third derivative, p (p + 1) (p + 2)."""
+    monkeypatch.setattr(orientation_kernels, "FADE", p)
+    gap, third = 1e-6, p * (p + 1) * (p + 2)
     share = torch.tensor(1.0, dtype=torch.float64, requires_grad=True)
-    below = share - 1e-6
+    below = share - gap
     value = window(below)
     slope = torch.autograd.grad(value, share, create_graph=True)[0]
     curvature = torch.autograd.grad(slope, share)[0]
-    assert abs(float(value.detach())) < 1e-15
-    assert abs(float(slope.detach())) < 1e-9
-    assert abs(float(curvature)) < 1e-3
-    p = 6
+    rounding = third * EXACT[torch.float64]
+    assert abs(float(value.detach())) < third * gap**3 / 6 + rounding
+    assert abs(float(slope.detach())) < third * gap**2 + rounding
+    assert abs(float(curvature)) < 2 * third * gap
     twin = 1 - (p + 1) * (p + 2) / 2 * below**p + p * (p + 2) * below ** (p + 1) - p * (p - 1) / 2 * below ** (p + 2)
     assert abs(float(twin.detach())) > BROKEN
     assert float(window(torch.tensor(0.0))) == 1

@@ -5,11 +5,14 @@ import math
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from tests.tolerances import CUTOFF_JUMP, FORCE_DIFFERENCE, SPACE
+from tests.models.test_molecular_potential import jump, pulled_and_turned
+from tests.tolerances import BROKEN, CUTOFF_JUMP, FORCE_DIFFERENCE, SPACE
 from workbench.groups import SO3
 from workbench.groups.orientations import icosahedral_rotations
+from workbench.layers import orientation_kernels
+from workbench.measure.motions import InField
 from workbench.models import build_model
 from workbench.models.molecular_potential import NoNeighbourWarning
 from workbench.models.orientation_potential import METHOD, OrientationPotential, build
@@ -33,11 +36,12 @@ def made(grid: str = "icosahedron", dtype: torch.dtype = torch.float64, **option
     return model
 
 
-def off(model: OrientationPotential, turn: Tensor) -> float:
-    """How far forces are from turning along, as a share of them."""
-    forces = model.energy_and_forces(PLACES.to(model.references), ETHANOL)[1].double()
-    turned = model.energy_and_forces((PLACES @ turn.T + SHIFT).to(model.references), ETHANOL)[1].double()
-    return float((turned - forces @ turn.T).norm() / forces.norm())
+def off(model: nn.Module, turn: Tensor) -> float:
+    """How far forces are from turning along and the energy from staying, the larger as a share of its own."""
+    poses = PLACES, PLACES @ turn.T + SHIFT
+    still, turned = (model.energy_and_forces(pose.to(model.references), ETHANOL) for pose in poses)
+    expected = still[0].double(), still[1].double() @ turn.T
+    return max(float((a.double() - b).detach().norm() / b.norm()) for a, b in zip(turned, expected, strict=True))
 
 
 @pytest.mark.parametrize("dtype", list(SPACE), ids=str)
@@ -48,6 +52,22 @@ def test_rotations_of_the_icosahedron_are_exact_on_its_grids_and_all_are_on_dist
     assert off(made("distances", dtype), OTHER) <= bound
     assert off(made("icosahedron", dtype), OTHER) > 1e-4, "the twin: a rotation that does not permute the grid"
     assert off(made("fibonacci(12)", dtype), SIXTY[7]) > 1e-4, "the twin: a grid that it does not permute"
+
+
+@pytest.mark.parametrize("grid", ["distances", "icosahedron", "dodecahedron", "fibonacci(12)"])
+def test_nothing_pulls_a_molecule_as_a_whole_and_distances_alone_never_turn_it(grid):
+    model = made(grid)
+    pulled, turned = pulled_and_turned(model)
+    assert pulled <= SPACE[torch.float64]
+    assert (turned <= SPACE[torch.float64]) if grid == "distances" else (turned > 1e3 * SPACE[torch.float64])
+    assert min(pulled_and_turned(InField(model))) > BROKEN, "the twin: a field pulls and turns it"
+
+
+@pytest.mark.parametrize("grid", ["distances", "dodecahedron"])
+def test_energy_and_forces_are_continuous_while_an_atom_passes_the_cutoff(grid, monkeypatch):
+    assert jump(made(grid, cutoff=2.0)) <= CUTOFF_JUMP
+    monkeypatch.setattr(orientation_kernels, "window", torch.ones_like)
+    assert jump(made(grid, cutoff=2.0)) > 1e3 * CUTOFF_JUMP, "the twin: kernels that do not fade"
 
 
 @pytest.mark.parametrize("grid", ["distances", "dodecahedron"])

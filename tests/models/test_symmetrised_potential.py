@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from tests.models.test_orientation_potential import ETHANOL, OTHER, PLACES, SHIFT
-from tests.tolerances import FORCE_DIFFERENCE, SPACE
+from tests.models.test_molecular_potential import pulled_and_turned
+from tests.models.test_orientation_potential import ETHANOL, OTHER, PLACES, SHIFT, off
+from tests.tolerances import BROKEN, FORCE_DIFFERENCE, SPACE
+from workbench.measure.motions import InField
 from workbench.models import build_model
 from workbench.models.symmetrised_potential import METHOD, SymmetrisedPotential, build
 from workbench.training import load_claims
@@ -19,18 +21,20 @@ def made(way: str, dtype: torch.dtype = torch.float64, **options) -> Symmetrised
     return model
 
 
-def off(model: SymmetrisedPotential) -> float:
-    """How far forces are from turning along, as a share of them."""
-    forces = model.energy_and_forces(PLACES.to(model.references), ETHANOL)[1].double()
-    turned = model.energy_and_forces((PLACES @ OTHER.T + SHIFT).to(model.references), ETHANOL)[1].double()
-    return float((turned - forces @ OTHER.T).norm() / forces.norm())
-
-
 @pytest.mark.parametrize("dtype", list(SPACE), ids=str)
 def test_frames_and_one_pose_are_exact_and_bare_coordinates_are_not(dtype):
-    assert off(made("frames", dtype)) <= SPACE[dtype]
-    assert off(made("pose", dtype)) <= SPACE[dtype]
-    assert off(made("coordinates", dtype)) > 0.1, "the twin"
+    assert off(made("frames", dtype), OTHER) <= SPACE[dtype]
+    assert off(made("pose", dtype), OTHER) <= SPACE[dtype]
+    assert off(made("coordinates", dtype), OTHER) > 0.1, "the twin"
+
+
+@pytest.mark.parametrize("way", ["frames", "pose"])
+def test_nothing_pulls_or_turns_a_molecule_as_a_whole(way):
+    assert max(pulled_and_turned(made(way))) <= SPACE[torch.float64]
+    assert min(pulled_and_turned(InField(made(way)))) > BROKEN, "the twin: a field pulls and turns it"
+    assert pulled_and_turned(made("coordinates"))[1] > 1e3 * SPACE[torch.float64], (
+        "the twin: bare coordinates know a direction"
+    )
 
 
 @pytest.mark.parametrize("way", ["coordinates", "frames", "pose"])
