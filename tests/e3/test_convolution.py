@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 from e3nn import o3
-from e3nn.util.test import assert_equivariant
+from e3nn.util.test import assert_equivariant, assert_normalized
 from torch import Tensor, nn
 
 from tests.tolerances import BROKEN, SPACE, STD_RATIO
@@ -13,6 +13,7 @@ from workbench.e3.convolution import HarmonicConvolution, depthwise_product, gat
 from workbench.e3.graphs import Edges, neighbours
 from workbench.e3.harmonics import spherical_harmonics
 from workbench.e3.irreps import default_dtype, harmonic_irreps, ir_mul_to_mul_ir, parse_irreps
+from workbench.e3.product import EdgeProduct
 from workbench.e3.radial import RadialBasis
 
 FEATURES, OUT = "4x0e+2x1o+3x2e+2x0o+1x1e", "3x0e+2x1o+2x2e+1x3o+2x1e+2x0o"
@@ -245,3 +246,25 @@ BAD = [
 def test_what_cannot_be_gets_a_sentence(given: dict, sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
         HarmonicConvolution(**{"irreps_in": "2x0e", "irreps_out": "2x0e", "lmax": 1, "count": 4} | given)
+
+
+def test_e3nns_own_checker_finds_features_of_unit_size_at_the_start() -> None:
+    """On edges of random directions; every weight of each drawing is normal. The twin: weights twice as large."""
+
+    class OnEdges(nn.Module):
+        def __init__(self, scale: float) -> None:
+            super().__init__()
+            self.product, self.scale = EdgeProduct("8x0e+8x1o+8x2e", 2, "8x0e+8x1o+8x2e", "e3nn"), scale
+
+        def forward(self, features: Tensor, vectors: Tensor) -> Tensor:
+            return self.scale * self.product(features, vectors)
+
+    def checked(scale: float) -> None:
+        torch.manual_seed(0)
+        layer = OnEdges(scale)
+        irreps = {"irreps_in": [layer.product.irreps_in, "cartesian_points"], "irreps_out": layer.product.irreps_out}
+        assert_normalized(layer, n_input=200, n_weight=50, atol=0.3, **irreps)
+
+    checked(1.0)
+    with pytest.raises(AssertionError, match="Max componentwise error"):
+        checked(2.0)

@@ -4,6 +4,8 @@ import math
 
 import pytest
 import torch
+from e3nn import o3
+from e3nn.io import CartesianTensor
 
 from tests.tolerances import BROKEN, EXACT, SPACE
 from workbench.e3.diagrams import (
@@ -19,6 +21,7 @@ from workbench.e3.diagrams import (
     sign_tensor,
     symplectic_form,
 )
+from workbench.e3.irreps import default_dtype
 
 TIGHT = EXACT[torch.float64]
 
@@ -168,6 +171,39 @@ def test_a_layer_commutes_with_its_group_and_learns_all_it_can(group, n, dtype):
     first, after = (free(y.flatten(2)).unflatten(2, (n, n)) for y in (moved(x, g, 2), x))
     assert float((first - moved(after, g, 2)).detach().norm()) > BROKEN, "the twin: a dense layer"
     first.sum().backward()
+
+
+def test_maps_of_rank_two_are_those_between_its_parts_of_degree_0_1_and_2():
+    """By the change of basis that e3nn finds: three diagrams of O(3), one number for each degree (Schur)."""
+    with default_dtype(torch.float64):
+        parts, given = CartesianTensor("ij"), o3.ReducedTensorProducts("ij", i="1o", j="1o")
+        change = parts.reduced_tensor_products().change_of_basis.flatten(1)
+    assert [(block.mul, str(block.ir)) for block in parts] == [(1, "0e"), (1, "1e"), (1, "2e")]
+    assert given.irreps_out == parts
+    assert (change @ change.T - torch.eye(9, dtype=torch.float64)).abs().max() <= SPACE[torch.float64]
+    found = matrices("O", 3, 2, 2)
+    assert len(found) == dimension("O", 3, 2, 2) == len(parts)
+    shares = torch.zeros(3, 3, dtype=torch.float64)
+    for at, diagram in enumerate(diagrams("O", 3, 2, 2)):
+        there = change @ apply_diagram(change.unflatten(1, (3, 3)), diagram, "O", 3, 2, 2).flatten(1).T
+        assert (there - change @ found[at] @ change.T).abs().max() <= SPACE[torch.float64]
+        for g in (element("SO", 3), element("O", 3, mirror=True)):
+            d = o3_matrix(parts, g)
+            assert (d - change @ torch.kron(g, g) @ change.T).abs().max() <= SPACE[torch.float64]
+            assert (there @ d - d @ there).abs().max() <= SPACE[torch.float64]
+        for degree, piece in enumerate(parts.slices()):
+            shares[at, degree] = there[piece, piece].diagonal().mean()
+            there[piece, piece] -= shares[at, degree] * torch.eye(2 * degree + 1, dtype=torch.float64)
+        assert there.abs().max() <= SPACE[torch.float64], "nothing leads from one degree to another"
+    assert torch.linalg.matrix_rank(shares) == 3
+    turned = o3_matrix(parts, element("SO", 3))
+    twin = torch.diag(torch.arange(9.0, dtype=torch.float64))
+    assert (twin @ turned - turned @ twin).abs().max() > BROKEN, "the twin: a number for each component"
+
+
+def o3_matrix(irreps, g):
+    with default_dtype(torch.float64):
+        return o3.Irreps(irreps).D_from_matrix(g)
 
 
 @pytest.mark.parametrize(
