@@ -28,7 +28,7 @@ MAY_IMPORT = {
     "measure": {"groups", "actions", "kernels", "e3"},
     "training": {"groups", "layers", "models", "datasets", "measure"},
     "views": set(),
-    "audit": {"groups", "actions", "models", "datasets", "training", "measure", "views"},
+    "audit": {"groups", "actions", "e3", "models", "datasets", "training", "measure", "views"},
     "explorers": {
         "groups", "actions", "kernels", "layers", "e3", "models", "datasets", "training", "measure", "views",
     },

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -17,6 +16,7 @@ from workbench.audit.kinds import NOUNS, PLACES
 from workbench.audit.questions import Question
 from workbench.audit.trial import NOISE
 from workbench.audit.words import percent, shown
+from workbench.e3.copies import copied
 from workbench.groups import Translation
 from workbench.measure import equivariance_error, repair, undisturbed, will_it_be_equivariant
 from workbench.measure.explain import SILENT, paired_share
@@ -347,7 +347,7 @@ def closed(model: nn.Module) -> nn.Module | None:
     >>> closed(nn.Conv2d(1, 1, 3, padding=1)).padding_mode
     'circular'
     """
-    found: Any = copy.deepcopy(model)
+    found: Any = copied(model)
     for module in list(found.modules()):
         if isinstance(module, nn.Conv1d | nn.Conv2d):
             module.padding_mode = "circular"

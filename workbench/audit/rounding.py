@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +12,7 @@ import xarray as xr
 from torch import Tensor, nn
 
 from workbench.audit.words import percent
+from workbench.e3.copies import copied
 from workbench.measure import labelled, undisturbed
 from workbench.measure.probe import OUTPUT, like_model, named_layers, pieces, watching
 from workbench.measure.result import tensors_of
@@ -79,7 +79,7 @@ def rounding_of(model: Callable, inputs: Tensor, seed: int = 0) -> Rounding | No
     some = like_model(model, inputs[:SAMPLES])
     try:
         with undisturbed(model, seed):
-            single = copy.deepcopy(model).float()  # type: ignore[attr-defined]
+            single = copied(model).float()  # type: ignore[attr-defined]
         wanted = _answers(single, some.float(), seed)
         got = _answers(model, some, seed)
     except Exception:  # code that nobody knows: it may cast inside, or not be copied

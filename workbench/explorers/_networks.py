@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from workbench.e3.copies import copied
 from workbench.explorers._runs import config, image_set, run_names, run_path, seeded, trained_model
 from workbench.groups import GroupSignal
 from workbench.layers import group_layers, set_n
@@ -166,7 +167,7 @@ def shuffled(model: nn.Module, seed: int = 0) -> nn.Module:
     Group layers have the taps of their generated kernels permuted, differently for each output element; any other
     module has the entries of its weights permuted. The sharing that makes a layer equivariant is gone.
     """
-    model = copy.deepcopy(model)
+    model = copied(model)
     layers = [name for name, layer in group_layers(model).items() if layer.kernel_size > 1]
     for at, name in enumerate(layers):
         model.set_submodule(name, _Disorder(model.get_submodule(name), seed + at))

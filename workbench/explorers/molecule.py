@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -13,6 +12,7 @@ import torch
 import xarray as xr
 
 from workbench.datasets.molecule import Molecule
+from workbench.e3.copies import copied
 from workbench.explorers._explorer import Explorer
 from workbench.explorers._potentials import (
     BROKEN,
@@ -107,7 +107,7 @@ class MoleculeExplorer(Explorer):
                 f"a {type(model).__name__} was given, which has no energy_and_forces(positions, numbers, batch); wrap "
                 "it in a module that has, energies in eV and forces in eV/angstrom."
             )
-        self.attach("model", None if model is None else copy.deepcopy(model).eval().requires_grad_(False))
+        self.attach("model", None if model is None else copied(model).eval().requires_grad_(False))
 
     def compute(self) -> xr.Dataset:
         """Positions, forces of both sources in the pose shown, and the errors of the four motions."""

@@ -6,7 +6,6 @@ in femtosecond, masses in dalton, energies in eV.
 
 from __future__ import annotations
 
-import copy
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -16,6 +15,7 @@ import torch
 import xarray as xr
 from torch import Tensor, nn
 
+from workbench.e3.copies import copied
 from workbench.e3.graphs import check_numbers
 from workbench.groups.base import check_count, check_floating
 from workbench.measure.dataset import labelled
@@ -120,7 +120,7 @@ def energy_drift(
         ValueError: time steps that do not divide the time, a number that is not positive, or shapes that do not fit.
     """
     _check(numbers, positions, masses, steps_fs, time_fs, kelvin, points)
-    net: Any = copy.deepcopy(potential).double().eval()
+    net: Any = copied(potential).double().eval()
     here = positions.detach().double()
     batch = torch.zeros(len(numbers), dtype=torch.int64)
 

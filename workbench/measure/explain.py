@@ -1,6 +1,5 @@
 """Why is it not equivariant: what each finding costs, measured by applying its fix to a copy of the model."""
 
-import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +9,7 @@ import xarray as xr
 from torch import Tensor, nn
 
 from workbench.actions.images import check_images
+from workbench.e3.copies import copied
 from workbench.groups import Group, Symmetric, Translation, parse_group
 from workbench.measure.attribution import moving_lattice_elements
 from workbench.measure.behaviour import Behaviour
@@ -172,7 +172,7 @@ def _tried(model: nn.Module, finding: xr.Dataset, trial: _Trial) -> _Row:
 
 def _all_repaired(model: nn.Module, trial: _Trial, static: xr.Dataset) -> nn.Module:
     """A copy with one fix after the other; sizes may change, so the report is made anew after each."""
-    current, given_up = copy.deepcopy(model), set()
+    current, given_up = copied(model), set()
     for _ in range(2 * static.sizes["finding"] + 2):
         found = will_it_be_equivariant(current, tuple(trial.images.shape[1:]), trial.group, trial.kind)
         for place in range(found.sizes["finding"]):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ import xarray as xr
 from torch import Tensor, nn
 
 from workbench.actions.points import transform_points
+from workbench.e3.copies import copied
 from workbench.e3.graphs import check_numbers, check_points, split_points
 from workbench.groups import O3, SO3, Group, Symmetric, Translation
 from workbench.groups.base import check_count
@@ -148,7 +148,7 @@ def rounding_floor(potential: nn.Module, poses: Tensor, like: Tensor) -> tuple[f
         poses: ``(P, N, 4)`` float64, rounded to the type of ``like`` before the potential sees them.
         like: of the potential's type and device.
     """
-    exact = copy.deepcopy(potential).double().eval()
+    exact = copied(potential).double().eval()
     training, bit = potential.training, torch.finfo(like.dtype).eps
     relative, energy = bit, 0.0
     potential.eval()

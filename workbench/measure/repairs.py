@@ -3,7 +3,6 @@
 What a repair changes is what the finding names, no more: whether it helps is measured by :func:`explain`.
 """
 
-import copy
 import re
 from collections.abc import Callable
 from typing import Any
@@ -12,6 +11,7 @@ import torch
 import xarray as xr
 from torch import Tensor, nn
 
+from workbench.e3.copies import copied
 from workbench.groups import Group
 from workbench.measure.behaviour import Behaviour
 from workbench.measure.geometry import Size, pair
@@ -45,7 +45,7 @@ def repair(model: nn.Module, finding: xr.Dataset) -> nn.Module:
             f"no replacement is known for the finding {rule!r} of {name!r}; expected one of {', '.join(REPAIRS)}; "
             f"the report says what to do by hand: {finding['fix'].values}."
         )
-    repaired = copy.deepcopy(model)
+    repaired = copied(model)
     modules = dict(repaired.named_modules()) | {"model": repaired}
     if name not in modules:
         raise ValueError(f"the model has no module {name!r}; expected a finding of this model; make the report again.")
@@ -64,7 +64,7 @@ def averaged(
     Args:
         output: how the answer moves, as in :func:`equivariance_error`; see :class:`Averaged` for ``"auto"``.
     """
-    return Averaged(copy.deepcopy(model), group, elements, padding, output)
+    return Averaged(copied(model), group, elements, padding, output)
 
 
 def _rests(module: Any, size: Size) -> tuple[int, int]:

@@ -6,7 +6,6 @@ constructor was told. The worker imports and calls the same function as we do, a
 
 from __future__ import annotations
 
-import copy
 import importlib
 import os
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from workbench.e3.copies import copied
 from workbench.measure.probe import first_tensor
 
 
@@ -56,7 +56,7 @@ def unpacked(luggage: Luggage) -> Callable:
     found = imported(luggage.where)
     if luggage.state is None:
         return found
-    model = copy.deepcopy(found) if isinstance(found, nn.Module) else found()
+    model = copied(found) if isinstance(found, nn.Module) else found()
     if not isinstance(model, nn.Module):
         raise ValueError(f"{luggage.where}() gave a {type(model).__name__}; expected a torch module.")
     from safetensors.torch import load
