@@ -38,7 +38,7 @@ def test_the_bars_are_the_softmax_of_the_stored_network(runs):
     images, labels = digits.splits["test"]
     six = data.standardise(digits.pixels(images[labels == 6][:1]).clamp(0, 1))
     expected = Run(runs / "runs" / "six_180_partial" / "seed-0").model()(six).softmax(-1)[0].detach()
-    assert np.allclose(AnswerExplorer().dataset()["answer"].values[0], expected, atol=EXACT[torch.float32])
+    assert np.allclose(AnswerExplorer().dataset()["answer"].values[0], expected, rtol=0, atol=EXACT[torch.float32])
 
 
 def test_bars_and_curve_agree_at_every_angle_of_the_curve(runs):
@@ -47,7 +47,7 @@ def test_bars_and_curve_agree_at_every_angle_of_the_curve(runs):
         at = int(np.flatnonzero(np.isclose(ds["angle_deg"], angle))[0])
         followed = [list(ds["class_name"].values[k]).index(ds["followed"].values[k]) for k in (0, 1)]
         shown = [ds["answer"].values[k, followed[k]] for k in (0, 1)]
-        assert np.allclose(ds["probability"].values[:, at], shown, atol=EXACT[torch.float32])
+        assert np.allclose(ds["probability"].values[:, at], shown, rtol=0, atol=EXACT[torch.float32])
 
 
 def test_a_full_network_gives_the_same_answer_at_every_quarter_turn(runs):

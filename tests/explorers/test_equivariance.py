@@ -58,7 +58,7 @@ def test_both_ways_agree_at_a_quarter_turn_and_differ_between():
 def test_at_the_end_of_the_network_scores_are_shown_by_class():
     ds = explorer(layer=0, angle_deg=180).dataset()
     assert ds["score"].values.tolist() == ["6", "6 upside down"]
-    assert np.allclose(ds["scores"][0], ds["scores"][1], atol=1e-5), "a full network cannot tell"
+    assert np.allclose(ds["scores"][0], ds["scores"][1], rtol=0, atol=1e-5), "a full network cannot tell"
 
 
 def test_a_layer_that_kept_a_part_of_the_circle_answers_on_it_only():

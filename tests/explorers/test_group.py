@@ -48,7 +48,7 @@ def test_at_quarter_turns_turning_and_filtering_may_change_places(name, angle_de
 def test_at_a_step_of_the_group_the_maps_move_along_the_strip():
     upright, turned = (GroupExplorer(angle_deg=angle).dataset()["response"].values[0] for angle in (0, 90))
     for element in range(8):
-        assert np.allclose(turned[(element + 2) % 8], np.rot90(upright[element]), atol=1e-6)
+        assert np.allclose(turned[(element + 2) % 8], np.rot90(upright[element]), rtol=0, atol=1e-6)
 
 
 def test_between_the_steps_a_rest_is_left_and_shown():
