@@ -15,7 +15,7 @@ from tests.dashboards.test_uploads import png
 from workbench.dashboards.computing import TROUBLE
 from workbench.dashboards.face import ASSETS, ExplorerFace, describe
 from workbench.dashboards.uploads import LARGEST_IMAGE, LARGEST_MOLECULE
-from workbench.explorers.molecule import MoleculeExplorer
+from workbench.explorers._potentials import own_molecule
 
 
 class Page(ExplorerFace):
@@ -187,7 +187,9 @@ WATER = b"3\nmine\nO 0 0 0.12\nH 0 0.8 -0.48\nH 0 -0.76 -0.48\n"
 
 class Molecular(Dots):
     accepts = ("molecule",)
-    set_molecule = MoleculeExplorer.set_molecule
+
+    def set_molecule(self, molecule):
+        self.attach("molecule", own_molecule(molecule, None))
 
 
 def test_a_molecule_of_ones_own_is_taken_and_given_back():
@@ -199,7 +201,7 @@ def test_a_molecule_of_ones_own_is_taken_and_given_back():
 
 def test_r12_a_molecule_is_seen_by_the_visitor_who_brought_it_only():
     mine, other = talk(Molecular(), {"kind": "molecule", "name": "a.xyz", "data": WATER}), talk(Molecular())
-    assert mine._explorer.attached["molecule"].formula == "H2O"
+    assert mine._explorer.attached["molecule"].molecule.formula == "H2O"
     assert not other._explorer.attached
 
 
