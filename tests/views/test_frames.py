@@ -95,6 +95,8 @@ def test_faults_have_three_panels_of_what_was_measured():
     assert dots["x"].tolist() == pytest.approx([LOWEST, 0.1])
     assert dots["y"].tolist() == pytest.approx([0.2, 2e-7])
     assert "<b>" not in dots["text"]
+    assert dots["marker"]["symbol"] == ["circle", "circle-open"], "counted as having no axes, and not"
+    assert len(set(dots["marker"]["color"])) == 2
     assert [trace["xaxis"] for trace in lines] == ["x2", "x2", "x3", "x3"]
     assert lines[3]["y"].tolist() == [2, 20]
     assert "1/angstrom" in figure["layout"]["yaxis3"]["title"]["text"]

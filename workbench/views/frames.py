@@ -91,9 +91,14 @@ def faults_picture(ds: xr.Dataset) -> Figure:
     require(ds, "view of frame faults", dims=dims)
     log = {"type": "log", "exponentformat": "power", "dtick": 2}
     gap, left = values(ds, "gap"), values(ds, "pose_left", "species", "draw")
+    counted = gap < float(ds["smallest_gap"])
     dots = {
         "type": "scatter", "mode": "markers", "x": small(gap.clip(LOWEST)), "y": small(np.median(left, 1)),
-        "text": [text(one) for one in values(ds, "species")], "marker": {"color": palette.BLUE, "size": 7},
+        "text": [text(one) for one in values(ds, "species")],
+        "marker": {
+            "color": [palette.ORANGE if one else palette.BLUE for one in counted], "size": 7,
+            "symbol": ["circle" if one else "circle-open" for one in counted],
+        },
         "hovertemplate": "%{text}: gap %{x:.1e}, left %{y:.1e}<extra></extra>",
     }  # fmt: skip
     jumps = [
