@@ -321,6 +321,19 @@ def test_n13_a_notebook_whose_kernel_is_gone_shows_picture_and_table(open_cell, 
     chromium.console_errors.clear()  # ipywidgets complains of the model that is gone, and it is right
 
 
+def test_a_refusal_stays_while_the_picture_before_it_is_refined(run_cell, tmp_path):
+    (tmp_path / "notes.png").write_text("no image")
+    page = run_cell(f"STEPS = 150\n{HEAVY}")
+    page.wait_for_selector("progress")
+    page.set_input_files(".wb-file", tmp_path / "notes.png")
+    page.wait_for_selector("[role=alert]:has-text('notes.png is no image')")
+    page.wait_for_function("document.querySelector('.wb-plot').layout.meta.coarse === false")
+    assert page.is_visible("[role=alert]:has-text('notes.png is no image')")
+    page.focus(".noUi-handle >> nth=1")
+    page.keyboard.press("ArrowRight")
+    page.wait_for_selector("[role=alert]", state="detached")
+
+
 def test_an_image_of_the_reader_is_drawn_and_put_back(run_cell, tmp_path):
     from PIL import Image
 

@@ -289,6 +289,7 @@ def test_r14_an_own_molecule_is_taken_and_a_bad_one_refused_on_the_page(workbenc
         page.get_by_role("alert").filter(has_text=words).wait_for()
     page.get_by_role("button", name="Use ours again").click()
     page.get_by_text("Showing your molecule").wait_for(state="hidden")
+    page.get_by_role("alert").wait_for(state="hidden")
 
 
 def test_r17_words_that_try_to_be_markup_are_shown_as_words(samples, visit, chromium):

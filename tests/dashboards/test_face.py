@@ -199,6 +199,15 @@ def test_a_molecule_of_ones_own_is_taken_and_given_back():
     assert not page._explorer.attached
 
 
+def test_another_molecule_of_the_menu_takes_the_own_one_from_the_page_and_the_same_brings_it_back():
+    class Menu(Molecular):
+        species = param.Selector(objects=["water", "ethanol"], doc="A choice.")
+
+    own = {"kind": "molecule", "name": "mine.xyz", "data": WATER}
+    page = talk(Menu(), own, set_(species="ethanol"), set_(2, species="water"))
+    assert [message["name"] for message in page.of("image")] == ["mine.xyz", "", "mine.xyz"]
+
+
 def test_r12_a_molecule_is_seen_by_the_visitor_who_brought_it_only():
     mine, other = talk(Molecular(), {"kind": "molecule", "name": "a.xyz", "data": WATER}), talk(Molecular())
     assert mine._explorer.attached["molecule"].molecule.formula == "H2O"

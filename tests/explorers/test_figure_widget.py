@@ -75,10 +75,10 @@ def test_transposed_and_foreign_ordered_arrays_arrive_in_order():
 
 def test_r8_pictures_are_no_part_of_the_saved_state():
     widget = FigureWidget()
-    widget.draw(a_figure(2000), {"serial": 1}, first=True)
+    widget.draw(a_figure(2000), {"serial": 1, "asked": 1}, first=True)
     assert len(widget.first["buffers"][0]) == 2000 * 4 * 4
     widget._hear(None, {"type": "ready", "serial": 1}, [])
-    widget.draw(a_figure(2000), {"serial": 2})
+    widget.draw(a_figure(2000), {"serial": 2, "asked": 2})
     state = {key: value for key, value in widget.get_state().items() if key not in ("_esm", "_css")}
     assert len(repr(state)) < 1500
 
@@ -104,19 +104,29 @@ def test_many_pictures_bring_plotly_once():
 
 def test_a_page_that_comes_late_gets_the_last_picture_error_and_progress():
     widget = FigureWidget()
-    widget.draw(a_figure(), {"serial": 1})
-    widget.draw(a_figure(), {"serial": 2})
+    widget.draw(a_figure(), {"serial": 1, "asked": 1})
+    widget.draw(a_figure(), {"serial": 2, "asked": 2})
     widget.tell("busy", fraction=0.25)
-    widget.tell("error", text="no")
+    widget.tell("error", text="no", asked=2)
     sent = recorded(widget)
     widget._hear(None, {"type": "ready", "serial": -1}, [])
     assert [content["type"] for content, _ in sent] == ["figure", "busy", "error"]
     assert (sent[0][0]["serial"], sent[1][0]["fraction"]) == (2, 0.25)
     widget.tell("busy", fraction=None)
-    widget.draw(a_figure(), {"serial": 3})
+    widget.draw(a_figure(), {"serial": 3, "asked": 3})
     sent.clear()
     widget._hear(None, {"type": "ready", "serial": 3}, [])
     assert sent == []
+
+
+def test_a_refusal_outlives_the_refinement_that_was_asked_for_before_it():
+    widget = FigureWidget()
+    widget.draw(a_figure(), {"serial": 2, "asked": 2})
+    widget.tell("error", text="no", asked=2)
+    widget.draw(a_figure(), {"serial": 3, "asked": 2})
+    assert "error" in widget._standing
+    widget.draw(a_figure(), {"serial": 4, "asked": 4})
+    assert "error" not in widget._standing
 
 
 @pytest.mark.parametrize("message", [None, "ready", {}, {"type": []}, {"type": "unknown"}, {"type": {"a": 1}}])

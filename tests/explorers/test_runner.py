@@ -55,9 +55,11 @@ class Face:
         self.pictures: list = []
         self.failures: list[str] = []
         self.progress: list[float | None] = []
-        self.runner = Runner(
-            explorer, show=self.pictures.append, fail=self.failures.append, progress=self.progress.append
-        )
+        self.runner = Runner(explorer, show=self.pictures.append, fail=self.fail, progress=self.progress.append)
+
+    def fail(self, text: str, asked: int) -> None:
+        self.failures.append(text)
+        self.failed = asked
 
     def shown(self) -> list[tuple[int, bool]]:
         return [(picture.state["n"], picture.coarse) for picture in self.pictures]
@@ -105,6 +107,7 @@ def test_r21_a_failure_becomes_a_sentence_is_logged_once_and_the_next_picture_co
         face.runner.request()
         assert face.runner.wait(LONG)
     assert face.failures == ["ZeroDivisionError: thirteen <b>"]
+    assert face.failed == 1
     assert face.shown() == [(14, False)]
     assert len(caplog.records) == 1
     assert "the gated explorer failed at ?n=13" in caplog.text
@@ -117,6 +120,8 @@ def test_a_heavy_picture_comes_coarse_first_and_refined_at_rest():
     face.runner.request()
     assert face.runner.wait(LONG)
     assert face.shown() == [(1, True), (1, False)]
+    assert [(picture.serial, picture.asked) for picture in face.pictures] == [(1, 1), (2, 1)]
+    assert face.runner.asked == 1
     assert face.progress == [0.0, None]
     assert [picture.serial for picture in face.pictures] == [1, 2], "the page takes only what is newer"
     face.runner.request()

@@ -55,7 +55,7 @@ class ExplorerFace(JSComponent):
     def __init__(self, explorer: Explorer, *, notice: str = "", pool: Executor | None = None, **layout: Any) -> None:
         self._explorer = explorer
         self._described = describe_controls(explorer)
-        self._image_name = ""
+        self._own_name = ""
         self._along: dict[str, str] = {}  # controls that moved along with the visitor's, not yet told
         self._computer = Computer(explorer, pool or shared_pool(), self._deliver, self._tell_progress)
         super().__init__(spec=describe(explorer, notice), **{"sizing_mode": "stretch_width", **layout})
@@ -101,13 +101,13 @@ class ExplorerFace(JSComponent):
         texts, ticket = data.get("values"), data.get("ticket")
         if not isinstance(texts, dict) or len(texts) > _MOST_VALUES or not isinstance(ticket, int | float):
             raise ValueError("the page sent a message that is not understood; reload the page.")
-        before, own = self._explorer.state(), "image" in self._explorer.attached
+        before, own = self._explorer.state(), self._shows_own()
         self._explorer.set(**{name: self._read(name, text) for name, text in texts.items()})
         # A control may move others; the page moves the ones it sent by itself, and must not be sent back its own past.
         moved = {name: value for name, value in self._explorer.state().items() if value != before[name]}
         self._along.update({name: write(value) for name, value in moved.items() if name not in texts})
-        if own != ("image" in self._explorer.attached):  # another picture was chosen, or the visitor's own again
-            self._send_msg({"kind": "image", "name": "" if own else self._image_name})
+        if own != self._shows_own():  # another picture was chosen, or the visitor's own again
+            self._send_msg({"kind": "image", "name": "" if own else self._own_name})
         self._computer.want(int(ticket))
 
     def _read(self, name: str, text: object) -> Any:
@@ -127,9 +127,7 @@ class ExplorerFace(JSComponent):
             raise ValueError(f"{self._explorer.title} takes no image of your own; leave it out.")
         name = Path(str(data.get("name", ""))).name[:80]
         self._explorer.set_image(read_image(data.get("data"), name))
-        self._image_name = name
-        self._send_msg({"kind": "image", "name": name})
-        self._computer.want()
+        self._keep_name(name)
 
     def _on_molecule(self, data: dict[str, Any]) -> None:
         explorer: Any = self._explorer
@@ -137,8 +135,15 @@ class ExplorerFace(JSComponent):
             raise ValueError(f"{explorer.title} takes no molecule of your own; leave it out.")
         name = Path(str(data.get("name", ""))).name[:80]
         explorer.set_molecule(read_molecule(data.get("data"), name))
+        self._keep_name(name)
+
+    def _keep_name(self, name: str) -> None:
+        self._own_name = name
         self._send_msg({"kind": "image", "name": name})
         self._computer.want()
+
+    def _shows_own(self) -> bool:
+        return bool({"image", "molecule"} & self._explorer.attached.keys())
 
     def _on_forget(self, data: dict[str, Any]) -> None:
         self._explorer.attach("molecule" if "molecule" in self._explorer.accepts else "image", None)

@@ -123,7 +123,7 @@ async function plotly() {
 
 class Figure {
   constructor(model, el) {
-    Object.assign(this, { model, el, serial: -1, next: null, drawing: false, open: null, gone: [] });
+    Object.assign(this, { model, el, serial: -1, asked: -1, since: -1, next: null, drawing: false, open: null, gone: [] });
     el.classList.add("wb-figure");
     this.plot = element("div", { className: "wb-plot", role: "img", aria: { label: model.get("label") } });
     this.status = element("div", { className: "wb-status" });
@@ -174,7 +174,7 @@ class Figure {
   hear(content, buffers) {
     if (content.type === "figure") this.take(content, buffers);
     else if (content.type === "busy") this.busy(content.fraction);
-    else if (content.type === "error") this.say(content.text, "error");
+    else if (content.type === "error") this.say(content.text, "error", content.asked);
     else if (content.type === "text") this.show(content);
     else if (content.type === "download") save(buffers[0], content.filename, content.mime);
   }
@@ -200,6 +200,7 @@ class Figure {
         await Plotly.react(this.plot, this.figure.data, dress(this.figure.layout), CONFIG);
         this.relabel();
         this.plot.workbenchTimes = { serial: content.serial, received, decoded, drawn: performance.now() };
+        this.asked = content.asked;
         this.drawn(content.serial);
       }
     } catch (error) {
@@ -212,7 +213,7 @@ class Figure {
   drawn(serial) {
     if (this.seen === undefined) this.model.send({ type: "ready", serial });
     this.seen = serial;
-    if (this.state !== "busy") this.say("");
+    if (this.state !== "busy" && !this.standing()) this.say("");
     this.nameSliders();
     clearTimeout(this.late);
     if (this.open) this.late = setTimeout(() => this.ask(this.open), REST);
@@ -256,7 +257,13 @@ class Figure {
 
   // ---- status row
 
-  say(text, kind = "plain") {
+  // A refusal stays until there is a picture that was asked for after it: the one before may still be refined.
+  standing() {
+    return this.state === "error" && this.asked <= this.since;
+  }
+
+  say(text, kind = "plain", since = this.asked) {
+    if (kind === "error") this.since = since;
     if (this.state === kind && this.said === text) return;
     Object.assign(this, { state: kind, said: text });
     this.status.setAttribute("role", kind === "error" ? "alert" : "status");
@@ -265,6 +272,7 @@ class Figure {
   }
 
   busy(fraction) {
+    if (this.standing()) return;
     if (fraction === null) return this.state === "busy" ? this.say("") : undefined;
     const text = `Refining … ${Math.round(100 * fraction)} %`;
     if (this.state === "busy") {

@@ -74,11 +74,18 @@ class FigureWidget(anywidget.AnyWidget):
         self.on_msg(self._hear)
 
     def draw(self, figure: dict[str, Any], about: dict[str, Any], *, first: bool = False) -> None:
-        """Show a figure; `about` (serial, state, ...) becomes its `layout.meta`."""
+        """Show a figure; `about` (serial, asked, state, ...) becomes its `layout.meta`.
+
+        An error stays until there is a picture that was asked for after it.
+        """
         layout = {**figure["layout"], "meta": about}
         content, buffers = pack({"data": figure["data"], "layout": layout})
-        self._standing.pop("error", None)
-        self._current = ({"type": "figure", "serial": about["serial"], "figure": content}, buffers)
+        if about["asked"] > self._standing.get("error", {}).get("asked", -1):
+            self._standing.pop("error", None)
+        self._current = (
+            {"type": "figure", "serial": about["serial"], "asked": about["asked"], "figure": content},
+            buffers,
+        )
         if first:
             self.first = {"content": self._current[0], "buffers": [bytes(buffer) for buffer in buffers]}
         else:

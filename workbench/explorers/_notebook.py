@@ -63,7 +63,7 @@ class ExplorerWidget(widgets.VBox):
         try:
             act()
         except Exception as error:  # a refused value or image is a sentence on the page, and nothing is lost
-            self._fail(sentence(error))
+            self._fail(sentence(error), self._runner.asked)
             self._follow()
 
     def _listen(self) -> None:
@@ -139,6 +139,7 @@ class ExplorerWidget(widgets.VBox):
     def _show(self, picture: Picture) -> None:
         about = {
             "serial": picture.serial,
+            "asked": picture.asked,
             "state": picture.state,
             "coarse": picture.coarse,
             "compute_ms": picture.compute_ms,
@@ -147,8 +148,8 @@ class ExplorerWidget(widgets.VBox):
             self._figure.label = f"{self._explorer.title}: {self._explorer.question}"
         self._figure.draw(picture.figure, about, first=picture.serial == 1)
 
-    def _fail(self, text: str) -> None:
-        self._figure.tell("error", text=text)
+    def _fail(self, text: str, asked: int) -> None:
+        self._figure.tell("error", text=text, asked=asked)
 
     def _busy(self, fraction: float | None) -> None:
         self._figure.tell("busy", fraction=fraction)

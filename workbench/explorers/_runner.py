@@ -25,6 +25,7 @@ class Picture:
     """One computed picture and the state it belongs to."""
 
     serial: int  # grows with every picture; a face draws only larger ones over smaller ones
+    asked: int  # grows with every request; a refinement has that of its coarse picture
     state: dict[str, Value]
     figure: dict[str, Any]
     coarse: bool  # a refined one follows at rest
@@ -37,7 +38,7 @@ class Runner:
     `request()` asks for the picture of the present state. While one is computed only the newest request waits; the
     last one always gets its picture. A heavy explorer is computed coarsely first and refined once nothing was asked
     for `REST` seconds; a new request stops a refinement that runs. The callbacks are called in that thread:
-    `show(picture)`, `fail(sentence)` and `progress(fraction | None)`, None when it has ended.
+    `show(picture)`, `fail(sentence, asked)` and `progress(fraction | None)`, None when it has ended.
     """
 
     def __init__(
@@ -45,7 +46,7 @@ class Runner:
         explorer: Explorer,
         *,
         show: Callable[[Picture], None],
-        fail: Callable[[str], None],
+        fail: Callable[[str, int], None],
         progress: Callable[[float | None], None] = lambda fraction: None,
     ) -> None:
         self._explorer, self._show, self._fail, self._progress = explorer, show, fail, progress
@@ -54,14 +55,16 @@ class Runner:
         self._refining: threading.Event | None = None  # set it to stop the refinement that runs
         self._thread: threading.Thread | None = None
         self._serial = 0
+        self.asked = 0  # the newest request
         self._busy = False
         self._closed = False
 
     def begin(self) -> None:
         """Draw the first picture in this thread; a heavy one is refined in the other."""
         self._serial += 1
+        self.asked = self._serial
         wanted = self._explorer.at(coarse=self._explorer.heavy)
-        if self._draw(self._serial, wanted) and wanted.coarse:
+        if self._draw(self._serial, self._serial, wanted) and wanted.coarse:
             self.request()
 
     def request(self) -> None:
@@ -71,6 +74,7 @@ class Runner:
             if self._closed:
                 return
             self._serial += 1
+            self.asked = self._serial
             self._pending = (self._serial, wanted)
             if self._refining is not None:
                 self._refining.set()
@@ -101,9 +105,9 @@ class Runner:
     def _work(self) -> None:
         while (job := self._next(_IDLE)) is not None:
             serial, wanted = job
-            drawn = self._draw(serial, wanted)
+            drawn = self._draw(serial, serial, wanted)
             if drawn and wanted.coarse and not wanted.refined and self._rest():
-                self._refine(wanted)
+                self._refine(serial, wanted)
             with self._wake:
                 self._busy = False
                 self._wake.notify_all()
@@ -121,7 +125,7 @@ class Runner:
         with self._wake:
             return not self._wake.wait_for(lambda: self._pending is not None or self._closed, REST)
 
-    def _refine(self, wanted: Explorer) -> None:
+    def _refine(self, asked: int, wanted: Explorer) -> None:
         stop = threading.Event()
         with self._wake:
             if self._pending is not None or self._closed:
@@ -131,13 +135,13 @@ class Runner:
             serial = self._serial
         try:
             self._progress(0.0)
-            self._draw(serial, wanted.at(cancel=stop, progress=_now_and_then(self._progress)))
+            self._draw(serial, asked, wanted.at(cancel=stop, progress=_now_and_then(self._progress)))
         finally:
             with self._wake:
                 self._refining = None
             self._progress(None)
 
-    def _draw(self, serial: int, wanted: Explorer) -> bool:
+    def _draw(self, serial: int, asked: int, wanted: Explorer) -> bool:
         """Compute and show one picture; whatever goes wrong becomes a sentence, and the thread lives on."""
         begin = time.perf_counter()
         try:
@@ -145,13 +149,13 @@ class Runner:
             took_ms = (time.perf_counter() - begin) * 1e3
             coarse = wanted.coarse and not wanted.refined
             if not self._closed:
-                self._show(Picture(serial, wanted.state(), figure, coarse, took_ms))
+                self._show(Picture(serial, asked, wanted.state(), figure, coarse, took_ms))
         except Cancelled:
             return False
         except Exception as error:  # an explorer's mistake must not end the face
             _log.exception("the %s explorer failed at %s", wanted.slug, wanted.permalink())
             if not self._closed:
-                self._fail(sentence(error))
+                self._fail(sentence(error), asked)
             return False
         return True
 

@@ -152,6 +152,7 @@ class Face {
   on_progress({fraction}) { this.busy.hidden = false; this.bar.value = fraction }
 
   on_image({name}) {
+    this.warn("")
     this.forget.hidden = !name
     this.own.textContent = name ? `Showing your ${this.ownKind} ${name}.` : ""
   }
