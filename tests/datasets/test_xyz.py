@@ -161,6 +161,30 @@ def test_r4_what_is_no_molecule_is_not_written_and_the_old_file_stays(tmp_path: 
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.parametrize("step", ["write_bytes", "replace"])
+def test_r4_a_write_that_fails_leaves_the_old_file_alone(step: str, tmp_path: Path, monkeypatch: Any) -> None:
+    path = write_xyz(tmp_path / "water.xyz", read_xyz(WATER))
+    before = path.read_bytes()
+
+    def full(*given: Any) -> None:
+        if step == "write_bytes":
+            given[0].touch()  # as a disk that fills up while it is written
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(*((Path, step) if step == "write_bytes" else (xyz.os, step)), full)
+    with pytest.raises(OSError, match="No space left"):
+        write_xyz(path, read_xyz(EXTENDED))
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_r4_a_folder_in_the_place_of_the_file_stays_alone(tmp_path: Path) -> None:
+    (tmp_path / "water.xyz").mkdir()
+    with pytest.raises(OSError, match=r"water\.xyz"):
+        write_xyz(tmp_path / "water.xyz", read_xyz(WATER))
+    assert [each.name for each in tmp_path.iterdir()] == ["water.xyz"]
+
+
 def test_r15_a_long_comment_is_refused_at_once() -> None:
     with pytest.raises(ValueError, match="a comment of 200000 characters"):
         read_xyz(b"1\n" + b"a" * 200_000 + b"\nH 0 0 0\n")

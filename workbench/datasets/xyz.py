@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
+import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -78,10 +78,13 @@ def write_xyz(path: str | os.PathLike[str], molecules: Molecule | Sequence[Molec
         raise ValueError(f"no molecules were given to be written to {target.name}; expected at least one")
     for at, one in enumerate(several):
         check_molecule(one, f"molecule {at + 1}")
-    text = "".join(line for one in several for line in _lines(one))
-    with tempfile.NamedTemporaryFile("w", dir=target.parent, prefix=f".{target.name}.", delete=False) as partial:
-        partial.write(text)
-    os.replace(partial.name, target)  # the old file or the new one, never half
+    content = "".join(line for one in several for line in _lines(one)).encode()
+    partial = target.with_name(f".{target.name}.{secrets.token_hex(6)}.partial")
+    try:
+        partial.write_bytes(content)
+        os.replace(partial, target)  # the old file or the new one, never half
+    finally:
+        partial.unlink(missing_ok=True)
     return target
 
 
