@@ -34,7 +34,7 @@ STATES: dict[str, tuple[dict[str, Any], ...]] = {  # beside the one that an expl
     "diagrams": ({"group": "S", "n": 4, "lower": 3, "upper": 3},),
     "products": ({"l_in": 4, "l_filter": 8, "l_out": 4, "parity": "rotations"},),
     "linear": ({"group": "GLPlus(2,3)"},),
-    "harmonics": ({"l": 6, "axis": "diagonal"},),
+    "harmonics": ({"l": 6, "axis": "diagonal"}, {"l": 6, "axis": "diagonal", "feature": "all degrees"}),
     "molecule": ({"species": "C6H6"},),
     "dihedral": ({"scan": "methyl", "rattled": True},),
     "orientations": ({"grid": "dodecahedron"}, {"grid": "icosahedral(32)"}),

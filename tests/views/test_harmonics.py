@@ -7,7 +7,7 @@ import torch
 
 from tests.tolerances import BROKEN, EXACT
 from workbench.measure.harmonics import turned_harmonic
-from workbench.views.harmonics import harmonic_picture
+from workbench.views.harmonics import NAMES, harmonic_picture
 
 STILL = (1.0, 0.0, 0.0, 0.0, 1.0)
 HALF = np.radians(20)
@@ -59,6 +59,46 @@ def test_axes_have_titles_and_orders_are_categories() -> None:
     assert figure.layout.yaxis.title.text == "order m after"
     assert list(figure.data[2].x) == ["-2", "-1", "0", "1", "2"]
     assert "33 x 64 directions" in figure.layout.annotations[-1].text
+
+
+def words(figure: go.Figure) -> str:
+    return " | ".join(note.text for note in figure.layout.annotations)
+
+
+@pytest.mark.parametrize(
+    ("feature", "said"), [("one degree", "Degree 2: 5 numbers"), ("all degrees", "Degrees 0 to 2: 9 numbers")]
+)
+def test_a_feature_has_its_lengths_before_and_after_in_bars_and_its_heading_says_which(feature: str, said: str) -> None:
+    ds = turned_harmonic(2, 0, TURNED, mistake="block order", feature=feature)
+    figure = go.Figure(harmonic_picture(ds))
+    assert said in words(figure)
+    assert "D(g), blocks reversed" in words(figure)
+    assert [bar.name for bar in figure.data[3:]] == ["before", "after"]
+    for bar, lengths in zip(figure.data[3:], ds["feature_length"].values, strict=True):
+        np.testing.assert_allclose(bar.y, lengths, rtol=0, atol=DRAWN)
+        assert bar.marker.color in words(figure)
+    moved = np.abs(np.subtract(figure.data[3].y, figure.data[4].y)).max()
+    assert (moved > BROKEN) == (feature == "all degrees"), "what mixes degrees is seen"
+
+
+def test_one_harmonic_keeps_the_lengths_of_the_harmonics() -> None:
+    figure = picture(normalization="norm")
+    assert len(figure.data) == 4
+    np.testing.assert_allclose(figure.data[3].y, np.ones(7), rtol=0, atol=DRAWN)
+
+
+def test_of_49_rows_those_in_the_middle_of_a_degree_have_names_where_there_is_room() -> None:
+    figure = go.Figure(harmonic_picture(turned_harmonic(6, 0, STILL, feature="all degrees")))
+    names = list(figure.data[2].x)
+    assert len(names) == len(set(names)) == 49
+    for one in (figure.layout.xaxis, figure.layout.yaxis):
+        shown = [names.index(name) for name in one.tickvals]
+        assert np.diff(shown).min() >= 49 / NAMES
+        assert [names[at] for at in shown] == ["2, 0", "3, 0", "4, 0", "5, 0", "6, 0"]
+    assert picture().layout.xaxis.tickvals is None
+    alone = go.Figure(harmonic_picture(turned_harmonic(0, 0, STILL, feature="all degrees")))
+    assert list(alone.data[2].x) == ["0"]
+    assert "Degree 0: 1 number<" in words(alone)
 
 
 def test_a_dataset_without_its_matrix_is_refused() -> None:

@@ -1,24 +1,44 @@
-"""A spherical harmonic and its turned copy in space, beside the matrix that turned it and lengths of all degrees."""
+"""A feature and its turned copy in space, beside the matrix that turned it and lengths by degree."""
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from workbench.views import palette
-from workbench.views.frame import Figure, Trace, axis, degrees, figure, label, panel_title, require, small, text, values
+from workbench.views.frame import (
+    PROVENANCE,
+    Figure,
+    Trace,
+    axis,
+    degrees,
+    figure,
+    label,
+    panel_title,
+    require,
+    small,
+    text,
+    values,
+)
 from workbench.views.mosaic import signed
 
 SPACES = ((0.0, 0.34), (0.35, 0.69))
 SIDE, MATRIX, BARS = (0.76, 1.0), (0.5, 1.0), (0.0, 0.28)
+BARS_IN = (palette.BLUE, palette.ORANGE)
 VIEW_FROM = {"x": 1.25, "y": 0.75, "z": 1.35}
 ROOM = 1.08  # a sphere that just fits would be cut at its poles
+NAMES = 12
+"""So many names of rows fit beside a matrix."""
 
 
 def harmonic_picture(ds: xr.Dataset) -> Figure:
     """Two surfaces of radius |f|, coloured by the sign of f; the matrix D(g); squared lengths by degree.
+
+    The lengths are those of the harmonics where one of them is drawn, else those of the feature's numbers, before and
+    after.
 
     Args:
         ds: of :func:`workbench.measure.harmonics.turned_harmonic`.
@@ -28,21 +48,20 @@ def harmonic_picture(ds: xr.Dataset) -> Figure:
     """
     require(ds, "view of harmonics", dims={
         "value": ("picture", "polar", "azimuth"), "direction": ("polar", "azimuth", "xyz"),
-        "matrix": ("row", "column"), "squared_length": ("degree",), "residual": (),
-    })  # fmt: skip
+        "matrix": ("row", "column"), "squared_length": ("degree",), "feature_length": ("picture", "degree"),
+        "residual": (),
+    }, provenance=(*PROVENANCE, "feature", "degree", "order"))  # fmt: skip
     limit = float(np.abs(values(ds, "value")).max()) or 1.0
     traces = [_surface(ds, at, limit) for at in range(2)]
     layout: dict[str, Any] = {name: _space(span, limit) for name, span in zip(("scene", "scene2"), SPACES, strict=True)}
-    traces += [_matrix(ds), _bars(ds)]
+    traces += [_matrix(ds), *_bars(ds)]
     layout |= {
-        "xaxis": axis(label(ds, "column"), domain=list(SIDE), anchor="y", type="category", showgrid=False),
-        "yaxis": axis(label(ds, "row"), domain=list(MATRIX), anchor="x", type="category", autorange="reversed",
-                      showgrid=False),
+        "xaxis": _names(ds, "column", domain=list(SIDE), anchor="y"),
+        "yaxis": _names(ds, "row", domain=list(MATRIX), anchor="x", autorange="reversed"),
         "xaxis2": axis(label(ds, "degree"), domain=list(SIDE), anchor="y2", dtick=1, showgrid=False),
         "yaxis2": axis("", domain=list(BARS), anchor="x2", rangemode="tozero", nticks=4),
+        "barmode": "group", "bargap": 0.25,
     }  # fmt: skip
-    for name in ("xaxis", "yaxis"):
-        layout[name] |= {"tickfont": {"size": 9}, "nticks": 10}
     return figure(traces, ds, height=540, margin={"l": 12, "r": 24, "t": 48, "b": 62}, annotations=_headings(ds),
                   **layout)  # fmt: skip
 
@@ -72,29 +91,63 @@ def _space(span: tuple[float, float], limit: float) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _names(ds: xr.Dataset, name: str, **more: Any) -> dict[str, Any]:
+    """An axis of categories; of several degrees only the middle row of each has its name, where there is room."""
+    names = [str(one) for one in values(ds, name)]
+    if _several(ds):
+        middle = [at for at, one in enumerate(names) if one.endswith(", 0")]
+        room = [below <= at - len(names) / NAMES for below, at in pairwise(middle)]
+        more |= {"tickvals": [names[at] for at, kept in zip(middle, [*room, True], strict=True) if kept]}
+    return axis(label(ds, name), type="category", showgrid=False, nticks=10, **more) | {"tickfont": {"size": 9}}
+
+
 def _matrix(ds: xr.Dataset) -> Trace:
     return signed(
         small(values(ds, "matrix", "row", "column")), 1.0, x=[str(one) for one in values(ds, "column")],
-        y=[str(one) for one in values(ds, "row")], hovertemplate="m %{x} to %{y}: %{z:.3f}<extra></extra>",
+        y=[str(one) for one in values(ds, "row")], hovertemplate="%{x} to %{y}: %{z:.3f}<extra></extra>",
     )  # fmt: skip
 
 
-def _bars(ds: xr.Dataset) -> Trace:
-    return {
-        "type": "bar", "x": small(values(ds, "degree")), "y": small(values(ds, "squared_length")), "xaxis": "x2",
-        "yaxis": "y2", "marker": {"color": palette.BLUE, "line": {"width": 0}}, "name": "squared length",
-        "hovertemplate": "l = %{x}: %{y:.3f}<extra></extra>",
-    }  # fmt: skip
+def _bars(ds: xr.Dataset) -> list[Trace]:
+    """One series of the harmonics, or two of the feature's numbers."""
+    if ds.attrs["feature"] == "one harmonic":
+        series = [("squared length", values(ds, "squared_length"))]
+    else:
+        series = list(zip(("before", "after"), values(ds, "feature_length", "picture", "degree"), strict=True))
+    return [
+        {
+            "type": "bar", "x": small(values(ds, "degree")), "y": small(lengths), "xaxis": "x2", "yaxis": "y2",
+            "marker": {"color": colour, "line": {"width": 0}}, "name": name,
+            "hovertemplate": f"{name}, l = %{{x}}: %{{y:.3f}}<extra></extra>",
+        }
+        for (name, lengths), colour in zip(series, BARS_IN, strict=False)
+    ]  # fmt: skip
 
 
 def _headings(ds: xr.Dataset) -> list[dict[str, Any]]:
-    degree, order = int(ds.attrs["degree"]), int(ds.attrs["order"])
     turn = degrees(float(values(ds, "angle_shown_deg")))
     rest = float(values(ds, "residual"))
     words = [
-        (f"Y, l = {degree}, m = {order}".replace("-", "−"), SPACES[0][0]),
+        (_feature(ds), SPACES[0][0]),
         (f"turned {turn}; residual {rest:.0e}".replace("e-", "e−"), SPACES[1][0]),
         (label(ds, "matrix"), SIDE[0]),
     ]
     found = [panel_title(one, at, 1.01) for one, at in words]
-    return [*found, panel_title("squared length", SIDE[0], BARS[1] + 0.015)]
+    lengths = "squared length"
+    if ds.attrs["feature"] != "one harmonic":
+        both = zip(("before", "after"), BARS_IN, strict=True)
+        lengths = "length² " + ", ".join(f"<span style='color:{colour}'>{name}</span>" for name, colour in both)
+    return [*found, panel_title(lengths, SIDE[0], BARS[1] + 0.015)]
+
+
+def _feature(ds: xr.Dataset) -> str:
+    degree, order = int(ds.attrs["degree"]), int(ds.attrs["order"])
+    if ds.attrs["feature"] == "one harmonic":
+        return f"Y, l = {degree}, m = {order}".replace("-", "−")
+    count = ds.sizes["row"]
+    which = f"Degrees 0 to {degree}" if _several(ds) else f"Degree {degree}"
+    return f"{which}: {count} number{'s' * (count > 1)}"
+
+
+def _several(ds: xr.Dataset) -> bool:
+    return ds.attrs["feature"] == "all degrees" and int(ds.attrs["degree"]) > 0
