@@ -77,6 +77,10 @@ def test_a_shortened_potential_is_the_same_where_all_are_near_and_leaves_the_sha
     assert shortened("g2_ethanol", 5.0) is whole
 
 
-def test_while_the_cutoff_moves_each_thirtieth_degree_is_computed() -> None:
-    moving = DihedralExplorer(cutoff=2.7, **UNTRAINED).at(coarse=True)
+def test_n15_while_the_cutoff_moves_each_thirtieth_degree_is_computed_and_this_is_said() -> None:
+    resting = DihedralExplorer(cutoff=2.7, **UNTRAINED)
+    moving = resting.at(coarse=True)
     assert np.diff(moving.dataset()["angle"].values).tolist() == [30.0] * 12
+    assert moving.showing == "showing 13 of 73 angles"
+    assert resting.showing == ""
+    assert (resting.dataset().sizes["angle"], resting.at(coarse=True).showing) == (73, ""), "known by now"

@@ -35,6 +35,13 @@ def test_curves_are_drawn_as_measured_and_the_angle_is_marked() -> None:
     said = " ".join(one.text for one in drawn.layout.annotations)
     assert "network 3, GFN2-xTB 6 meV" in said
     assert "trained to see 5 Å" in said
+    assert "arrows: 0.5 Å for 1 eV/Å" in said
+
+
+def test_n15_a_part_of_the_angles_is_said_to_be_one() -> None:
+    part = scanned().assign_attrs(showing="showing 3 of 73 angles")
+    said = [[one["text"] for one in dihedral_picture(ds, 0.5)["layout"]["annotations"]] for ds in (part, scanned())]
+    assert [("showing 3 of 73 angles" in words) for words in said] == [True, False]
 
 
 def test_at_a_shorter_cutoff_the_network_as_trained_stands_beside_it() -> None:

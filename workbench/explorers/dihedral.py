@@ -81,10 +81,16 @@ class DihedralExplorer(Explorer):
             "energy_whole": trained["energy"],
             "force_mae_whole": trained["force_mae"],
         }
+        drawn, there = curves.sizes["angle"], _scan(self.scan, self.rattled).sizes["structure"]
         return (
             curves.assign(alone)
             .merge(pose, combine_attrs="drop_conflicts")
-            .assign_attrs(curves.attrs, scan=self.scan, formula="C2H6O")
+            .assign_attrs(
+                curves.attrs,
+                scan=self.scan,
+                formula="C2H6O",
+                showing=f"showing {drawn} of {there} angles" if drawn < there else "",
+            )
         )
 
     def view(self, ds: xr.Dataset) -> dict[str, Any]:

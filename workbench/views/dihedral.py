@@ -9,7 +9,7 @@ import xarray as xr
 
 from workbench.views import palette
 from workbench.views.frame import Figure, Trace, axis, degrees, figure, label, panel_title, require, small, text, values
-from workbench.views.molecule import molecule_in_space
+from workbench.views.molecule import arrow_scale, molecule_in_space
 
 SPACE, CURVES = (0.0, 0.4), (0.52, 1.0)
 ENERGY, FORCE = (0.56, 1.0), (0.0, 0.4)
@@ -46,6 +46,7 @@ def dihedral_picture(ds: xr.Dataset, arrow: float) -> Figure:
         panel_title(f"{text(ds.attrs['formula'])}, {text(ds.attrs['scan'])} at {degrees(shown)}", SPACE[0], 1.01),
         panel_title(_ranges(ds), CURVES[0], 1.01),
         panel_title(_sight(ds), CURVES[0], FORCE[1] + 0.01),
+        arrow_scale(arrow, SPACE[0], 0.0),
     ]
     return figure(
         [*traces, *_curves(ds)], ds, height=600, margin={"l": 12, "r": 24, "t": 48, "b": 110}, scene=scene,
