@@ -1,7 +1,6 @@
-"""A potential of molecules: symmetric energies, forces that are their gradient, smoothness, and plain sentences."""
+"""A potential of molecules: forces that are the gradient of the energy, smoothness, and plain sentences."""
 
 import copy
-import functools
 import math
 import subprocess
 import sys
@@ -9,62 +8,28 @@ import warnings
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from tests.tolerances import BROKEN, CUTOFF_JUMP, FORCE_DIFFERENCE, ONE_BIT, SPACE
+from tests.models.ethanol import (
+    CELL,
+    DTYPES,
+    ENGINES,
+    ETHANOL,
+    EVERY,
+    PLACES,
+    SALT,
+    SALT_PLACES,
+    difference,
+    jump,
+    made,
+)
+from tests.tolerances import CUTOFF_JUMP, FORCE_DIFFERENCE, ONE_BIT, SPACE
 from workbench.e3.irreps import default_dtype
-from workbench.groups import O3
-from workbench.measure.motions import InField
 from workbench.models import build_model
-from workbench.models.molecular_potential import DEMO_CHANNELS, MolecularPotential, NoNeighbourWarning, OfPoints, build
-
-ETHANOL = torch.tensor([6, 6, 8, 1, 1, 1, 1, 1, 1])
-PLACES = torch.tensor([
-    [1.17, -0.40, 0.05], [0.02, 0.56, -0.03], [-1.19, -0.21, 0.04], [2.10, 0.13, -0.06], [1.15, -1.11, -0.79],
-    [1.12, -0.95, 0.99], [0.04, 1.12, -0.97], [0.07, 1.29, 0.80], [-1.92, 0.38, -0.06],
-], dtype=torch.float64)  # fmt: skip
-DTYPES = [torch.float32, torch.float64]
-EVERY = range(4)
+from workbench.models.molecular_potential import DEMO_CHANNELS, NoNeighbourWarning, OfPoints, build
 
 
-@functools.cache
-def built(lmax: int, dtype: torch.dtype, **options) -> MolecularPotential:
-    torch.manual_seed(0)
-    with default_dtype(dtype):
-        model = build({"lmax": lmax, "channels": 4, "hidden": 8, **options}).eval()
-    model.references[torch.tensor([1, 6, 8])] = torch.tensor([-0.5, -3.0, -7.0], dtype=dtype)
-    return model
-
-
-def made(lmax: int = 2, dtype: torch.dtype = torch.float64, **options) -> MolecularPotential:
-    return copy.deepcopy(built(lmax, dtype, **options))
-
-
-def moved(seed: int = 0) -> tuple[Tensor, Tensor]:
-    """One element of O(3) with a point reflection, and a shift."""
-    turn = O3().matrix(O3().sample(1, torch.Generator().manual_seed(seed), torch.float64))[0]
-    return -turn if torch.linalg.det(turn) > 0 else turn, torch.tensor([3.0, -1.0, 2.0], dtype=torch.float64)
-
-
-def difference(a: Tensor, b: Tensor) -> float:
-    return float((a.double() - b.double()).detach().abs().max() / b.double().detach().abs().max())
-
-
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("lmax", EVERY)
-@pytest.mark.parametrize("engine", ["e3nn", "dense-e3nn", "dense-so2"])
-def test_energies_stay_and_forces_turn_with_the_molecule(engine: str, lmax: int, dtype: torch.dtype) -> None:
-    model = made(lmax, dtype, engine=engine)
-    turn, shift = moved()
-    energy, forces = model.energy_and_forces(PLACES.to(dtype), ETHANOL)
-    other, turned = model.energy_and_forces((PLACES @ turn.T + shift).to(dtype), ETHANOL)
-    assert difference(other, energy) <= SPACE[dtype]
-    assert difference(turned, forces.double() @ turn.T) <= SPACE[dtype]
-    assert difference(turned, forces.double() @ turn) > 0.1
-    assert difference(turned, -forces.double() @ turn.T) > 0.1
-
-
-@pytest.mark.parametrize("engine", ["e3nn", "dense-e3nn", "dense-so2"])
+@pytest.mark.parametrize("engine", ENGINES)
 def test_a_trained_model_turned_to_float64_is_the_one_built_there(engine: str) -> None:
     """Constants of another precision would stay at 6e-8, whatever the numbers are computed in; 3 layers need them."""
     single, exact = (made(3, dtype, engine=engine, layers=3) for dtype in DTYPES)
@@ -83,27 +48,8 @@ def test_a_trained_model_turned_to_float64_is_the_one_built_there(engine: str) -
         assert difference(double.energy_and_forces(PLACES, ETHANOL)[1], expected) > ONE_BIT / 10, "the twin"
 
 
-@pytest.mark.parametrize("which", ["axes permuted in one layer", "features of a vector with a handedness"])
-def test_a_network_with_one_mistake_is_caught(which: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    model = made(2)
-    layer = model.convolutions[1]
-    given = layer.forward
-
-    def wrong(features: Tensor, edges, harmonics: Tensor, radial: Tensor, frames: None) -> Tensor:
-        y = harmonics.clone()
-        if which == "axes permuted in one layer":
-            y[:, 1:4] = harmonics[:, [2, 3, 1]]
-        else:
-            y[:, 1:4] = harmonics[:, 1:4] * torch.linspace(-1, 1, 3, dtype=y.dtype)
-        return given(features, edges, y, radial)
-
-    monkeypatch.setattr(layer, "forward", wrong)
-    turn, shift = moved()
-    assert difference(model(PLACES @ turn.T + shift, ETHANOL) + 30, model(PLACES, ETHANOL) + 30) > 1e-4
-
-
 @pytest.mark.parametrize("lmax", EVERY)
-@pytest.mark.parametrize("engine", ["e3nn", "dense-e3nn", "dense-so2"])
+@pytest.mark.parametrize("engine", ENGINES)
 def test_forces_are_finite_differences_of_the_energy(engine: str, lmax: int) -> None:
     model, step = made(lmax, engine=engine), 1e-5
     forces = model.energy_and_forces(PLACES, ETHANOL)[1]
@@ -114,49 +60,6 @@ def test_forces_are_finite_differences_of_the_energy(engine: str, lmax: int) -> 
     slope = -(up - down).view(9, 3) / (2 * step)
     assert (forces - slope).abs().max() <= FORCE_DIFFERENCE
     assert (forces + slope).abs().max() > 0.01
-
-
-def pulled_and_turned(model: nn.Module) -> tuple[float, float]:
-    """The sum of forces, eV/angstrom, and of torques, eV, each by its largest part."""
-    forces = model.energy_and_forces(PLACES, ETHANOL)[1]
-    torques = torch.linalg.cross(PLACES, forces)
-    return float(forces.sum(0).abs().max()), float(torques.sum(0).abs().max())
-
-
-@pytest.mark.parametrize("lmax", EVERY)
-@pytest.mark.parametrize("engine", ["e3nn", "dense-e3nn", "dense-so2"])
-def test_nothing_pulls_or_turns_a_molecule_as_a_whole(engine: str, lmax: int) -> None:
-    model = made(lmax, engine=engine)
-    assert max(pulled_and_turned(model)) <= SPACE[torch.float64]
-    assert min(pulled_and_turned(InField(model))) > BROKEN, "the twin: a field pulls and turns it"
-
-
-def test_the_order_of_atoms_means_nothing_and_molecules_do_not_see_each_other() -> None:
-    model = made()
-    order = torch.randperm(9, generator=torch.Generator().manual_seed(0))
-    energy, forces = model.energy_and_forces(PLACES, ETHANOL)
-    other, mixed = model.energy_and_forces(PLACES[order], ETHANOL[order])
-    assert difference(other, energy) <= SPACE[torch.float64]
-    assert difference(mixed, forces[order]) <= SPACE[torch.float64]
-    two = torch.cat([PLACES, PLACES[:3] + 0.4])  # in one place, in two molecules
-    batch = torch.tensor([0] * 9 + [1] * 3)
-    both, all_forces = model.energy_and_forces(two, torch.cat([ETHANOL, ETHANOL[:3]]), batch)
-    assert difference(both[:1], energy) <= SPACE[torch.float64]
-    assert difference(all_forces[:9], forces) <= SPACE[torch.float64]
-    exchanged = model(PLACES, ETHANOL[[2, 1, 0, *range(3, 9)]])
-    assert float((exchanged - energy).detach().abs()) > 1e-3  # an element in another's place is another molecule
-
-
-def leaving(model: MolecularPotential, share: float) -> tuple[Tensor, Tensor]:
-    """Carbon and oxygen at a distance of that share of the cutoff, beside a hydrogen that stays."""
-    numbers = torch.tensor([6, 8, 1])
-    places = torch.tensor([[0.0, 0, 0], [share * model.config.cutoff, 0, 0], [0.3, 1.0, 0]], dtype=torch.float64)
-    return model.energy_and_forces(places, numbers)
-
-
-def jump(model: MolecularPotential) -> float:
-    inside, outside = (leaving(model, 1 + side * 5e-7) for side in (-1, 1))
-    return max(float((a - b).abs().max()) for a, b in zip(inside, outside, strict=True))
 
 
 def test_energy_and_forces_are_continuous_while_an_atom_passes_the_cutoff(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -189,47 +92,6 @@ def test_an_atom_alone_has_its_reference_energy_and_no_force_and_this_is_said() 
         model.train().energy_and_forces(PLACES[:1], ETHANOL[:1])
 
 
-CELL = torch.tensor([[[3.1, 0.0, 0.0], [0.9, 3.4, 0.0], [-0.4, 0.8, 2.9]]], dtype=torch.float64)
-SALT, SALT_PLACES = torch.tensor([6, 8, 1]), torch.tensor(
-    [[0.1, 0.2, 0.3], [1.6, 1.5, 1.4], [0.2, 1.9, 0.4]], dtype=torch.float64
-)  # fmt: skip
-
-
-def test_a_crystal_turns_with_its_cell_and_a_doubled_cell_holds_twice_the_energy() -> None:
-    model = made()
-    turn, shift = moved()
-    energy, forces = model.energy_and_forces(SALT_PLACES, SALT, cell=CELL)
-    other, turned = model.energy_and_forces(SALT_PLACES @ turn.T + shift, SALT, cell=CELL @ turn.T)
-    assert difference(other, energy) <= SPACE[torch.float64]
-    assert difference(turned, forces @ turn.T) <= SPACE[torch.float64]
-    unturned = model(SALT_PLACES @ turn.T + shift, SALT, cell=CELL)
-    assert float((unturned - energy).detach().abs()) > 1e-3
-    long = CELL.clone()
-    long[0, 1] *= 2
-    places = torch.cat([SALT_PLACES, SALT_PLACES + CELL[0, 1]])
-    twice, all_forces = model.energy_and_forces(places, SALT.repeat(2), cell=long)
-    assert difference(twice, 2 * energy) <= SPACE[torch.float64]
-    assert difference(all_forces, forces.repeat(2, 1)) <= SPACE[torch.float64]
-    outside = model(SALT_PLACES + CELL[0, 0] - 2 * CELL[0, 2], SALT, cell=CELL)
-    assert difference(outside, energy) <= SPACE[torch.float64]
-    assert forces.sum(0).abs().max() <= SPACE[torch.float64]
-
-
-@pytest.mark.parametrize("engine", ["dense-e3nn", "dense-so2"])
-def test_dense_engines_are_symmetric_smooth_and_twice_differentiable(engine: str) -> None:
-    model = made(2, engine=engine)
-    turn, shift = moved()
-    energy, forces = model.energy_and_forces(PLACES, ETHANOL)
-    other, turned = model.energy_and_forces(PLACES @ turn.T + shift, ETHANOL)
-    assert difference(other, energy) <= SPACE[torch.float64]
-    assert difference(turned, forces @ turn.T) <= SPACE[torch.float64]
-    assert jump(made(2, cutoff=2.0, engine=engine)) <= CUTOFF_JUMP
-    with pytest.warns(NoNeighbourWarning):
-        assert float(model(PLACES[:1], ETHANOL[:1]).detach()) == -3.0
-    model.train().energy_and_forces(PLACES, ETHANOL)[1].square().sum().backward()
-    assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in model.parameters())
-
-
 def test_dense_engines_are_one_function_of_the_same_weights_and_train_alike() -> None:
     one, other = made(3, engine="dense-e3nn").train(), made(3, engine="dense-so2").train()
     other.load_state_dict(one.state_dict())
@@ -239,24 +101,6 @@ def test_dense_engines_are_one_function_of_the_same_weights_and_train_alike() ->
     assert difference(other(PLACES, ETHANOL), one(PLACES, ETHANOL)) <= SPACE[torch.float64]
     for mine, theirs in zip(one.parameters(), other.parameters(), strict=True):
         assert (mine.grad - theirs.grad).abs().max() <= SPACE[torch.float64] * (1 + mine.grad.abs().max())
-
-
-def rings(sizes: tuple[int, ...], side: float = 1.4) -> Tensor:
-    """Regular rings of atoms, far apart: every atom has two neighbours at one distance."""
-    parts = []
-    for number, size in enumerate(sizes):
-        angle = 2 * math.pi * torch.arange(size, dtype=torch.float64) / size
-        ring = torch.stack([angle.cos(), angle.sin(), torch.zeros_like(angle)], -1)
-        parts.append(side / (2 * math.sin(math.pi / size)) * ring + 20.0 * number)
-    return torch.cat(parts)
-
-
-@pytest.mark.parametrize("lmax", EVERY)
-def test_distances_alone_cannot_tell_two_triangles_from_a_hexagon(lmax: int) -> None:
-    model, carbon = made(lmax, cutoff=2.0), torch.full((6,), 6)
-    gap = float((model(rings((3, 3)), carbon) - model(rings((6,)), carbon)).detach().abs())
-    assert (gap <= SPACE[torch.float64]) if lmax == 0 else (gap > 1e-4)
-    assert float((model(rings((6,), 1.5), carbon) - model(rings((6,)), carbon)).detach().abs()) > 1e-4
 
 
 def test_a_loss_of_forces_has_the_gradient_of_finite_differences() -> None:
@@ -278,19 +122,6 @@ def test_a_loss_of_forces_has_the_gradient_of_finite_differences() -> None:
                 weight.view(-1)[at] -= sign * step
         expected = (values[0] - values[1]) / (2 * step)
         assert float(weight.grad.view(-1)[at]) == pytest.approx(expected, rel=FORCE_DIFFERENCE, abs=FORCE_DIFFERENCE)
-
-
-@pytest.mark.parametrize("lmax", [0, 2])
-def test_dipoles_turn_and_reflect_and_do_not_move(lmax: int) -> None:
-    model = made(lmax, dipole=True)
-    turn, shift = moved()
-    still = model.dipole(PLACES, ETHANOL)
-    assert difference(model.dipole(PLACES @ turn.T + shift, ETHANOL), still @ turn.T) <= SPACE[torch.float64]
-    assert difference(model.dipole(PLACES, ETHANOL), still @ turn.T) > 0.1
-    with pytest.warns(NoNeighbourWarning):
-        assert float(model.dipole(PLACES[:1], ETHANOL[:1]).detach().abs().max()) == 0
-    with pytest.raises(ValueError, match="dipole = True"):
-        made(lmax).dipole(PLACES, ETHANOL)
 
 
 @pytest.mark.parametrize("context", [torch.no_grad, torch.inference_mode])

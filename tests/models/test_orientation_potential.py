@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tests.models.test_molecular_potential import jump, pulled_and_turned
+from tests.models.ethanol import jump, pulled_and_turned
 from tests.tolerances import BROKEN, CUTOFF_JUMP, FORCE_DIFFERENCE, SPACE
 from workbench.groups import SO3
 from workbench.groups.orientations import icosahedral_rotations

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.models.test_molecular_potential import pulled_and_turned
+from tests.models.ethanol import pulled_and_turned
 from tests.models.test_orientation_potential import ETHANOL, OTHER, PLACES, SHIFT, off
 from tests.tolerances import BROKEN, FORCE_DIFFERENCE, SPACE
 from workbench.measure.motions import InField
