@@ -31,7 +31,7 @@ STATES: dict[str, tuple[dict[str, Any], ...]] = {  # beside the one that an expl
         {"weights": "3"},
     ),
     "poses": ({"factorisation": "nonseparable", "fault": "transposed", "n": 8, "scales": 7, "layer": 1},),
-    "diagrams": ({"group": "S", "n": 4, "lower": 3, "upper": 3},),
+    "diagrams": ({"group": "S", "n": 4, "lower": 3, "upper": 3, "mix": "sum", "broken": True},),
     "products": ({"l_in": 4, "l_filter": 8, "l_out": 4, "parity": "rotations"},),
     "linear": ({"group": "GLPlus(2,3)"},),
     "harmonics": ({"l": 6, "axis": "diagonal"}, {"l": 6, "axis": "diagonal", "feature": "all degrees"}),

@@ -16,6 +16,7 @@ from workbench.e3.diagrams import (
     dimension,
     matchings,
     matrices,
+    members,
     multiply_adds,
     partitions,
     sign_tensor,
@@ -148,6 +149,32 @@ def test_the_determinant_of_two_vectors_is_their_cross_product():
     both = torch.einsum("bi,bj->bij", a, b)
     found = apply_diagram(both, diagrams("SO", 3, 2, 1)[0], "SO", 3, 2, 1)
     assert float((found - torch.linalg.cross(a, b)).abs().max()) <= TIGHT
+
+
+@pytest.mark.parametrize(("group", "n"), [("O", 3), ("O", 4), ("SO", 2), ("SO", 3), ("Sp", 2), ("Sp", 4), ("S", 4)])
+def test_members_keep_what_their_group_keeps_and_are_all_different(group, n):
+    drawn = members(group, n, 6, seed=1)
+    kept = symplectic_form(n) if group == "Sp" else torch.eye(n, dtype=torch.float64)
+    assert (drawn.mT @ kept @ drawn - kept).abs().max() <= SPACE[torch.float64]
+    signs = torch.linalg.det(drawn).round().tolist()
+    expected = {"O": [1, -1] * 3, "SO": [1] * 6, "Sp": [1] * 6, "S": signs}[group]
+    assert signs == expected
+    if group == "S":
+        assert drawn.unique().tolist() == [0, 1]
+        assert not drawn[0].diagonal().any(), "the first moves everything"
+    else:
+        assert (drawn[:, None] - drawn)[~torch.eye(6, dtype=torch.bool)].abs().amax((1, 2)).min() > BROKEN
+    assert torch.equal(drawn, members(group, n, 6, seed=1))
+    twin = members("SO" if group == "Sp" else "Sp", 4, 6)
+    other = torch.eye(4, dtype=torch.float64) if group != "Sp" else symplectic_form(4)
+    assert (twin.mT @ other @ twin - other).abs().max() > BROKEN, "the twin: members of another group"
+
+
+def test_members_of_no_or_an_unknown_group_get_a_sentence():
+    with pytest.raises(ValueError, match="members: the number of elements was 0"):
+        members("O", 3, 0)
+    with pytest.raises(ValueError, match="expected one of O, SO, Sp, S"):
+        members("U", 3, 2)
 
 
 def test_products_that_a_diagram_takes_are_far_fewer_than_those_of_its_matrix():

@@ -20,9 +20,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from workbench.groups.base import check_count
+
 GROUPS = ("O", "SO", "Sp", "S")
 """Orthogonal, special orthogonal, symplectic matrices, permutations."""
 MOST_POINTS = 8
+SYMPLECTIC_STEP = 0.3
+"""Members of Sp(n) may be of any size; with this step their entries are of the order of 1."""
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
@@ -195,6 +199,35 @@ def matrices(group: str, n: int, lower: int, upper: int) -> Tensor:
         if diagram.determinant:
             matrix *= sign_tensor(n)[tuple(index[list(diagram.determinant)])]
     return made.view(len(found), n**upper, n**lower)
+
+
+def members(group: str, n: int, count: int, seed: int = 0) -> Tensor:
+    """Random members of the group as matrices, float64 ``(count, n, n)``.
+
+    Every second one of O(n) is a mirror, the first of S(n) moves everything on by one. Those of Sp(n), which has no
+    uniform distribution, are exponentials of random members of its Lie algebra.
+
+    Raises:
+        ValueError: for another group, an odd n for "Sp", or a count below 1.
+
+    >>> g = members("Sp", 4, 3)
+    >>> bool((g.mT @ symplectic_form(4) @ g - symplectic_form(4)).abs().max() < 1e-12)
+    True
+    """
+    _check(group, n, 0, 0)
+    check_count(count, "members")
+    generator = torch.Generator().manual_seed(seed)
+    if group == "S":
+        orders = [torch.arange(n).roll(1), *(torch.randperm(n, generator=generator) for _ in range(count - 1))]
+        return torch.eye(n, dtype=torch.float64)[torch.stack(orders)]
+    random = torch.randn(count, n, n, generator=generator, dtype=torch.float64)
+    if group == "Sp":
+        return torch.linalg.matrix_exp(SYMPLECTIC_STEP * symplectic_form(n) @ (random + random.mT))
+    turns, triangle = torch.linalg.qr(random)
+    turns = turns * triangle.diagonal(dim1=-2, dim2=-1).sign().unsqueeze(-2)  # without it not uniform
+    mirrored = torch.arange(count) % 2 if group == "O" else torch.zeros(count)
+    turns[..., 0] *= (torch.linalg.det(turns).sign() * (1 - 2 * mirrored)).unsqueeze(-1)
+    return turns
 
 
 def dimension(group: str, n: int, lower: int, upper: int) -> int:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
-import numpy as np
 import param
-import torch
 import xarray as xr
 
 from workbench.explorers._explorer import Explorer
-from workbench.measure.dataset import labelled
-from workbench.measure.provenance import provenance
+from workbench.measure.diagrams import diagram_dataset
 from workbench.views.diagrams import diagram_picture
 
 LARGEST = 4
@@ -20,7 +16,7 @@ LARGEST = 4
 
 
 class DiagramsExplorer(Explorer):
-    """One diagram of those that span all equivariant linear maps, its matrix, and how many of them are independent.
+    """One diagram of those that span all equivariant linear maps, or a sum of all, its matrix and what is left of it.
 
     >>> ds = DiagramsExplorer(group="SO", n=3, lower=2, upper=1).dataset()
     >>> int(ds["diagrams"]), int(ds["dimension"])
@@ -37,7 +33,10 @@ class DiagramsExplorer(Explorer):
         "it is such a map, and all others are sums of them. A pair below is a trace, a pair between the rows hands an "
         "index on, a pair above puts an identity in. If mirrors need not be respected, as many points as space has "
         "dimensions may also meet in a determinant. For permutations points come in groups of any size. If space is "
-        "small some diagrams say what others say already: then bars on the right are missing."
+        "small some diagrams say what others say already: then bars on the right are missing. Mix them: whatever the "
+        "coefficients, the map W commutes with members of the group drawn at random: a dot is the relative difference "
+        "between acting first, W rho, and acting after it, rho W, and all that is left is rounding. Break one entry of "
+        "the matrix, and it does not commute."
     )
 
     group = param.Selector(
@@ -59,12 +58,37 @@ class DiagramsExplorer(Explorer):
     which = param.Integer(
         1, bounds=(1, 203), step=1, label="Diagram", doc="Which diagram is drawn; beyond the last one, the last one."
     )
+    mix = param.Selector(
+        objects={"one diagram": "one", "a sum of all diagrams": "sum"},
+        default="one",
+        label="Matrix of",
+        doc="The diagram that is drawn, or a sum in which each diagram has a coefficient.",
+    )
+    coefficient = param.Number(
+        1.0,
+        bounds=(-2, 2),
+        step=0.1,
+        label="Coefficient of the diagram drawn",
+        doc="How often it counts in the sum.",
+    )
+    others = param.Number(
+        1.0,
+        bounds=(-2, 2),
+        step=0.1,
+        label="Coefficients of the others, times",
+        doc="In the sum each other diagram has a number of its own, drawn once, times this.",
+    )
+    broken = param.Boolean(
+        False,
+        label="Break one entry",
+        doc="The first entry of the matrix grows by its largest; a single number, of orders 0, has nothing to break.",
+    )
 
     def compute(self) -> xr.Dataset:
-        """The points of one diagram, its matrix, and the singular values of all matrices together."""
-        return diagram_dataset(
-            self.group, self.n + self.n % 2 * (self.group == "Sp"), self.lower, self.upper, self.which
-        )
+        """The points of one diagram, the matrix, what is left of it, and the singular values of all matrices."""
+        n = self.n + self.n % 2 * (self.group == "Sp")
+        mixed = {"coefficient": self.coefficient, "others": self.others} if self.mix == "sum" else {}
+        return diagram_dataset(self.group, n, self.lower, self.upper, self.which, broken=self.broken, **mixed)
 
     def view(self, ds: xr.Dataset) -> dict[str, Any]:
         """Draw it."""
@@ -72,58 +96,3 @@ class DiagramsExplorer(Explorer):
 
 
 EXPLORER = DiagramsExplorer
-
-
-def diagram_dataset(group: str, n: int, lower: int, upper: int, which: int) -> xr.Dataset:
-    """One diagram and its matrix beside all of them.
-
-    Args:
-        group, n, lower, upper: as in :func:`workbench.e3.diagrams.diagrams`.
-        which: from 1; beyond the last diagram the last one.
-
-    Returns:
-        `block(point)`, which block a point belongs to, -1 for a determinant; `upper_row(point)`; `matrix(row, column)`
-        of n^l rows and n^k columns; `strength(value)`, singular values of all matrices as shares of the largest;
-        `diagrams`, `dimension`, `shown` and `products`, how many multiplications the diagram takes.
-    """
-    from workbench.e3.diagrams import diagrams, multiply_adds
-
-    found = diagrams(group, n, lower, upper)
-    every, strength = _all(group, n, lower, upper)
-    at = min(which, len(found)) - 1
-    block = np.zeros(lower + upper, dtype=np.int16)
-    matrix = np.zeros((n**upper, n**lower), dtype=np.float32)
-    if found:
-        for number, points in enumerate(found[at].blocks):
-            block[list(points)] = number
-        block[list(found[at].determinant)] = -1
-        matrix = every[at]
-    return xr.Dataset(
-        {
-            "block": labelled("point", block, "which points are joined; -1 in the determinant"),
-            "upper_row": labelled("point", np.arange(lower + upper) < upper, "of the result"),
-            "matrix": labelled(("row", "column"), matrix, "The matrix of this diagram"),
-            "strength": labelled("value", strength, "singular value, share of the largest"),
-            "diagrams": labelled((), len(found), "number of diagrams"),
-            "dimension": labelled((), int((strength > 1e-9).sum()), "independent ones"),
-            "shown": labelled((), at + 1, "number of the one shown"),
-            "products": labelled((), multiply_adds(found[at], n, lower, upper) if found else 0, "multiplications"),
-        },
-        attrs=provenance(
-            "diagram_dataset", seed="none", dtype="float64", group=f"{group}({n})", n=n, lower=lower, upper=upper
-        ),
-    )
-
-
-@lru_cache(maxsize=32)
-def _all(group: str, n: int, lower: int, upper: int) -> tuple[np.ndarray, np.ndarray]:
-    """Matrices of all diagrams, and the singular values of them together."""
-    from workbench.e3.diagrams import matrices
-
-    with torch.inference_mode():
-        every = matrices(group, n, lower, upper)
-        flat = every.flatten(1)
-        values = torch.linalg.eigvalsh(flat @ flat.T).flip(0).clamp(min=0).sqrt() if len(every) else torch.zeros(0)
-    strength = values / values.max() if len(every) else values
-    strength = torch.where(strength < 1e-7, 0.0, strength)  # roots of rounding errors
-    return every.float().numpy(), strength.double().numpy()
