@@ -9,7 +9,7 @@ import torch
 from ase import Atoms
 
 from tests.explorers.promises import keeps_every_promise
-from tests.tolerances import BROKEN, EXACT, SEPARATION
+from tests.tolerances import AGAIN, BROKEN, EXACT, SEPARATION
 from workbench.datasets.molecule import Molecule
 from workbench.explorers._potentials import bonds, potential
 from workbench.explorers.molecule import MoleculeExplorer
@@ -30,7 +30,7 @@ def test_positions_and_both_forces_turn_together_and_the_energy_stays(mirrored: 
     # The turn that leads from one to the other, found from the positions alone.
     u, _, vt = np.linalg.svd(upright["positions"].values.T @ turned["positions"].values)
     turn = u @ vt
-    assert np.linalg.det(turn) == pytest.approx(-1 if mirrored else 1)
+    assert np.linalg.det(turn) == pytest.approx(-1 if mirrored else 1, rel=AGAIN)
     for name in ("positions", "forces", "reference"):
         scale = np.abs(upright[name].values).max()
         assert np.abs(upright[name].values @ turn - turned[name].values).max() < EQUAL * scale
@@ -92,7 +92,7 @@ def test_one_atom_has_its_reference_energy_and_no_force() -> None:
     explorer.set_molecule(b"1\n\nO 0 0 0\n")
     ds = explorer.dataset()
     assert float(np.abs(ds["forces"].values).max()) == 0
-    assert float(ds["energy"]) == pytest.approx(float(potential("g2_ethanol").get_buffer("references")[8]))
+    assert float(ds["energy"]) == pytest.approx(float(potential("g2_ethanol").get_buffer("references")[8]), rel=AGAIN)
 
 
 def test_bonds_are_found_by_their_length() -> None:
@@ -162,6 +162,62 @@ def test_a_potential_of_ones_own_is_shown_and_stays_as_it_was() -> None:
 def test_a_coarse_picture_asks_less_of_each_motion_and_says_so() -> None:
     explorer = MoleculeExplorer(potential="untrained", species="H2O").at(coarse=True)
     ds = explorer.dataset()
-    assert (ds.sizes["transform"], ds.attrs["showing"]) == (2, "showing 2 of 8 elements of each motion")
+    assert (ds.sizes["element"], ds.sizes["transform"]) == (2, 5)
+    assert ds.attrs["showing"] == "showing 5 of 25 angles, 2 of 8 elements of each motion"
     whole = MoleculeExplorer(potential="untrained", species="H2O").dataset()
-    assert (whole.sizes["transform"], whole.attrs["showing"]) == (8, "")
+    assert (whole.sizes["element"], whole.sizes["transform"], whole.attrs["showing"]) == (8, 25, "")
+
+
+def test_n9_the_curve_is_that_of_the_turn_shown_and_a_control_fails_beside_it() -> None:
+    for mirrored in (False, True):
+        ds = MoleculeExplorer(species="H2O", mirrored=mirrored, angle_deg=90).dataset()
+        here = float(ds["error_mean"].sel(model="the network")[list(ds["angle_deg"].values).index(90)])
+        assert here < 2 * float(ds["rounding_floor"].max())
+        assert float(ds["error_here"]) < 2 * float(ds["rounding_floor"].max())
+        field = ds["error_mean"].sel(model="in a field along z").where(~ds["lattice"], drop=True)
+        assert float(field.min()) > SEPARATION * float(ds["rounding_floor"].max())
+    broken = MoleculeExplorer(species="H2O", potential="in_field", angle_deg=90).dataset()
+    at = list(broken["angle_deg"].values).index(90)
+    assert float(broken["error_mean"].sel(model="the network")[at]) == pytest.approx(
+        float(broken["error_here"]), rel=EQUAL, abs=0
+    )
+    assert float(broken["error_mean"].sel(model="without the field").max()) < EQUAL
+
+
+@pytest.mark.parametrize("shown", ["1", "2"])
+def test_features_turn_along_with_the_molecule_and_are_drawn_instead_of_forces(shown: str) -> None:
+    upright, turned = (
+        MoleculeExplorer(species="H2O", shown=shown, channel=3, angle_deg=angle, mirrored=angle > 0)
+        for angle in (0, 130)
+    )
+    ds = turned.dataset()
+    assert float(ds["feature_error"]) < 2 * float(ds["feature_floor"]) < EQUAL
+    lengths = [np.linalg.norm(one.dataset()["feature"].values, axis=1) for one in (upright, turned)]
+    np.testing.assert_allclose(*lengths, rtol=EQUAL, atol=0)
+    assert np.abs(upright.dataset()["feature"].values - ds["feature"].values).max() > BROKEN * lengths[0].max()
+    kinds = [trace["type"] for trace in turned.figure_dict()["data"]]
+    assert (kinds.count("cone"), kinds.count("mesh3d")) == ((1, 0) if shown == "1" else (0, 1))
+    other = turned.at(channel=4).dataset()
+    assert not np.allclose(other["feature"], ds["feature"], rtol=BROKEN, atol=0)
+    in_field = turned.at(potential="in_field").dataset()  # the field pulls at forces, not at features
+    np.testing.assert_allclose(in_field["feature"], ds["feature"], rtol=0, atol=EQUAL)
+
+
+def test_a_potential_without_features_says_so_and_its_forces_are_there() -> None:
+    class Bare(torch.nn.Module):
+        def energy_and_forces(self, positions, numbers, batch):
+            return positions.new_zeros(int(batch.max()) + 1), positions - positions.mean(0)
+
+    explorer = MoleculeExplorer(species="H2O", shown="2")
+    explorer.set_model(Bare())
+    with pytest.raises(ValueError, match="tells no features of its atoms"):
+        explorer.dataset()
+    explorer.shown = "forces"
+    assert explorer.dataset().sizes["atom"] == 3
+
+
+def test_of_a_large_molecule_the_picture_says_how_many_features_it_draws() -> None:
+    places = np.arange(50)[:, None] * np.array([1.2, 0.5, 0.0])
+    explorer = MoleculeExplorer(potential="untrained", shown="2")
+    explorer.set_molecule(Molecule(np.ones(50, dtype=np.int64), places))
+    assert "40 of 50 features" in explorer.at(coarse=True).dataset().attrs["showing"]

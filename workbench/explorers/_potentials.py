@@ -20,6 +20,7 @@ from workbench.datasets.molecules import molecules
 from workbench.datasets.paths import checked_path, data_folder
 from workbench.datasets.structures import of_ase, read_structures
 from workbench.datasets.xyz import read_xyz
+from workbench.e3.copies import copied
 from workbench.explorers._runs import UNTRAINED, seeded
 from workbench.measure.motions import InField
 from workbench.training import Run
@@ -50,6 +51,12 @@ def potential(name: str) -> nn.Module:
     if name == IN_FIELD:
         return InField(potential(SHIPPED)).eval()
     return Run(checked_path(data_folder() / FOLDER, name)).model().requires_grad_(False)
+
+
+@lru_cache(maxsize=8)
+def in_float64(model: nn.Module) -> nn.Module:
+    """An exact copy of a potential that does not change any more; shared."""
+    return copied(model).double().eval()
 
 
 @lru_cache(maxsize=64)
@@ -170,5 +177,6 @@ def answer(model: nn.Module, numbers: np.ndarray, positions: np.ndarray) -> tupl
     """Energy in eV and forces `(N, 3)` in eV/angstrom of one molecule."""
     net: Any = model
     like = next(model.parameters(), torch.zeros((), dtype=torch.float64))
-    energy, forces = net.energy_and_forces(torch.as_tensor(positions).to(like), torch.as_tensor(numbers))
+    known = torch.as_tensor(numbers)
+    energy, forces = net.energy_and_forces(torch.as_tensor(positions).to(like), known, torch.zeros_like(known))
     return float(energy[0]), forces.double().numpy()

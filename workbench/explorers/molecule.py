@@ -25,18 +25,25 @@ from workbench.explorers._potentials import (
     bonds,
     check_known,
     elements,
+    in_float64,
     own_molecule,
     potential,
     shipped_molecule,
 )
-from workbench.groups import SO3
+from workbench.groups import O3, SO3
+from workbench.measure.atom_features import atom_features, feature_floors
 from workbench.measure.dataset import labelled
-from workbench.measure.motions import motion_errors
+from workbench.measure.molecule_orbit import molecule_orbit
+from workbench.measure.motions import InField, motion_errors
 from workbench.views.molecule import molecule_picture
 
 AXIS = (1.0, 2.0, 2.0)
 ELEMENTS_OF_A_MOTION = 8
 COARSE_ELEMENTS = 2
+FINE, COARSE = tuple(range(0, 361, 15)), (0, 90, 180, 270, 360)
+"""Degrees of the curve at rest and while a control moves."""
+SHOWN, WITH_FIELD, WITHOUT_FIELD = "the network", "in a field along z", "without the field"
+FORCES = "forces"
 
 
 class MoleculeExplorer(Explorer):
@@ -53,10 +60,12 @@ class MoleculeExplorer(Explorer):
     explanation = (
         "The arrows are forces: one set from a small network that was trained on energies and forces, one from the "
         "calculation that it was trained on, GFN2-xTB. Turn the molecule: its forces are computed anew, and should be "
-        "the old ones, turned. Below is how far they are from that under rotation, point reflection, shift and another "
-        "order of the atoms. The dotted line is what rounding alone changes; a network that is equivariant by "
-        "construction stays near it, trained or not; one that prefers a direction, as in a field along z, does not. "
-        "How well it knows the forces is another matter: compare the arrows."
+        "the old ones, turned. The curve says how far they are from that at every angle of this turn, and the dots "
+        "below under other rotations, point reflection, shift and another order of the atoms. The dotted lines are "
+        "what rounding alone changes; a network that is equivariant by construction stays near them, trained or not; "
+        "one that prefers a direction, as the same network in a field along z, does not. How well it knows the forces "
+        "is another matter: compare the arrows. Inside, each atom carries features: numbers, arrows, and functions on "
+        "the sphere of degree 2, which turn along as well; choose one to see it."
     )
     heavy = True
     accepts = ("molecule", "model")
@@ -75,8 +84,25 @@ class MoleculeExplorer(Explorer):
         40.0, bounds=(0, 360), step=1, label="Turn the molecule (degrees)", doc="About a fixed axis through its middle."
     )
     mirrored = param.Boolean(False, label="Reflect it", doc="Also sends every atom through the middle to the far side.")
+    shown = param.Selector(
+        objects={"forces": FORCES, "vector features (degree 1)": "1", "features of degree 2": "2"},
+        default=FORCES,
+        label="Drawn at the atoms",
+        doc="What pushes the atoms, or what each of them carries after the first layer of the network.",
+    )
+    channel = param.Integer(
+        1,
+        bounds=(1, 18),
+        step=1,
+        label="Feature",
+        doc="Which of the features of that degree is drawn; beyond the last one, the last one.",
+    )
     arrow = param.Number(
-        0.5, bounds=(0.05, 1), step=0.05, label="Length of arrows", doc="Angstrom for a force of 1 eV/angstrom."
+        0.5,
+        bounds=(0.05, 1),
+        step=0.05,
+        label="Length of arrows",
+        doc="Angstrom for a force of 1 eV/angstrom; the largest feature is drawn twice as long.",
     )
 
     def set_molecule(self, molecule: Any) -> None:
@@ -117,52 +143,103 @@ class MoleculeExplorer(Explorer):
         check_known(molecule, elements(model))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # atoms without a neighbour: told in the picture
-            errors = self._errors(model, molecule)
+            errors = self._errors(model, molecule).rename(transform="element", error_mean="motion_error_mean")
+            curve = self._curve(model, molecule)
             pose = self._pose(model, molecule, "the file" if own else "GFN2-xTB")
+            carried = self._carried(model, molecule)
         frames = own.frames if own else 1
-        part = f"{errors.sizes['transform']} of {ELEMENTS_OF_A_MOTION} elements of each motion"
-        return pose.merge(errors, combine_attrs="no_conflicts").assign_attrs(
-            errors.attrs,
+        found = xr.merge([pose, carried, errors, curve], combine_attrs="drop_conflicts", compat="override")
+        return found.assign_attrs(
+            {**curve.attrs, **errors.attrs},
             frame=f"frame 1 of {frames}" if frames > 1 else "",
-            showing=f"showing {part}" if errors.sizes["transform"] < ELEMENTS_OF_A_MOTION else "",
+            showing=self._part(found),
         )
 
     def view(self, ds: xr.Dataset) -> dict[str, Any]:
         """Draw it."""
         return molecule_picture(ds, self.arrow)
 
+    def _part(self, ds: xr.Dataset) -> str:
+        """What there is more of than is drawn."""
+        parts = [
+            (ds.sizes["transform"], len(FINE), "angles"),
+            (ds.sizes["element"], ELEMENTS_OF_A_MOTION, "elements of each motion"),
+            (ds.sizes.get("surface", ds.sizes["atom"]), ds.sizes["atom"], "features"),
+        ]
+        words = [f"{there} of {all_} {what}" for there, all_, what in parts if there < all_]
+        return f"showing {', '.join(words)}" if words else ""
+
     def _network(self) -> Any:
         return self.attached.get("model") or potential(self.potential)
 
     def _kept(self, name: str, found: Callable[[], xr.Dataset]) -> xr.Dataset:
         """What no control of the pose changes."""
-        key = (name, self._revision, self.species, self.rattled, self.potential)
-        kept = self._results.get(key)
+        kept = self._results.get(self._place(name))
         if kept is None:
             kept = found()
-            self._results.put(key, kept)
+            self._results.put(self._place(name), kept)
         return kept
+
+    def _place(self, name: str) -> tuple[Any, ...]:
+        return (name, self._revision, self.species, self.rattled, self.potential)
 
     def _errors(self, model: Any, molecule: Molecule) -> xr.Dataset:
         """Of the molecule as it is given; few elements of each motion while a coarse picture will do."""
         numbers, positions, _ = molecule.tensors(torch.float64)
 
-        def of(n: int) -> Callable[[], xr.Dataset]:
-            return lambda: motion_errors(model, numbers, positions, n=n, input_kind=molecule.formula)
+        def of(n: int) -> xr.Dataset:
+            return motion_errors(model, numbers, positions, n=n, input_kind=molecule.formula, exact=in_float64(model))
 
-        full = self._results.get(("errors", self._revision, self.species, self.rattled, self.potential))
-        if self.coarse and full is None:
-            return self._kept("coarse errors", of(COARSE_ELEMENTS))
-        return self._kept("errors", of(ELEMENTS_OF_A_MOTION))
+        return self._fine_or_coarse("errors", lambda: of(ELEMENTS_OF_A_MOTION), lambda: of(COARSE_ELEMENTS))
+
+    def _curve(self, model: Any, molecule: Molecule) -> xr.Dataset:
+        """The error at every angle, and that of a control which fails, or of a sound one where the network fails."""
+        numbers, positions, _ = molecule.tensors(torch.float64)
+        beside = {WITHOUT_FIELD: model.potential} if isinstance(model, InField) else {WITH_FIELD: InField(model)}
+
+        def of(angles: tuple[int, ...]) -> xr.Dataset:
+            return molecule_orbit(
+                {SHOWN: model} if angles == COARSE else {SHOWN: model, **beside}, numbers, positions, angles,
+                axis=AXIS, reflected=self.mirrored, input_kind=molecule.formula, exact=in_float64(model),
+                progress=self.tell_progress, cancel=self.cancel,
+            )  # fmt: skip
+
+        curve = self._fine_or_coarse(f"curve {self.mirrored}", lambda: of(FINE), lambda: of(COARSE))
+        return curve.assign(angle_shown_deg=labelled((), self.angle_deg, "molecule turned by", "degrees"))
+
+    def _fine_or_coarse(
+        self, name: str, fine: Callable[[], xr.Dataset], coarse: Callable[[], xr.Dataset]
+    ) -> xr.Dataset:
+        """What is known in full, or what is asked for: the coarse while a coarse picture will do."""
+        if self.coarse and self._results.get(self._place(name)) is None:
+            return self._kept(f"coarse {name}", coarse)
+        return self._kept(name, fine)
+
+    def _carried(self, model: Any, molecule: Molecule) -> xr.Dataset:
+        """The feature that is to be drawn, of the molecule as it is turned."""
+        if self.shown == FORCES:
+            return xr.Dataset()
+        numbers, positions, _ = molecule.tensors(torch.float64)
+        inner = model.potential if isinstance(model, InField) else model
+        degree = int(self.shown)
+        floors = self._kept(
+            f"floors {degree}", lambda: feature_floors(inner, numbers, positions, degree, exact=in_float64(inner))
+        )
+        ds = atom_features(inner, numbers, positions, self._element(), degree, self.channel)
+        return ds.assign(feature_floor=floors["feature_floor"][ds.attrs["channel"] - 1])
+
+    def _element(self) -> torch.Tensor:
+        """The turn that is shown, of O(3)."""
+        axis = torch.tensor(AXIS, dtype=torch.float64)
+        turn = SO3().exp(axis / axis.norm() * np.radians(self.angle_deg))
+        return torch.cat([turn, turn.new_tensor([-1.0 if self.mirrored else 1.0])])
 
     def _upright(self, model: Any, molecule: Molecule) -> xr.Dataset:
         energy, forces = answer(model, molecule.numbers, molecule.positions - molecule.positions.mean(0))
         return xr.Dataset({"energy": ((), energy), "forces": (("atom", "xyz"), forces)})
 
     def _pose(self, model: Any, molecule: Molecule, source: str) -> xr.Dataset:
-        axis = torch.tensor(AXIS, dtype=torch.float64)
-        vector = axis / axis.norm() * np.radians(self.angle_deg)
-        turn = SO3().matrix(SO3().exp(vector)).numpy() * (-1 if self.mirrored else 1)
+        turn = O3().matrix(self._element()).numpy()
         positions = (molecule.positions - molecule.positions.mean(0)) @ turn.T
         energy, forces = answer(model, molecule.numbers, positions)
         before = self._kept("upright", lambda: self._upright(model, molecule))

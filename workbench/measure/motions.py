@@ -21,6 +21,7 @@ from workbench.measure.provenance import provenance
 MOTIONS = ("rotation", "inversion", "translation", "permutation")
 SHIFT = 5.0  # angstrom: the farthest along each axis
 FLOOR_POSES = 2  # of each motion, besides the molecule as it is
+ATOMS_AT_ONCE = 2000  # in one pass of a potential
 
 
 class ForcesOf(nn.Module):
@@ -78,8 +79,9 @@ class InField(nn.Module):
 
 
 def motion_errors(
-    potential: nn.Module, numbers: Tensor, positions: Tensor, *, n: int = 8, seed: int = 0, input_kind: str = ""
-) -> xr.Dataset:
+    potential: nn.Module, numbers: Tensor, positions: Tensor, *, n: int = 8, seed: int = 0, input_kind: str = "",
+    exact: nn.Module | None = None,
+) -> xr.Dataset:  # fmt: skip
     r"""Equivariance error of the forces of one molecule under each of :data:`MOTIONS`, and their rounding floor.
 
     The error is :func:`workbench.measure.equivariance_error`, as for images: |F(g x) - g F(x)| / |g F(x)|. Points are
@@ -93,6 +95,7 @@ def motion_errors(
         potential: has `energy_and_forces(positions, numbers, batch)`; left exactly as found.
         numbers: `(N,)` int64. positions: `(N, 3)` in angstrom.
         n: elements of each motion. seed: of the elements.
+        exact: the same potential in float64; copied from it where not given, which takes as long as many passes.
 
     Returns:
         Dims motion, transform. `error`, its mean `error_mean(motion)` and largest `error_max(motion)`; `energy_change`
@@ -121,7 +124,7 @@ def motion_errors(
         found = equivariance_error(energies, points, group, elements, output="set" if law == "set" else "invariant",
                                    form="absolute", **given)  # fmt: skip
         change[at] = 1000 * found["error"].sel(layer="output").values[:, 0]
-    floor, energy_floor = rounding_floor(potential, torch.cat(poses), like)
+    floor, energy_floor = (float(found.max()) for found in rounding(potential, torch.cat(poses), like, exact))
     each = ("motion", "transform")
     variables = {
         "error": labelled(each, error, "equivariance error of the forces"),
@@ -140,27 +143,31 @@ def motion_errors(
 
 
 @torch.no_grad()
-def rounding_floor(potential: nn.Module, poses: Tensor, like: Tensor) -> tuple[float, float]:
-    """What arithmetic alone changes, largest of poses: relative in the forces, and in meV in the energy.
+def rounding(potential: Any, poses: Tensor, like: Tensor, exact: nn.Module | None = None) -> tuple[Tensor, Tensor]:
+    """What arithmetic alone changes at each pose: relative in the forces ``(P,)``, and in meV in the energy ``(P,)``.
 
     Args:
         potential: left exactly as found.
         poses: ``(P, N, 4)`` float64, rounded to the type of ``like`` before the potential sees them.
         like: of the potential's type and device.
+        exact: as in :func:`motion_errors`.
     """
-    exact = copied(potential).double().eval()
+    sharp: Any = copied(potential).double().eval() if exact is None else exact
     training, bit = potential.training, torch.finfo(like.dtype).eps
-    relative, energy = bit, 0.0
+    relative, energy = [], []
     potential.eval()
     try:
-        for pose in poses.to(like.device).unsqueeze(1):
-            here, there = ([ForcesOf(net, kind)(x).double() for kind in (False, True)]
-                           for net, x in ((potential, pose.to(like)), (exact, pose)))  # fmt: skip
-            relative = max(relative, float((here[0] - there[0]).norm() / there[0].norm().clamp_min(1e-30)))
-            energy = max(energy, float((here[1] - there[1]).abs().max()), bit * float(there[1].abs().max()))
+        for pose in poses.to(like.device).split(max(1, ATOMS_AT_ONCE // poses.shape[1])):
+            (near, here), (far, there) = (
+                [found.double() for found in net.energy_and_forces(*split_points(x))]
+                for net, x in ((potential, pose.to(like)), (sharp, pose))
+            )
+            here, there = here.view(len(pose), -1), there.view(len(pose), -1)
+            relative.append(((here - there).norm(dim=1) / there.norm(dim=1).clamp_min(1e-30)).clamp_min(bit))
+            energy.append(torch.maximum((near - far).abs(), bit * far.abs()))
     finally:
         potential.train(training)
-    return relative, 1000 * energy
+    return torch.cat(relative).cpu(), 1000 * torch.cat(energy).cpu()
 
 
 def _elements(motion: str, n: int, atoms: int, seed: int) -> tuple[Group, Tensor]:

@@ -9,6 +9,7 @@ Lengths in angstrom, energies in eV, forces in eV/angstrom, dipoles in e angstro
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -85,6 +86,7 @@ class MolecularPotential(Energies):
         last = f"{channels}x0e+{channels}x1o" if config.dipole and config.lmax else f"{channels}x0e"
         self.convolutions, self.connections, self.gates = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
         given = f"{channels}x0e"
+        self.irreps: list[str] = []
         for layer in range(config.layers):
             wanted = inner if layer < config.layers - 1 else last
             step = gate(wanted)
@@ -97,6 +99,7 @@ class MolecularPotential(Energies):
             self.connections.append(_connection(given, wanted))
             self.gates.append(step)
             given = wanted
+            self.irreps.append(str(wanted))
         self.readout = _readout(channels)
         self.charge = _readout(channels) if config.dipole else None
         self.polarity = nn.Parameter(torch.randn(channels)) if config.dipole and config.lmax else None
@@ -144,8 +147,26 @@ class MolecularPotential(Energies):
             parts = parts + torch.einsum("ncd,c->nd", vectors, self.polarity) / math.sqrt(len(self.polarity))
         return parts.new_zeros(len(count), 3).index_add(0, batch, parts)
 
+    def atom_features(
+        self, positions: Tensor, numbers: Tensor, batch: Tensor | None = None, layer: int = 0
+    ) -> tuple[Tensor, str]:
+        """What the atoms carry after a layer: features ``(N, D)`` and their irreps, which say how they turn along.
+
+        Args:
+            positions, numbers, batch: as for :meth:`forward`.
+            layer: from 0; the last one has scalars alone, and vectors where the potential gives dipoles.
+
+        Raises:
+            ValueError: another layer, and as :meth:`forward`.
+        """
+        if isinstance(layer, bool) or not isinstance(layer, int) or not 0 <= layer < len(self.irreps):
+            raise ValueError(f"{NAME}: layer {layer!r} was given; expected a whole number below {len(self.irreps)}.")
+        with full_precision(positions):
+            features, _ = self._features(positions, numbers, batch, None, layer + 1)
+        return features[: len(numbers)], self.irreps[layer]
+
     def _features(
-        self, positions: Tensor, numbers: Tensor, batch: Tensor | None, cell: Tensor | None
+        self, positions: Tensor, numbers: Tensor, batch: Tensor | None, cell: Tensor | None, layers: int | None = None
     ) -> tuple[Tensor, Tensor]:
         """Features of all atoms, then of one atom alone of each element, ``(N + elements, D)``; and the batch."""
         from workbench.e3.graphs import neighbours
@@ -163,7 +184,8 @@ class MolecularPotential(Energies):
         frames = None if self.config.engine == "e3nn" else EdgeFrames(edges.vector, self.config.lmax)
         alone = torch.arange(len(self.config.elements), device=numbers.device)
         features = self.embedding(torch.cat([self.places[numbers], alone]))
-        for convolution, connection, step in zip(self.convolutions, self.connections, self.gates, strict=True):
+        parts = zip(self.convolutions, self.connections, self.gates, strict=True)
+        for convolution, connection, step in itertools.islice(parts, layers):
             features = connection(features) + step(convolution(features, edges, harmonics, radial, frames))
         return features, batch
 

@@ -1,4 +1,4 @@
-"""A molecule in space with the forces on its atoms, and its equivariance error under four motions."""
+"""A molecule in space with what its atoms feel or carry, and its equivariance error over a turn and four motions."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ import numpy as np
 import xarray as xr
 
 from workbench.views import palette
+from workbench.views.atom_features import surfaces
 from workbench.views.frame import Figure, Trace, axis, figure, label, note, panel_title, require, small, text, values
+from workbench.views.orbit import NAMES_PX, curves
 
-SPACE, ERRORS = (0.36, 1.0), (0.0, 0.24)
+SPACE, CURVE, ERRORS = (0.48, 1.0), (0.23, 0.38), (0.0, 0.12)
 COLOURS = {
     "H": "#c8c8c8", "C": "#555555", "N": "#3050f8", "O": "#e0201a", "F": "#6fbf3a", "Cl": "#1fa01f", "S": "#c9a800",
     "P": "#f08000", "Si": "#b08d57", "Na": "#8a4fd0", "Li": "#a050c8", "Al": "#9a8f8f", "B": "#e0928c", "Be": "#7fae00",
@@ -28,24 +30,37 @@ BOND = "#d8d8d8"
 
 
 def molecule_picture(ds: xr.Dataset, arrow: float) -> Figure:
-    """Atoms, bonds and arrows in space; below, the error of each element of each motion beside the rounding floor.
+    """Atoms, bonds and arrows in space; below, the error at every angle of the turn and of each motion, and rounding.
 
     Args:
         ds: with `positions(atom, xyz)`, `forces(atom, xyz)`, `reference(atom, xyz)` (NaN where there is none),
-            `symbol(atom)`, `bonded(bond, end)`, `error(motion, transform)`, `floor`, `error_here`, `force_mae`.
-        arrow: angstrom for a force of 1 eV/angstrom.
+            `symbol(atom)`, `bonded(bond, end)`, `error(motion, element)`, `floor`, `error_here`, `force_mae`, and what
+            :func:`workbench.views.orbit.curves` draws. Optional: `vectors(atom, xyz)` or `value(surface, direction)`, a
+            feature that is drawn instead of forces, with `feature_error` and `feature_floor`.
+        arrow: angstrom for a force of 1 eV/angstrom; features are drawn up to twice as many angstrom.
 
     Raises:
         ValueError: a variable, a dim or the provenance is missing.
     """
-    require(ds, "molecule view", dims={"error": ("motion", "transform"), "floor": (), "alone": ()})
+    require(ds, "molecule view", dims={"error": ("motion", "element"), "floor": (), "alone": ()})
     traces, scene = molecule_in_space(ds, arrow, {"x": [0, 1], "y": list(SPACE)})
+    over, axes, names, _ = curves(ds, True, CURVE)
     lines, bottom = _errors(ds)
-    legend = {"orientation": "h", "x": 0.0, "y": SPACE[0] - 0.02, "yanchor": "top", "font": {"size": 12}}
+    legend = {"orientation": "h", "x": 0.0, "y": SPACE[0] - 0.01, "yanchor": "top", "font": {"size": 12}}
+    headings = [
+        panel_title(_heading(ds), 0.0, 1.01), arrow_scale(arrow, 0.0, SPACE[0]) if drawn_forces(ds) else _scale(arrow),
+        panel_title("Error of the forces at every angle of this turn", 0.0, CURVE[1] + 0.01),
+    ]  # fmt: skip
     return figure(
-        [*traces, *lines], ds, height=640, margin={"l": 72, "r": 24, "t": 44, "b": 56}, scene=scene, showlegend=True,
-        legend=legend, annotations=[panel_title(_heading(ds), 0.0, 1.01), arrow_scale(arrow, 0.0, SPACE[0])], **bottom,
+        [*traces, *({**one, "showlegend": False} for one in over), *lines], ds, height=820,
+        margin={"l": 72, "r": NAMES_PX, "t": 44, "b": 56}, scene=scene, showlegend=True, legend=legend,
+        annotations=[*headings, *names], **axes, **bottom,
     )  # fmt: skip
+
+
+def drawn_forces(ds: xr.Dataset) -> bool:
+    """Whether forces are drawn at the atoms, and not a feature."""
+    return "vectors" not in ds and "value" not in ds
 
 
 def molecule_in_space(
@@ -70,7 +85,12 @@ def molecule_in_space(
         "camera": {"eye": {"x": 0.72, "y": 0.72, "z": 0.46}},
     }  # fmt: skip
     traces = [_bonds(ds, where), _atoms(ds, where)]
-    for name, colour in (("reference", palette.BLUE), ("forces", palette.ORANGE)):
+    if "value" in ds:
+        traces.append(surfaces(ds, 2 * arrow))
+    if "vectors" in ds:
+        longest = float(np.linalg.norm(values(ds, "vectors", "atom", "xyz"), axis=1).max())
+        traces += _arrows(ds, "vectors", where, 2 * arrow / (longest or 1.0), palette.PINK)
+    for name, colour in (("reference", palette.BLUE), ("forces", palette.ORANGE)) if drawn_forces(ds) else ():
         if np.isfinite(values(ds, name)).all():
             traces += _arrows(ds, name, where, arrow, colour)
     return traces, scene
@@ -90,6 +110,10 @@ def _heading(ds: xr.Dataset) -> str:
     name, lonely = text(ds.attrs["formula"]), int(ds["alone"])
     frame = f" ({text(ds.attrs['frame'])})" if ds.attrs.get("frame") else ""
     told = f"{name}{frame}{known}; equivariance error here {here:.1e}, of rounding alone {floor:.1e}"
+    if not drawn_forces(ds):
+        words = text(ds.variables["feature"].attrs["long_name"])
+        rest, least = (float(values(ds, one)) for one in ("feature_error", "feature_floor"))
+        told = f"{name}{frame}: {words}; turns along up to {rest:.1e}, of rounding alone {least:.1e}"
     several = "atoms have" if lonely > 1 else "atom has"
     return (
         told if not lonely else f"{told}<br>{lonely} {several} no neighbour within the cutoff, so no force acts there"
@@ -100,6 +124,11 @@ def arrow_scale(arrow: float, x: float, y: float) -> dict[str, Any]:
     """How long an arrow is drawn, in the lower left corner of a scene; `arrow` in angstrom for 1 eV/angstrom."""
     words = f"arrows: {arrow:g} Å for 1 eV/Å"
     return note(words, x, y, xref="paper", yref="paper", xanchor="left", yanchor="bottom")
+
+
+def _scale(arrow: float) -> dict[str, Any]:
+    words = f"the largest is drawn {2 * arrow:g} Å long"
+    return note(words, 0.0, SPACE[0], xref="paper", yref="paper", xanchor="left", yanchor="bottom")
 
 
 def _atoms(ds: xr.Dataset, where: np.ndarray) -> Trace:
@@ -136,7 +165,8 @@ def _arrows(ds: xr.Dataset, name: str, where: np.ndarray, arrow: float, colour: 
     shafts = _lines(np.stack([where, tips], 1), line={"width": 6, "color": colour}, name=words, showlegend=True)
     size = np.linalg.norm(force, axis=1, keepdims=True)
     head = HEAD * force / np.where(size > 0, size, 1.0)
-    tell = [f"{words} {np.linalg.norm(one):.2f} eV/Å" for one in force]
+    units = "" if ds.variables[name].attrs["units"] == "1" else " eV/Å"
+    tell = [f"{words} {np.linalg.norm(one):.2f}{units}" for one in force]
     heads = {
         "type": "cone", "x": small(tips[:, 0]), "y": small(tips[:, 1]), "z": small(tips[:, 2]),
         "u": small(head[:, 0]), "v": small(head[:, 1]), "w": small(head[:, 2]), "anchor": "tip", "sizemode": "raw",
@@ -147,7 +177,7 @@ def _arrows(ds: xr.Dataset, name: str, where: np.ndarray, arrow: float, colour: 
 
 
 def _errors(ds: xr.Dataset) -> tuple[list[Trace], dict]:
-    error = values(ds, "error", "motion", "transform")
+    error = values(ds, "error", "motion", "element")
     names = [text(name) for name in values(ds, "motion")]
     floor = max(float(values(ds, "floor")), LOWEST)
     drawn = np.maximum(error, LOWEST)
@@ -155,11 +185,13 @@ def _errors(ds: xr.Dataset) -> tuple[list[Trace], dict]:
     places = (np.arange(len(names))[:, None] + spread).ravel()
     dots = {
         "type": "scatter", "mode": "markers", "x": small(places), "y": small(drawn.ravel()), "showlegend": False,
+        "xaxis": "x2", "yaxis": "y2",
         "marker": {"size": 7, "color": palette.BLUE}, "customdata": np.repeat(names, error.shape[1]).tolist(),
         "hovertemplate": "%{customdata}: %{y:.1e}<extra></extra>", "name": label(ds, "error"),
     }  # fmt: skip
     line = {
         "type": "scatter", "mode": "lines", "x": small([-0.5, len(names) - 0.5]), "y": small([floor, floor]),
+        "xaxis": "x2", "yaxis": "y2",
         "line": {"dash": "dot", "color": palette.NEUTRAL, "width": 1.5}, "name": label(ds, "floor"),
         "hovertemplate": "rounding: %{y:.1e}<extra></extra>", "showlegend": True,
     }  # fmt: skip
@@ -167,8 +199,8 @@ def _errors(ds: xr.Dataset) -> tuple[list[Trace], dict]:
     low, high = np.floor(positive.min()) - 0.2, max(0.2, np.ceil(positive.max()) + 0.2)
     ticks = {"tickmode": "array", "tickvals": list(range(len(names))), "ticktext": names, "showgrid": False}
     axes = {
-        "xaxis": axis("motion", anchor="y", range=[-0.5, len(names) - 0.5], **ticks),
-        "yaxis": axis("relative error", domain=list(ERRORS), type="log", range=[low, high], exponentformat="power",
-                      dtick=max(1, int((high - low) // 3))),
+        "xaxis2": axis("motion", anchor="y2", range=[-0.5, len(names) - 0.5], **ticks),
+        "yaxis2": axis("relative error", domain=list(ERRORS), anchor="x2", type="log", range=[low, high],
+                       exponentformat="power", tickfont={"size": 9}, dtick=max(1, int((high - low) // 3))),
     }  # fmt: skip
     return [dots, line], axes

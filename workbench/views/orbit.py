@@ -21,8 +21,9 @@ def curves(ds: xr.Dataset, log: bool, rows: tuple[float, float]) -> tuple[list[T
     Args:
         ds: with `error_mean(model, transform)`, `error_sem(model, transform)`, `lattice(transform)` and the place on
             the orbit, `angle_deg(transform)` or what the attribute `along` names. Optional: the floors
-            `input_floor_mean(transform)`, `output_floor_mean(transform)` (of the first model), `sqrt_two_delta` and
-            `delta` over `transform`, and the scalar `angle_shown_deg`, or `shown`, that the cursor stands at.
+            `input_floor_mean(transform)`, `output_floor_mean(transform)`, `rounding_floor(transform)` (of the first
+            model), `sqrt_two_delta` and `delta` over `transform`, and the scalar `angle_shown_deg`, or `shown`, that
+            the cursor stands at.
         log: a logarithmic error axis.
         rows: vertical domain of the panel in paper coordinates.
 
@@ -98,7 +99,7 @@ def _error_axis(ds: xr.Dataset, log: bool, rows: tuple[float, float]) -> dict:
     return axis(label(ds, "error_mean"), domain=list(rows), range=[low, high], **kind)
 
 
-_FLOORS = {"input_floor_mean": "dot", "output_floor_mean": "dash"}
+_FLOORS = {"input_floor_mean": "dot", "output_floor_mean": "dash", "rounding_floor": "dot"}
 _OVERLAYS = {"sqrt_two_delta": "dash", "delta": "dot"}
 _STROKES = {"dash": "– –", "dot": "·····"}
 
@@ -110,6 +111,7 @@ def _models(ds: xr.Dataset, log: bool) -> tuple[list[Trace], list[Trace], list[t
     bands, curves, notes = [], [], []
     for at, name in enumerate(values(ds, "model")):
         words, line = text(name), palette.series(at)
+        apart = " ± %{customdata:.1e}" if sem[at].any() else ""  # a single sample has no spread
         low, high = _positive(mean[at] - sem[at], log), _positive(mean[at] + sem[at], log)
         bands.append(
             {
@@ -133,7 +135,7 @@ def _models(ds: xr.Dataset, log: bool) -> tuple[list[Trace], list[Trace], list[t
                 "customdata": small(sem[at]),
                 "line": {"width": 2.4 if at == 0 else 1.6, **line},
                 "name": words,
-                "hovertemplate": f"{words}<br>{_moved(ds)}: %{{y:.2e}} ± %{{customdata:.1e}}<extra></extra>",
+                "hovertemplate": f"{words}<br>{_moved(ds)}: %{{y:.2e}}{apart}<extra></extra>",
             }
         )
         notes.append((words, _last(ds, mean[at]), line["color"]))
