@@ -7,6 +7,11 @@ EXACT: dict[torch.dtype, float] = {torch.float64: 1e-12, torch.float32: 2e-6}
 
 # Relative rounding of one float32 number.
 ONE_BIT = 6e-8
+# The same number told once more, or summed in another order: relative, of double precision, and where single had a
+# part in it (measured below 1e-7); and beside that, absolute, what stands for zero.
+AGAIN = 1e-12
+AGAIN_SINGLE = 1e-6
+AGAIN_ZERO = 1e-8
 # Actions: a blob's centre of mass after resampling lies within half a pixel of where geometry puts it.
 HALF_PIXEL = 0.5
 # Actions: relative error in the inscribed disc against Gaussian blobs (sigma 2 px, 40 x 40 pixels) drawn again

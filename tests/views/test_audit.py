@@ -7,6 +7,7 @@ import plotly.graph_objects as go
 import pytest
 import xarray as xr
 
+from tests.tolerances import AGAIN_SINGLE, AGAIN_ZERO, ONE_BIT
 from tests.views import made
 from workbench.measure.dataset import labelled
 from workbench.views.audit import MOST_ROWS, audit_picture
@@ -37,8 +38,8 @@ def words(figure: dict) -> list[str]:
 def test_shares_and_rates_are_bars_with_their_intervals_and_the_title_tells_the_whole():
     figure = audit_picture(dataset())
     shares, rates = [trace for trace in figure["data"] if trace.get("orientation") == "h"]
-    assert np.allclose(shares["x"], [0.1, 0.2, 0.3])
-    assert np.allclose(shares["error_x"]["array"], 0.05)
+    assert np.allclose(shares["x"], [0.1, 0.2, 0.3], rtol=AGAIN_SINGLE, atol=AGAIN_ZERO)
+    assert np.allclose(shares["error_x"]["array"], 0.05, rtol=ONE_BIT, atol=0)
     assert (shares["xaxis"], rates["xaxis"]) == ("x7", "x8")
     assert figure["layout"]["xaxis7"]["title"]["text"] == "share of 0.6"
     go.Figure(figure)

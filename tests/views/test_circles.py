@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from tests.tolerances import ONE_BIT
 from tests.views import made
 from workbench.views import palette
 from workbench.views.circles import KERNELS_TOP, LABELS_TOP, SPACING, circle_count, circles, colours, kernel_strip
@@ -27,7 +28,7 @@ def test_kernels_lie_below_their_own_circle():
         near = np.abs(strip["x"] - SPACING * layer) < 1
         shown = np.unique(strip["z"][:, near])
         expected = np.unique(np.float32([0, layer, layer + 0.1]))
-        assert np.allclose(shown, expected)
+        assert np.allclose(shown, expected, rtol=ONE_BIT, atol=0)
         places = strip["x"][near & (np.abs(strip["z"]).max(0) > 0)]
         if layer:
             assert places.mean() == pytest.approx(SPACING * layer, abs=1e-5)

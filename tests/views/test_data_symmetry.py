@@ -6,6 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 
+from tests.tolerances import AGAIN_SINGLE, AGAIN_ZERO, ONE_BIT
 from tests.views import made
 from workbench.views.data_symmetry import data_arcs, data_beside_model, data_picture
 
@@ -20,9 +21,14 @@ def words(figure: dict) -> str:
 
 def test_the_distance_stands_over_the_band_of_the_null_with_the_floor():
     figure = data_picture(made.audit_of_data())
-    assert np.allclose(named(figure, "data and its turned copy")["y"], np.sin(np.deg2rad(np.arange(0, 181, 10))))
+    assert np.allclose(
+        named(figure, "data and its turned copy")["y"],
+        np.sin(np.deg2rad(np.arange(0, 181, 10))),
+        rtol=AGAIN_SINGLE,
+        atol=AGAIN_ZERO,
+    )
     assert named(figure, "95 % of the null")["fill"] == "tozeroy"
-    assert np.allclose(named(figure, "resampling alone (floor)")["y"], 0.02)
+    assert np.allclose(named(figure, "resampling alone (floor)")["y"], 0.02, rtol=ONE_BIT, atol=0)
     assert "a turn changes it" in words(figure)
     assert "no turn is seen to change it" in words(data_picture(made.audit_of_data(), at=1))
 
@@ -30,7 +36,9 @@ def test_the_distance_stands_over_the_band_of_the_null_with_the_floor():
 def test_counted_fitted_and_delta_are_three_traces_and_stay_inside_the_panel():
     figure = data_picture(made.audit_of_data())
     assert named(figure, "counted")["mode"] == "markers"
-    assert np.allclose(named(figure, "fitted")["y"], np.minimum(np.arange(0, 181, 5) / 120, 1))
+    assert np.allclose(
+        named(figure, "fitted")["y"], np.minimum(np.arange(0, 181, 5) / 120, 1), rtol=AGAIN_SINGLE, atol=AGAIN_ZERO
+    )
     far = data_picture(made.audit_of_data(), at=1)
     assert named(far, "δ of the arc")["y"].max() <= 1.25
 
@@ -89,7 +97,7 @@ def test_what_fewer_pictures_would_show_is_a_curve_for_each_and_a_word_about_the
     first, second = axes_of(figure, 6)
     assert (first["name"], second["name"]) == ("left-right", "C4")
     assert first["x"].tolist() == [50, 100, 200]
-    assert np.allclose(first["y"], [0.1, 0.5, 1.0])
+    assert np.allclose(first["y"], [0.1, 0.5, 1.0], rtol=AGAIN_SINGLE, atol=AGAIN_ZERO)
     assert first["legend"] in figure["layout"]
     assert "arc: known within ±10°" in words(figure)
     assert "arc: ±10° takes 3,100 pictures at most" in words(data_picture(made.audit_of_data_in_full(), at=1))
@@ -99,10 +107,10 @@ def test_what_fewer_pictures_would_show_is_a_curve_for_each_and_a_word_about_the
 def test_data_and_model_stand_on_one_axis(draw, number):
     figure = draw(made.audit_of_data_in_full())
     lost, distance, model = [trace for trace in figure["data"] if trace.get("xaxis") == f"x{number}"]
-    assert np.allclose(lost["y"][-1], 1)
-    assert np.allclose(distance["y"], np.sin(np.deg2rad(np.arange(0, 181, 10))))
+    assert np.allclose(lost["y"][-1], 1, rtol=ONE_BIT, atol=0)
+    assert np.allclose(distance["y"], np.sin(np.deg2rad(np.arange(0, 181, 10))), rtol=AGAIN_SINGLE, atol=AGAIN_ZERO)
     assert model["x"].tolist() == [0, 45, 90, 135, 180]
-    assert np.allclose(model["y"], np.linspace(0, 0.4, 5))
+    assert np.allclose(model["y"], np.linspace(0, 0.4, 5), rtol=AGAIN_SINGLE, atol=AGAIN_ZERO)
     assert "Your data: ±60°" in words(figure)
 
 

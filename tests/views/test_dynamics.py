@@ -5,6 +5,7 @@ import plotly.graph_objects as go
 import pytest
 import xarray as xr
 
+from tests.tolerances import AGAIN, AGAIN_SINGLE
 from workbench.measure import labelled, provenance
 from workbench.views.dynamics import dynamics_picture
 
@@ -32,13 +33,13 @@ def test_the_step_asked_for_is_drawn_strong_and_its_drift_is_said(step, strong, 
     figure = go.Figure(dynamics_picture(motion(), step))
     assert [trace.line.width for trace in figure.data[:2]] == [3 if at == strong else 1 for at in range(2)]
     assert said in figure.layout.annotations[0].text
-    assert figure.layout.yaxis.range[1] == pytest.approx(1.3 * CHANGE[strong].max())
-    assert np.array([trace.y for trace in figure.data[:2]]) == pytest.approx(CHANGE)
+    assert figure.layout.yaxis.range[1] == pytest.approx(1.3 * CHANGE[strong].max(), rel=AGAIN)
+    assert np.array([trace.y for trace in figure.data[:2]]) == pytest.approx(CHANGE, rel=AGAIN_SINGLE)
 
 
 def test_every_potential_has_its_dot_and_the_line_grows_with_the_square():
     dots, line = go.Figure(dynamics_picture(motion(), 1.0)).data[2:]
-    assert dots.y == pytest.approx(SWING.ravel())
-    assert line.y[1] == pytest.approx(4 * line.y[0])
+    assert dots.y == pytest.approx(SWING.ravel(), rel=AGAIN_SINGLE)
+    assert line.y[1] == pytest.approx(4 * line.y[0], rel=AGAIN)
     with pytest.raises(ValueError, match="dynamics_swing"):
         dynamics_picture(motion().drop_vars("dynamics_swing"), 1.0)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from tests.tolerances import AGAIN_SINGLE
 from workbench.measure.dataset import labelled
 from workbench.measure.provenance import provenance
 from workbench.views.frames import LOWEST, faults_picture, frames_picture
@@ -38,7 +39,7 @@ def test_axes_are_as_long_as_they_are_given_and_cursors_stand_at_their_values():
     figure = frames_picture(made())
     axes = [trace for trace in figure["data"] if trace.get("name", "").startswith("axis ")]
     ends = np.stack([trace["z"][:2] for trace in axes])
-    assert ends == pytest.approx(np.array([[0, 0], [0, 0], [-0.3, 0.3]]))
+    assert ends == pytest.approx(np.array([[0, 0], [0, 0], [-0.3, 0.3]]), rel=AGAIN_SINGLE)
     assert [shape["x0"] for shape in figure["layout"]["shapes"]] == [1.2, 1.2, 90.0]
 
 
@@ -48,7 +49,7 @@ def test_every_network_has_a_line_in_both_panels_and_one_entry_of_the_legend():
     assert [trace["showlegend"] for trace in lines] == [True, True, False, False]
     assert lines[3]["y"].tolist() == [3, 3, 3]
     gap = next(trace for trace in frames_picture(made())["data"] if trace.get("xaxis") == "x2")
-    assert gap["y"].tolist() == pytest.approx([0.1, LOWEST, 0.2])
+    assert gap["y"].tolist() == pytest.approx([0.1, LOWEST, 0.2], rel=AGAIN_SINGLE)
 
 
 def test_names_are_no_markup():
@@ -92,8 +93,8 @@ def faults() -> xr.Dataset:
 def test_faults_have_three_panels_of_what_was_measured():
     figure = faults_picture(faults())
     dots, *lines = figure["data"]
-    assert dots["x"].tolist() == pytest.approx([LOWEST, 0.1])
-    assert dots["y"].tolist() == pytest.approx([0.2, 2e-7])
+    assert dots["x"].tolist() == pytest.approx([LOWEST, 0.1], rel=AGAIN_SINGLE)
+    assert dots["y"].tolist() == pytest.approx([0.2, 2e-7], rel=AGAIN_SINGLE)
     assert "<b>" not in dots["text"]
     assert dots["marker"]["symbol"] == ["circle", "circle-open"], "counted as having no axes, and not"
     assert len(set(dots["marker"]["color"])) == 2

@@ -5,6 +5,7 @@ import plotly.graph_objects as go
 import pytest
 import xarray as xr
 
+from tests.tolerances import AGAIN
 from tests.views.made import ATTRS
 from workbench.measure.dataset import labelled
 from workbench.views.linear import LOWEST, linear_picture
@@ -41,9 +42,9 @@ def test_arrows_are_the_columns_of_the_map_and_dots_grow_with_the_weight():
     assert (right["x"][1], right["y"][1]) == (0, 2)
     assert (up["x"][1], up["y"][1]) == (-1, 0)
     small, large = figure["data"][5]["marker"]["size"]
-    assert large == pytest.approx(4 * small)
+    assert large == pytest.approx(4 * small, rel=AGAIN)
     assert figure["layout"]["xaxis"]["ticktext"][-1] == "&lt;b&gt;scaled&lt;/b&gt;"
-    assert figure["data"][-2]["y"][1] == pytest.approx(LOWEST)
+    assert figure["data"][-2]["y"][1] == pytest.approx(LOWEST, rel=AGAIN)
     go.Figure(figure)
 
 

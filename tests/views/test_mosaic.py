@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from tests.tolerances import AGAIN
 from workbench.views import palette
 from workbench.views.mosaic import GAP, centres, gap_value, magnitude, outline, signed, tiles
 
@@ -26,7 +27,7 @@ def test_centres_and_outlines_point_at_their_tiles():
         assert sheet[2, int(x)] == column
         frame = outline(0, column, 5, 5, palette.PINK)
         assert frame["x0"] < x < frame["x1"]
-        assert frame["x1"] - frame["x0"] == pytest.approx(5 + GAP / 2)
+        assert frame["x1"] - frame["x0"] == pytest.approx(5 + GAP / 2, rel=AGAIN)
 
 
 def test_the_gap_of_a_mosaic_of_magnitudes_is_drawn_as_the_page():

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from tests.tolerances import AGAIN_SINGLE
 from workbench.measure.dataset import labelled
 from workbench.measure.provenance import provenance
 from workbench.views import palette
@@ -44,18 +45,18 @@ def test_the_grid_stands_before_and_after_the_turn_and_larger_where_it_weighs_mo
     assert before["x"].tolist() == [1, 0, 0]
     assert after["x"].tolist() == [0, 0, 1]
     sizes = np.asarray(before["marker"]["size"], dtype=float)
-    assert sizes[0] == pytest.approx(np.sqrt(2) * sizes[1])
+    assert sizes[0] == pytest.approx(np.sqrt(2) * sizes[1], rel=AGAIN_SINGLE)
     assert before["marker"]["symbol"] != after["marker"]["symbol"]
 
 
 def test_errors_below_the_scale_lie_on_its_edge_and_tell_their_value():
     figure = orientation_picture(made())
     (curve,), (dots,) = of(figure, "x", "lines"), of(figure, "x2", "markers")
-    assert curve["y"].tolist() == pytest.approx([10**LOWEST, 0.1, 10**LOWEST])
-    assert curve["customdata"].tolist() == pytest.approx([1e-16, 0.1, 1e-16])
-    assert dots["x"].tolist() == pytest.approx([10**LOWEST, 0.2])
+    assert curve["y"].tolist() == pytest.approx([10**LOWEST, 0.1, 10**LOWEST], rel=AGAIN_SINGLE)
+    assert curve["customdata"].tolist() == pytest.approx([1e-16, 0.1, 1e-16], rel=AGAIN_SINGLE)
+    assert dots["x"].tolist() == pytest.approx([10**LOWEST, 0.2], rel=AGAIN_SINGLE)
     assert dots["marker"]["color"] == [palette.BLUE, palette.ORANGE], "the chosen grid has a colour of its own"
-    assert dots["error_x"]["arrayminus"].tolist() == pytest.approx([0.0, 0.2 - 10**LOWEST])
+    assert dots["error_x"]["arrayminus"].tolist() == pytest.approx([0.0, 0.2 - 10**LOWEST], rel=AGAIN_SINGLE)
 
 
 def test_cursors_stand_at_both_turns_and_titles_name_them():
