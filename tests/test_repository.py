@@ -186,37 +186,47 @@ def test_no_test_is_skipped_or_expected_to_fail():
 
 
 COMPARISONS = {"allclose", "isclose", "assert_allclose", "assert_close"}
+COMPARING = re.compile(r"close\(|approx\(")
 LIBRARIES = {"torch", "np", "numpy"}
 
 
-def half_bounded(source: str) -> list[str]:
-    """Comparisons that give one of rtol and atol: the library's own value of the other would be what bounds them."""
+def unbounded(source: str) -> list[str]:
+    """Comparisons that leave a bound to the library: rtol or atol left out, and both rel and abs of approx."""
     found = []
     for node in ast.walk(ast.parse(source)):
-        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
+        if not isinstance(node, ast.Call):
             continue
         called = ast.unparse(node.func)
-        if node.func.attr in COMPARISONS and called.split(".")[0] in LIBRARIES:
-            given = {keyword.arg for keyword in node.keywords} | set(("", "", "rtol", "atol")[: len(node.args)])
-            if len({"rtol", "atol"} & given) == 1:
-                found.append(f"line {node.lineno}: {called}")
+        library, name = called.split(".")[0], called.split(".")[-1]
+        given = {keyword.arg for keyword in node.keywords}
+        if name == "approx":
+            bounded = len(node.args) > 1 or bool({"rel", "abs"} & given)
+        elif library in LIBRARIES | COMPARISONS and name in COMPARISONS:
+            bounded = {"rtol", "atol"} <= given | set(("", "", "rtol", "atol")[: len(node.args)])
+        else:
+            continue
+        if not bounded:
+            found.append(f"line {node.lineno}: {called}")
     return found
 
 
-def test_every_tolerance_bounds_alone():
+def test_every_comparison_says_its_own_tolerance():
     texts = {name_of(p): p.read_text("utf-8") for p in TEST_FILES}
-    found = {name: half_bounded(text) for name, text in texts.items() if "close(" in text}
+    found = {name: unbounded(text) for name, text in texts.items() if COMPARING.search(text)}
     assert {name: lines for name, lines in found.items() if lines} == {}
 
 
 @pytest.mark.parametrize(
     "source",
     ["torch.allclose(a, b, atol=T)", "np.allclose(a, b, rtol=T)", "np.testing.assert_allclose(a, b, atol=T)",
-     "torch.isclose(a, b, T)", "torch.testing.assert_close(a, b, rtol=T)"],
+     "torch.isclose(a, b, T)", "torch.testing.assert_close(a, b, rtol=T)", "torch.allclose(a, b)", "np.isclose(a, b)",
+     "np.testing.assert_allclose(a, b, equal_nan=True)", "assert_close(a, b, msg='')", "np.allclose(a, b, **tight)",
+     "a == pytest.approx(b)", "a == approx(b, nan_ok=True)"],
 )  # fmt: skip
-def test_the_scan_catches_a_tolerance_that_leaves_the_other_one_loose(source):
-    assert half_bounded(source)
-    assert not half_bounded("torch.allclose(a, b, rtol=0, atol=T), torch.allclose(a, b), np.isclose(a, b, 0, T)")
+def test_the_scan_catches_a_tolerance_that_is_left_to_the_library(source):
+    assert unbounded(source)
+    assert not unbounded("torch.allclose(a, b, rtol=0, atol=T), np.isclose(a, b, 0, T), torch.equal(a, b)")
+    assert not unbounded("a == pytest.approx(b, rel=T), a == pytest.approx(b, T), a == approx(b, abs=T), a == b")
 
 
 def test_wheels_carry_the_notebooks_and_the_data():

@@ -9,6 +9,7 @@ from playwright.sync_api import sync_playwright
 from torch import Tensor, nn
 
 from tests.chromium import Chromium, with_profile
+from tests.tolerances import AGAIN
 from workbench.audit import Comparison, audit, audit_beside, compare
 from workbench.audit.compare_report import comparison_html
 from workbench.commands.browser import find_browser
@@ -42,7 +43,7 @@ def test_a_symmetric_network_and_a_plain_one_differ_and_a_twin_does_not(found):
     apart = {(one.question, one.name): one for one in found.differences}
     turns = apart["quarter turns", MARKUP]
     assert turns.first < 1e-5 < turns.low < turns.mean < turns.high
-    assert turns.mean == pytest.approx(turns.other - turns.first)
+    assert turns.mean == pytest.approx(turns.other - turns.first, rel=AGAIN)
     assert f"{MARKUP} errs more" in found.answer
     twins = compare(found.results[1:], ["a", "b"])
     assert {one.mean for one in twins.differences} == {0.0}
@@ -64,7 +65,7 @@ def test_the_difference_is_paired_and_narrower_than_the_two_intervals_together(i
     one = made.differences[0]
     errors = [result.verdicts[0] for result in made.results]
     apart = [r.sweeps["C(4)"].sel(layer="output").relative_error.values[1:].mean(0) for r in made.results]
-    assert one.mean == pytest.approx((apart[1] - apart[0]).mean())
+    assert one.mean == pytest.approx((apart[1] - apart[0]).mean(), rel=AGAIN)
     assert one.high - one.low < sum(e.high - e.low for e in errors) / 2
 
 

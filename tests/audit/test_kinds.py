@@ -57,7 +57,7 @@ def test_names_of_arrays_say_so_and_features_ride_along(tmp_path) -> None:
     found = load_data(tmp_path / "m.npz")
     assert (found.input, found.dim, found.inputs.shape) == ("points", 3, (6, 5, 4))
     assert found.labels.tolist() == list(range(6))
-    assert torch.allclose(found.inputs[..., 3], torch.from_numpy(charges).float())
+    assert torch.equal(found.inputs[..., 3], torch.from_numpy(charges).float())
     assert any("The first 3 of the 4 numbers" in note for note in found.notes)
     np.savez(tmp_path / "s.npz", signals=np.random.rand(6, 50))
     assert load_data(tmp_path / "s.npz").inputs.shape == (6, 1, 50)
@@ -70,7 +70,7 @@ def test_names_of_dims_say_so_and_the_places_are_brought_into_order(tmp_path) ->
     xr.Dataset({"voltage": (("sample", "time", "lead"), values)}).to_netcdf(tmp_path / "s.nc", engine="h5netcdf")
     found = load_data(tmp_path / "s.nc")
     assert (found.input, found.inputs.shape) == ("series", (6, 2, 50))
-    assert torch.allclose(found.inputs, torch.from_numpy(values).float().mT)
+    assert torch.equal(found.inputs, torch.from_numpy(values).float().mT)
     assert "sample, time, lead" in found.notes[0]
     xr.Dataset({"r": (("sample", "xyz", "atom"), values.swapaxes(1, 2)[:, [0, 1, 1]])}).to_netcdf(
         tmp_path / "p.nc", engine="h5netcdf"

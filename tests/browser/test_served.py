@@ -10,7 +10,7 @@ import pytest
 
 from tests.dashboards.serving import serving
 from tests.dashboards.test_uploads import png
-from tests.tolerances import SERVED_SOON
+from tests.tolerances import AGAIN_SINGLE, SERVED_SOON
 from workbench.explorers import explorers
 from workbench.measure.dataset import open_dataset
 
@@ -110,7 +110,7 @@ def test_sliders_moved_by_keyboard_change_the_address_and_what_is_drawn(workbenc
         if handle.input_value() == begin:  # one of few steps, and back where it began
             page.keyboard.press("End")
         wanted = float(handle.input_value())
-        wait(page, lambda: picture(page)["state"][name] == pytest.approx(wanted))
+        wait(page, lambda: picture(page)["state"][name] == pytest.approx(wanted, rel=AGAIN_SINGLE))
     wait(page, lambda: picture(page)["state"] != before["state"])
     after = picture(page)
     assert after["state"] != before["state"]

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tests.explorers.promises import keeps_every_promise
-from tests.tolerances import EXACT
+from tests.tolerances import AGAIN, EXACT
 from workbench.datasets.molecules import molecules
 from workbench.explorers._potentials import potential, shortened
 from workbench.explorers.dihedral import DihedralExplorer
@@ -29,7 +29,7 @@ def test_n10_the_blue_curve_is_the_stored_one(scan: str) -> None:
     known = 1000 * (stored["energy"].values - stored["energy"].values.mean())
     assert np.array_equal(ds["angle"].values, stored["angle_deg"].values)
     assert ds["energy_reference"].values == pytest.approx(known, abs=1e-6)
-    assert float(ds["range_reference"]) == pytest.approx(np.ptp(stored["energy"].values) * 1000)
+    assert float(ds["range_reference"]) == pytest.approx(np.ptp(stored["energy"].values) * 1000, rel=AGAIN)
 
 
 def test_n12_forces_are_known_near_the_shape_trained_on_and_elsewhere_hardly_better_than_untrained() -> None:

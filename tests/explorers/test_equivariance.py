@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from tests.explorers.promises import keeps_every_promise
-from tests.tolerances import EXACT
+from tests.tolerances import AGAIN, BROKEN, EXACT
 from workbench.explorers import Cancelled
 from workbench.explorers.equivariance import COARSE, FINE, EquivarianceExplorer
 from workbench.groups import GroupSignal
@@ -72,18 +72,18 @@ def test_a_layer_that_kept_a_part_of_the_circle_answers_on_it_only():
 def test_the_overlay_is_that_of_the_chosen_arc():
     ds = explorer(arc_percent=60).dataset()
     delta = overlap_loss(np.deg2rad(ds["angle_deg"].values), 0.6)
-    assert np.allclose(ds["delta"], delta)
-    assert np.allclose(ds["sqrt_two_delta"], np.sqrt(2 * delta))
+    assert np.allclose(ds["delta"], delta, rtol=AGAIN, atol=AGAIN)
+    assert np.allclose(ds["sqrt_two_delta"], np.sqrt(2 * delta), rtol=AGAIN, atol=AGAIN)
     assert "delta" not in explorer(arc_percent=100).dataset()
 
 
 def test_a_moving_control_gets_a_coarse_curve_of_the_network_alone_and_the_sweep_at_rest():
     moving = explorer().at(coarse=True)
     coarse = moving.dataset()
-    assert coarse["angle_deg"].values == pytest.approx(COARSE)
+    assert coarse["angle_deg"].values == pytest.approx(COARSE, rel=AGAIN)
     assert coarse["model"].values.tolist() == ["the network"]
     fine = explorer().dataset()
-    assert fine["angle_deg"].values == pytest.approx(FINE)
+    assert fine["angle_deg"].values == pytest.approx(FINE, rel=AGAIN)
     assert fine["model"].values.tolist() == ["the network", "plain network", "kernels in disorder"]
 
 
@@ -165,7 +165,7 @@ def test_r20_a_long_sweep_stops_when_asked_and_tells_how_far_it_is():
         explorer().at(cancel=stop).dataset()
     explorer().at(progress=told.append).dataset()
     assert told == sorted(told)
-    assert told[-1] == pytest.approx(1)
+    assert told[-1] == pytest.approx(1, rel=AGAIN)
 
 
 def test_disorder_keeps_the_numbers_of_every_kernel_and_loses_the_symmetry():
@@ -175,6 +175,6 @@ def test_disorder_keeps_the_numbers_of_every_kernel_and_loses_the_symmetry():
     layer = LiftingConv(1, 2, 5, n=4).eval().requires_grad_(False)
     bank = layer.bank(layer.group.grid(4))
     mixed = _Disorder(layer, 0)._weight(bank).reshape(2, 4, -1)
-    assert torch.allclose(mixed.sort(-1).values, bank.flatten(2).sort(-1).values)
-    assert not torch.allclose(mixed, bank.flatten(2))
+    assert torch.equal(mixed.sort(-1).values, bank.flatten(2).sort(-1).values)
+    assert not torch.allclose(mixed, bank.flatten(2), rtol=BROKEN, atol=0)
     assert isinstance(_Disorder(layer, 0)(torch.rand(1, 1, 9, 9)), GroupSignal)

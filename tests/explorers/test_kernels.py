@@ -7,6 +7,7 @@ import plotly.graph_objects as go
 import pytest
 
 from tests.explorers.promises import finite, keeps_every_promise
+from tests.tolerances import AGAIN
 from workbench.explorers._runs import image_set, run_path, trained_model
 from workbench.explorers.kernels import KernelExplorer
 from workbench.measure.filter_quality import orthogonality
@@ -63,13 +64,13 @@ def test_higher_frequencies_move_the_power_outwards():
         return float((ds["power"] * ds["frequency"]).sum())
 
     assert mean_frequency(2) < mean_frequency(15) < mean_frequency(50)
-    assert float(KernelExplorer().dataset()["power"].sum()) == pytest.approx(1)
+    assert float(KernelExplorer().dataset()["power"].sum()) == pytest.approx(1, rel=AGAIN)
 
 
 def test_weights_are_shares_of_the_largest_so_that_the_scale_stays_put():
     for values in ({}, {"omega0": 40}, {"network": "fourier", "seed": 4}):
         ds = KernelExplorer(**values).dataset()
-        assert float(np.abs(ds["kernel"]).max()) == pytest.approx(1)
+        assert float(np.abs(ds["kernel"]).max()) == pytest.approx(1, rel=AGAIN)
         assert float(ds["limit"]) == 1
         assert ds.attrs["largest_weight"] > 0
 
@@ -146,7 +147,8 @@ def test_the_numbers_are_those_of_the_measure_and_stand_beside_random_ones():
     weight = trained_model(run_path(PLAIN)).body[4].weight.numpy()
     assert float(ds["orthogonality"][1, 0]) == pytest.approx(orthogonality(weight), rel=1e-6)
     assert np.isfinite(ds["entropy_random"]).all()
-    assert np.allclose(ds["entropy"][:, 0], ds["entropy"][:, 1])  # a plain network has one orientation
+    upright, turned = ds["entropy"][:, 0], ds["entropy"][:, 1]
+    assert np.allclose(upright, turned, rtol=AGAIN, atol=AGAIN), "a plain network has one orientation"
     grouped = KernelExplorer(run=GROUPED, look="numbers").dataset()
     assert (grouped["entropy"][:, 0] < grouped["entropy"][:, 1] + 1e-9).all()
 
@@ -155,7 +157,7 @@ def test_the_first_layer_is_measured_on_the_images_that_it_was_trained_on():
     ds = KernelExplorer(run=PLAIN, look="first").dataset()
     images = image_set(run_path(PLAIN)).splits["train"][0]
     weight = trained_model(run_path(PLAIN)).body[0].weight.numpy()
-    assert np.allclose(ds["energy"], first_layer(weight, images)["energy"])
+    assert np.allclose(ds["energy"], first_layer(weight, images)["energy"], rtol=AGAIN, atol=AGAIN)
     assert "energy" not in KernelExplorer(look="first").dataset()
 
 

@@ -105,7 +105,7 @@ def test_a_picture_of_ones_own_is_turned():
     explorer = PosesExplorer(**SMALL)
     stored = explorer.at(coarse=True).dataset()
     explorer.set_image(np.eye(30))
-    assert not np.allclose(explorer.at(coarse=True).dataset()["picture"], stored["picture"])
+    assert not np.allclose(explorer.at(coarse=True).dataset()["picture"], stored["picture"], rtol=BROKEN, atol=0)
     assert explorer.showing == ""
 
 

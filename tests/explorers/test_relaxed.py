@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests.explorers.promises import finite, keeps_every_promise
-from tests.tolerances import BROKEN, EXACT
+from tests.tolerances import AGAIN, AGAIN_SINGLE, BROKEN, EXACT
 from workbench.datasets import data_folder
 from workbench.explorers.relaxed import SIDE, SIZE, RelaxedExplorer, relaxed_dataset
 from workbench.measure.relaxed import SHIFT, drift, operator_symmetry
@@ -43,7 +43,7 @@ def test_the_numbers_are_those_of_the_matrix_that_is_drawn():
     found = operator_symmetry(torch.from_numpy(ds["matrix"].values.copy()).double(), SIZE, SHIFT)
     for name, value in found.items():
         assert ds[name].item() == pytest.approx(value, rel=1e-4)
-    assert float(ds["share"].sum()) == pytest.approx(1)
+    assert float(ds["share"].sum()) == pytest.approx(1, rel=AGAIN)
     assert float(abs(ds["matrix"]).max()) == 1
 
 
@@ -59,7 +59,7 @@ def test_a_filter_of_what_is_read_weighs_places_where_it_is_flat():
 
 def errors(**values) -> dict[str, float]:
     ds = RelaxedExplorer(group="turns", **values).dataset()
-    assert ds["share"].sum("extreme").values == pytest.approx([1, 1, 1])
+    assert ds["share"].sum("extreme").values == pytest.approx([1, 1, 1], rel=AGAIN_SINGLE)
     return dict(zip(ds["about"].values.tolist(), ds["equivariance_error"].values.tolist(), strict=True))
 
 
@@ -78,7 +78,7 @@ def test_each_dial_gives_up_its_own_moves_and_no_others(kernel_size, side):
 def test_the_ways_pass_where_both_dials_stand_and_begin_at_equivariant():
     ds = RelaxedExplorer(group="turns", absolute=0.25, turning=0.25).dataset()
     for about in ("shifts", "quarter turns", "both"):
-        assert np.allclose(ds["path"].sel(about=about, dial=0.25), ds["share"].sel(about=about))
+        assert np.allclose(ds["path"].sel(about=about, dial=0.25), ds["share"].sel(about=about), rtol=AGAIN, atol=AGAIN)
     start = RelaxedExplorer(group="turns", absolute=0, turning=0).dataset()["path"].sel(dial=0.0, extreme="linear")
     assert start.values.tolist() == [0, 0, 0]
 
@@ -170,7 +170,7 @@ def test_the_way_leads_from_equivariant_to_linear_and_passes_where_the_dial_stan
     ds = RelaxedExplorer(absolute=0.5).dataset()
     assert ds["path"].sel(dial=0.0, extreme="linear").item() == 0
     assert (np.diff(ds["path"].sel(extreme="linear")[0])[:-1] > 0).all()  # beyond 1 there is no further to go
-    assert np.allclose(ds["path"].sel(dial=0.5), ds["share"])
+    assert np.allclose(ds["path"].sel(dial=0.5), ds["share"], rtol=AGAIN, atol=AGAIN)
 
 
 def test_the_same_seed_gives_the_same_layer_and_another_one_another():

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.tolerances import BROKEN, EXACT
+from tests.tolerances import AGAIN, BROKEN, EXACT
 from workbench.groups import SL, SO2, GLPlus, Plane, RotationScale, Scale, parse_group
 
 TOL = EXACT[torch.float64]
@@ -57,7 +57,7 @@ def test_the_chart_is_the_logarithm_of_the_stretch_and_the_angle_of_the_turn(gro
 def test_the_chart_reaches_what_the_matrix_exponential_does_not() -> None:
     group, g = SL(), torch.tensor([-2.0, 0.0, 0.0, -0.5], dtype=torch.float64)
     v = group.log(g)
-    assert torch.allclose(v, torch.tensor([math.log(2), 0.0, -math.pi], dtype=torch.float64))
+    assert torch.allclose(v, torch.tensor([math.log(2), 0.0, -math.pi], dtype=torch.float64), rtol=AGAIN, atol=AGAIN)
     assert torch.allclose(group.exp(v), g, rtol=0, atol=TOL)
     u, q, angle = v
     wrong = torch.linalg.matrix_exp(torch.stack([u, q - angle, q + angle, -u]).view(2, 2))

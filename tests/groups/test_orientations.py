@@ -119,7 +119,7 @@ def test_spiral_and_repulsion_give_vectors_back_only_nearly():
 def test_repulsion_depends_on_its_seed_alone():
     first, again, other = (grid("repulsion(9)", seed=seed).points for seed in (1, 1, 2))
     assert torch.equal(first, again)
-    assert not torch.allclose(first, other)
+    assert not torch.allclose(first, other, rtol=BROKEN, atol=0)
     icosahedral = grid("repulsion(12)").points
     cosines = (icosahedral @ icosahedral.T).flatten().abs()
     assert float(torch.minimum((cosines - 1).abs(), (cosines - 5**-0.5).abs()).max()) < 1e-3, "twelve charges find it"

@@ -174,7 +174,7 @@ def test_random_sampling_turns_the_grid_in_training_only():
     first, second = layer(x).elements, layer(x).elements
     assert not torch.equal(first, second)
     step = 2 * math.pi / 8
-    assert torch.allclose(first.diff(dim=0), torch.full((7, 1), step))
+    assert torch.allclose(first.diff(dim=0), torch.full((7, 1), step), rtol=EXACT[torch.float32], atol=0)
     layer.eval()
     assert torch.equal(layer(x).elements, SO2().grid(8))
     layer.train()

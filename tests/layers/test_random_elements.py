@@ -94,7 +94,7 @@ def test_random_layers_of_a_training_hand_their_weights_on(group):
     torch.manual_seed(0)
     weighted = layers[1](signal).values
     torch.manual_seed(0)
-    assert not torch.allclose(weighted, layers[1](plain).values)
+    assert not torch.allclose(weighted, layers[1](plain).values, rtol=BROKEN, atol=0)
     assert layers[1].eval()(signal).volumes is None  # an evaluation has the even list
     shares = signal.volumes / signal.volumes.sum()
     mean = (signal.values * shares[:, None, None]).sum(2).mean((2, 3))

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from tests.tolerances import EXACT
+from tests.tolerances import AGAIN, EXACT
 from workbench.actions import disc_mask, transform_image
 from workbench.groups import SO2
 from workbench.measure.data_features import layer_features, orbit_features
@@ -26,7 +26,7 @@ def test_distances_in_the_table_are_those_of_the_turned_pictures():
         expected = (x[n][:, inside] - turned[:, inside]).norm()
         found = (table.values[n, 0] - table.values[m, e]).norm()
         assert abs(float(found / expected) - 1) <= EXACT[torch.float32]
-    assert table.attrs["variance_kept"] == pytest.approx(1)
+    assert table.attrs["variance_kept"] == pytest.approx(1, rel=AGAIN)
 
 
 def test_fewer_components_keep_the_most_of_the_variance_and_say_how_much():
@@ -38,7 +38,7 @@ def test_more_features_than_turned_pictures_keep_their_distances_in_fewer_compon
     x = pictures(2, 24)
     table = orbit_features(x, n_angles=24, components=60)
     assert table.values.shape[-1] <= 2 * 24
-    assert table.attrs["variance_kept"] == pytest.approx(1)
+    assert table.attrs["variance_kept"] == pytest.approx(1, rel=AGAIN)
     apart = (x[0] - x[1])[:, disc_mask(24, 24).bool()].norm()
     # The directions come from angles between those of the table.
     assert 0.5 < float((table.values[0, 0] - table.values[1, 0]).norm() / apart) <= 1

@@ -54,11 +54,9 @@ def test_the_error_behind_a_norm_follows(monkeypatch, make, padding, dtype) -> N
     assert any(sums is not None for sums in used) == (padding == "border")
     monkeypatch.setattr(sweep, "scaling_norms", lambda model: {})
     compared = measured(net, x, padding=padding)
-    tight = (
-        {"rtol": 1e-9, "atol": EXACT[dtype]} if dtype == torch.float64 else {"rtol": 0, "atol": SINGLE_AGAINST_DOUBLE}
-    )
+    rtol, atol = (1e-9, EXACT[dtype]) if dtype == torch.float64 else (0, SINGLE_AGAINST_DOUBLE)
     for name in NAMES:
-        assert np.allclose(followed[name], compared[name], **tight)
+        assert np.allclose(followed[name], compared[name], rtol=rtol, atol=atol)
 
 
 def test_a_norm_in_training_mode_is_compared(monkeypatch) -> None:

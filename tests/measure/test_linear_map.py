@@ -7,7 +7,7 @@ import pytest
 import scipy.linalg
 import torch
 
-from tests.tolerances import BROKEN, EXACT
+from tests.tolerances import AGAIN, BROKEN, EXACT
 from workbench.groups import SL, GLPlus
 from workbench.measure import validate
 from workbench.measure.linear_map import linear_map, near_rotations
@@ -73,6 +73,6 @@ def test_what_is_no_matrix_is_refused_with_a_sentence(wrong):
 def test_samples_far_from_the_turns_weigh_more(group):
     found = validate(near_rotations(group, 400, 0.3), {"u": ("sample",), "q": ("sample",), "weight": ("sample",)})
     radius = np.hypot(found["u"], found["q"])
-    assert float(found["weight"].mean()) == pytest.approx(1)
+    assert float(found["weight"].mean()) == pytest.approx(1, rel=AGAIN)
     far, near = (found["weight"].values[radius.argsort().values[part]] for part in (slice(-40, None), slice(40)))
     assert np.median(far) > 5 * np.median(near)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.tolerances import EXACT
+from tests.tolerances import AGAIN, AGAIN_SINGLE, EXACT
 from workbench.actions import transform_signal
 from workbench.groups import SO2, GroupSignal
 from workbench.kernels import KernelSpec
@@ -42,7 +42,7 @@ def test_pictures_turn_counter_clockwise_exactly_and_grow_about_the_middle(sourc
     poses = torch.tensor([[0, 1], [math.pi / 2, 1], [0, 3]], dtype=torch.float64)
     still, turned, large = drawn(source, poses, 15, 5.0)
     assert (turned - still.rot90(1, (-2, -1))).abs().max() <= EXACT[torch.float64]
-    assert torch.allclose(large[..., 7::3, 7::3][..., :3, :3], still[..., 7:10, 7:10])
+    assert torch.allclose(large[..., 7::3, 7::3][..., :3, :3], still[..., 7:10, 7:10], rtol=AGAIN, atol=AGAIN)
     assert still[..., 0, 0].abs().max() == 0
 
 
@@ -80,11 +80,11 @@ def test_which_rows_are_inside_depends_on_the_group_layers(net, source):
     behind = pose_error({"net": rest}, source, 13, 8.0, FACTORS, first=lift, angles_deg=(90,), most_steps=2)
     assert np.isfinite(alone["inside"]).all()
     assert np.isnan(alone["ends"]).all()
-    assert behind["factor"].values == pytest.approx([1.74 ** (i / 3) for i in (-2, -1, 1, 2)])
+    assert behind["factor"].values == pytest.approx([1.74 ** (i / 3) for i in (-2, -1, 1, 2)], rel=AGAIN_SINGLE)
     assert np.isfinite(behind["inside"].values[0]).tolist() == [False, True, True, False]
     assert np.isfinite(behind["ends"]).all()
     whole = pose_error({"net": net}, source, 13, 8.0, FACTORS, angles_deg=(90,), most_steps=2)
-    np.testing.assert_allclose(whole["ends"], behind["ends"])
+    np.testing.assert_allclose(whole["ends"], behind["ends"], rtol=AGAIN, atol=0)
 
 
 def test_the_result_survives_a_file_and_one_picture_has_no_standard_error(net, source, tmp_path):

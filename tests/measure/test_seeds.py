@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from tests.tolerances import STUDENT_TABLE
+from tests.tolerances import AGAIN, STUDENT_TABLE
 from workbench.measure.dataset import labelled, validate
 from workbench.measure.seeds import over_seeds
 
@@ -22,14 +22,14 @@ def results() -> xr.Dataset:
 def test_the_interval_is_the_one_of_students_table():
     ds = over_seeds(results(), ["partial"], "full")
     reach = 2.776 * 2.0 / np.sqrt(5)  # t of four degrees of freedom at 95 %; the standard deviation is 2 points
-    assert float(ds["accuracy_mean"][0]) == pytest.approx(92)
+    assert float(ds["accuracy_mean"][0]) == pytest.approx(92, rel=AGAIN)
     assert float(ds["accuracy_high"][0] - ds["accuracy_mean"][0]) == pytest.approx(reach, rel=STUDENT_TABLE)
     assert float(ds["gap_low"][0]) == pytest.approx(42 - reach, rel=STUDENT_TABLE)
 
 
 def test_gaps_are_taken_seed_by_seed():
     ds = over_seeds(results(), ["partial", "plain"], "plain")
-    assert np.allclose(ds["gap"].sel(experiment="partial"), [10, 8, 14, 6, 12])
+    assert np.allclose(ds["gap"].sel(experiment="partial"), [10, 8, 14, 6, 12], rtol=AGAIN, atol=AGAIN)
     assert (ds["gap"].sel(experiment="plain") == 0).all()
     assert ds["gap"].attrs["long_name"] == "gap to plain"
 

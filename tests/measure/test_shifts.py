@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from tests.tolerances import BROKEN, EXACT
+from tests.tolerances import AGAIN_SINGLE, BROKEN, EXACT
 from workbench.measure import open_dataset, save
 from workbench.measure.shifts import best_alignment, page, ring, shift_consistency, shifted
 
@@ -85,8 +85,12 @@ def test_consistency_is_that_of_a_slow_count(how):
         shifts = itertools.product(range(-reach, reach + 1), repeat=2)
         said = torch.stack([model(shifted(PICTURES, *by, kind, MARGIN)).argmax(1) for by in shifts])
         same, right = (said == said[0]).all(0), (said == LABELS).all(0)
-        assert float(ds["consistency"].sel(kind=kind, reach=reach)) == pytest.approx(float(same.float().mean()))
-        assert float(ds["worst_accuracy"].sel(kind=kind, reach=reach)) == pytest.approx(float(right.float().mean()))
+        assert float(ds["consistency"].sel(kind=kind, reach=reach)) == pytest.approx(
+            float(same.float().mean()), rel=AGAIN_SINGLE
+        )
+        assert float(ds["worst_accuracy"].sel(kind=kind, reach=reach)) == pytest.approx(
+            float(right.float().mean()), rel=AGAIN_SINGLE
+        )
     cyclic = ds["consistency"].sel(kind="cyclic")
     assert bool((cyclic == 1).all()) if how == "mean" else bool((cyclic < 1).all())
 

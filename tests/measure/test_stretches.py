@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from tests.tolerances import BROKEN, EXACT
+from tests.tolerances import AGAIN, BROKEN, EXACT
 from workbench.actions import is_lattice, transform_image
 from workbench.groups import SL, SO2, C, GLPlus, GroupSignal, Plane
 from workbench.measure import equivariance_error
@@ -42,7 +42,7 @@ def test_the_error_of_a_network_under_stretches_stands_beside_its_floors() -> No
     middle = int(same["lattice"].values.argmax())
     assert same.stretch.values[middle] == 1
     assert same["lattice"].values.sum() == 1
-    assert float(same.stretch.max()) == pytest.approx(2.0)
+    assert float(same.stretch.max()) == pytest.approx(2.0, rel=AGAIN)
     away = [e for e in range(same.sizes["transform"]) if e != middle]
     assert float(same.error_mean[0, middle]) <= EXACT[torch.float32]
     assert float(plain.error_mean[0, middle]) <= EXACT[torch.float32]
@@ -55,7 +55,7 @@ def test_the_error_of_a_network_under_stretches_stands_beside_its_floors() -> No
 
 def test_a_product_with_the_plane_is_measured_too() -> None:
     ds = equivariance_error(torch.nn.ReLU(), blob(3, 3).float(), Plane(SL()), n_elements=3)
-    assert ds.stretch.max() == pytest.approx(2.0)
+    assert ds.stretch.max() == pytest.approx(2.0, rel=AGAIN)
 
 
 def test_a_signal_on_rotations_is_not_moved_by_a_stretch_and_that_is_said() -> None:

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from tests.measure.test_state import same, snapshot, used_model
-from tests.tolerances import EXACT
+from tests.tolerances import AGAIN, EXACT
 from workbench.actions import transform_image
 from workbench.groups import SO2
 from workbench.measure import Cancelled, task_cost, validate
@@ -83,7 +83,7 @@ def test_batches_do_not_matter(batch_size: int) -> None:
     x, labels = arrows(9)
     whole, split = (task_cost(side, x, labels, "SO2", n_elements=5, batch_size=b) for b in (256, batch_size))
     for name in whole.data_vars:
-        assert np.allclose(whole[name], split[name], equal_nan=True)
+        assert np.allclose(whole[name], split[name], equal_nan=True, rtol=AGAIN, atol=AGAIN)
 
 
 def test_r24_the_model_is_left_as_found_also_when_stopped() -> None:

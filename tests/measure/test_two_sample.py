@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.tolerances import EXACT, FALSE_POSITIVES
+from tests.tolerances import AGAIN, EXACT, FALSE_POSITIVES
 from workbench.measure.two_sample import energy_test, holm
 
 ALPHA = 0.05
@@ -56,8 +56,10 @@ def test_equal_pictures_are_never_told_apart():
 
 
 def test_holm_is_the_step_down_of_its_definition_and_keeps_the_shape():
-    assert holm(np.array([[0.01, 0.04], [0.03, 0.5]])) == pytest.approx(np.array([[0.04, 0.09], [0.09, 0.5]]))
-    assert holm(np.array([0.4, 0.6])) == pytest.approx(0.8)
+    assert holm(np.array([[0.01, 0.04], [0.03, 0.5]])) == pytest.approx(
+        np.array([[0.04, 0.09], [0.09, 0.5]]), rel=AGAIN
+    )
+    assert holm(np.array([0.4, 0.6])) == pytest.approx(0.8, rel=AGAIN)
 
 
 def test_holm_keeps_the_rate_of_any_false_rejection_among_ten_and_none_does_not():

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from tests.layers.symmetry import relative
-from tests.tolerances import BROKEN, EXACT
+from tests.tolerances import AGAIN, AGAIN_SINGLE, BROKEN, EXACT
 from workbench.layers import dials, set_dials
 from workbench.models import build_model
 from workbench.models.relaxed_cnn import FIXED, METHOD, STARTS, TURNS, build, held_out_dial
@@ -61,14 +61,14 @@ def test_a_network_with_closed_dials_of_the_rotation_does_not_see_quarter_turns(
 def test_dials_of_the_rotation_are_a_group_of_parameters_too():
     net = build({"of": "rotation"})
     groups = parameter_groups(net)
-    assert [float(p.detach()) for p in groups["probs"]] == pytest.approx([0.05] * 3)
+    assert [float(p.detach()) for p in groups["probs"]] == pytest.approx([0.05] * 3, rel=AGAIN_SINGLE)
     assert list(dials(net)) == ["body.4", "body.8", "body.11"]
 
 
 def test_dials_are_a_group_of_parameters_with_a_rate_of_their_own():
     net = build({})
     groups = parameter_groups(net)
-    assert [float(p.detach()) for p in groups["probs"]] == pytest.approx([0.1] * 3)
+    assert [float(p.detach()) for p in groups["probs"]] == pytest.approx([0.1] * 3, rel=AGAIN_SINGLE)
     frozen = {id(p) for p in net.parameters() if not p.requires_grad}
     assert len(groups["weights"]) + 3 + len(frozen) == len(list(net.parameters()))
     assert parameter_groups(build({"learned": False}))["probs"] == []
@@ -162,14 +162,14 @@ def test_strict_networks_are_stored_with_no_shift_error_and_closed_dials(claims)
     for task in ("digit", "place"):
         assert float(claims["shift_error"].sel(experiment=f"{task}_strict").max()) <= EXACT[torch.float32]
     fixed = claims["dial"].sel(experiment="place_fixed1")
-    assert np.allclose(fixed.dropna("layer"), 1.0)
+    assert np.allclose(fixed.dropna("layer"), 1.0, rtol=AGAIN, atol=AGAIN)
 
 
 def test_the_held_out_choice_is_the_fixed_dial_with_the_lowest_validation_loss(claims):
     chosen = held_out_dial(claims, "place")
     values = np.array([STARTS[kind]["absolute"] for kind in FIXED])
     losses = np.stack([claims["validation_loss"].sel(experiment=f"place_{kind}").values for kind in FIXED])
-    assert np.allclose(chosen, values[losses.argmin(0)])
+    assert np.allclose(chosen, values[losses.argmin(0)], rtol=AGAIN, atol=AGAIN)
 
 
 def test_the_course_of_the_dials_begins_beside_its_start_and_ends_where_it_was_kept(claims):
@@ -177,4 +177,4 @@ def test_the_course_of_the_dials_begins_beside_its_start_and_ends_where_it_was_k
     assert float(abs(course.isel(epoch=0) - 0.1).max()) < 0.2
     at = claims["best_epoch"].sel(experiment="place_learned")
     kept = claims["dial"].sel(experiment="place_learned").dropna("layer")
-    assert np.allclose(course.sel(epoch=at.astype(int)), kept)
+    assert np.allclose(course.sel(epoch=at.astype(int)), kept, rtol=AGAIN, atol=AGAIN)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from tests.layers.symmetry import TURN, defect, relative
-from tests.tolerances import BROKEN_LOGITS, EXACT
+from tests.tolerances import AGAIN, BROKEN_LOGITS, EXACT
 from workbench.groups import SO2
 from workbench.models.soft_cnn import build, rescaled
 from workbench.training.batches import Batches
@@ -78,7 +78,7 @@ def test_strengths_fall_with_the_prices_and_with_the_power():
 def test_a_symmetry_that_stays_dear_loses_its_strength_at_the_update_that_was_chosen():
     net: Any = build({**SEVERAL, "automatic": 3}).train()
     first = float(net.penalty().detach())
-    assert first == pytest.approx(float(net.prices().sum().detach()))
+    assert first == pytest.approx(float(net.prices().sum().detach()), rel=AGAIN)
     net.penalty()
     net.project_weights()  # quarter turns only: the mirror stays dear
     dear = net.prices().detach()

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.tolerances import BROKEN
 from workbench.datasets import load
 from workbench.measure import validate
 from workbench.models import build_model
@@ -33,7 +34,7 @@ def test_it_is_the_accuracy_on_digits_of_that_size_standardised_as_in_training(r
         small = load(SCALED, smallest=factor, largest=factor)
         images, labels = (part[:FEW] for part in small.splits["test"])
         own = trained.standardise(small.pixels(images))
-        assert not torch.allclose(own, images), "the twin: its own mean and deviation are others"
+        assert not torch.allclose(own, images, rtol=BROKEN, atol=0), "the twin: its own mean and deviation are others"
         found = ds["size_accuracy"].sel(experiment="scaled", seed=2, size_factor=factor)
         assert float(found) == evaluate(model, own, labels).accuracy
     assert np.isfinite(ds["size_accuracy"].sel(experiment="scaled")).all()
