@@ -35,7 +35,7 @@ STATES: dict[str, tuple[dict[str, Any], ...]] = {  # beside the one that an expl
     "products": ({"l_in": 4, "l_filter": 8, "l_out": 4, "parity": "rotations"},),
     "linear": ({"group": "GLPlus(2,3)"},),
     "harmonics": ({"l": 6, "axis": "diagonal"}, {"l": 6, "axis": "diagonal", "feature": "all degrees"}),
-    "molecule": ({"species": "C6H6"},),
+    "molecule": ({"species": "C6H6"}, {"species": "C6H6", "shown": "2"}),
     "dihedral": ({"scan": "methyl", "rattled": True},),
     "orientations": ({"grid": "dodecahedron"}, {"grid": "icosahedral(32)"}),
     "scale": ({"kernel_size": 17, "scales": 6, "layers": 2},),

@@ -258,9 +258,7 @@ class Figure {
   // ---- status row
 
   // A refusal stays until there is a picture that was asked for after it: the one before may still be refined.
-  standing() {
-    return this.state === "error" && this.asked <= this.since;
-  }
+  standing = () => this.state === "error" && this.asked <= this.since;
 
   say(text, kind = "plain", since = this.asked) {
     if (kind === "error") this.since = since;
@@ -291,10 +289,7 @@ class Figure {
   // ---- buttons and the panel below them
 
   buttons() {
-    const button = (label, title, act) => {
-      const made = element("button", { type: "button", textContent: label, title, onclick: () => act(made) });
-      return made;
-    };
+    const button = (label, title, onclick) => element("button", { type: "button", textContent: label, title, onclick });
     const toggles = [
       ["Numbers", "The numbers behind the picture, as a table", "table"],
       ["Code", "Python that reproduces this picture", "code"],
@@ -389,10 +384,8 @@ class Figure {
   }
 
   async sendMolecule(file) {
-    if (file.size > LARGEST_MOLECULE) {
-      this.say(`${file.name} has ${file.size} bytes; expected at most ${LARGEST_MOLECULE}: choose one molecule.`, "error");
-      return;
-    }
+    if (file.size > LARGEST_MOLECULE)
+      return this.say(`${file.name} has ${file.size} bytes; expected at most ${LARGEST_MOLECULE}: choose one molecule.`, "error");
     this.model.send({ type: "molecule", name: file.name }, undefined, [await file.arrayBuffer()]);
   }
 }
