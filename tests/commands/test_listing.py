@@ -2,11 +2,25 @@
 
 import pytest
 
-from workbench import cli
+from workbench import cli, training
 from workbench.commands import listing
 from workbench.datasets import names
 from workbench.explorers import explorers
 from workbench.models.method import Method, methods
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _each_claim_is_read_once():
+    kept, load = {}, training.load_claims
+
+    def once(method):
+        if method.name not in kept:
+            kept[method.name] = load(method)
+        return kept[method.name]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "load_claims", once)
+        yield
 
 
 def test_everything_there_is_gets_listed(capsys):
