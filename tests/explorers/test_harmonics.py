@@ -61,4 +61,13 @@ def test_the_picture_names_both_surfaces_and_the_residual():
     words = " ".join(note.text for note in figure.layout.annotations)
     assert "l = 3, m = −2" in words
     assert "turned 40°; residual " in words
-    assert [trace.type for trace in figure.data] == ["surface", "surface", "heatmap", "bar"]
+    assert [trace.type for trace in figure.data] == ["mesh3d", "mesh3d", "heatmap", "bar"]
+
+
+def test_while_a_control_moves_fewer_directions_are_drawn_and_the_picture_says_so():
+    moving, rest = (HarmonicsExplorer(l=3).at(coarse=coarse).dataset() for coarse in (True, False))
+    assert (moving.attrs["showing"], rest.attrs["showing"]) == (
+        "surfaces of 17 x 32 directions", "surfaces of 33 x 64 directions",
+    )  # fmt: skip
+    np.testing.assert_allclose(moving["matrix"], rest["matrix"], rtol=0, atol=SMALL)
+    assert float(moving["residual"]) < SMALL

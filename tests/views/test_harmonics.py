@@ -27,10 +27,21 @@ def test_the_radius_is_the_size_of_the_function_and_the_colour_its_sign_before_a
     for at, scene in enumerate(("scene", "scene2")):
         surface = figure.data[at]
         assert surface.scene == scene
-        drawn = np.stack([surface.x, surface.y, surface.z], -1)
         value = ds["value"].values[at]
+        drawn = np.stack([surface.x, surface.y, surface.z], -1).reshape(*value.shape, 3)
         np.testing.assert_allclose(drawn, np.abs(value)[..., None] * ds["direction"], rtol=0, atol=DRAWN)
-        np.testing.assert_allclose(surface.surfacecolor, value, rtol=0, atol=DRAWN)
+        np.testing.assert_allclose(surface.intensity, value.ravel(), rtol=0, atol=DRAWN)
+
+
+def test_the_triangles_of_a_surface_close_the_sphere_once() -> None:
+    ds = turned_harmonic(0, 0, STILL)
+    surface = go.Figure(harmonic_picture(ds)).data[0]
+    points = np.stack([surface.x, surface.y, surface.z], -1)
+    one, two, three = (points[corner] for corner in (surface.i, surface.j, surface.k))
+    normal = np.cross(two - one, three - one) / 2
+    area = np.linalg.norm(normal, axis=1).sum() / (4 * np.pi * np.linalg.norm(points[0]) ** 2)
+    assert 0.995 < area < 1
+    assert (np.einsum("tx,tx->t", normal, one + two + three) >= 0).all(), "all seen from outside"
 
 
 def test_the_map_of_d_has_orders_before_in_columns_and_after_in_rows() -> None:

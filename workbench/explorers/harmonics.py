@@ -11,10 +11,13 @@ import xarray as xr
 
 from workbench.explorers._explorer import Explorer
 from workbench.groups import SO3
-from workbench.measure.harmonics import turned_harmonic
+from workbench.measure.harmonics import GRID, turned_harmonic
 from workbench.views.harmonics import harmonic_picture
 
 AXES = {"y": (0.0, 1.0, 0.0), "x": (1.0, 0.0, 0.0), "z": (0.0, 0.0, 1.0), "diagonal": (1.0, 1.0, 1.0)}
+
+COARSE = (17, 32)
+"""Directions of the surfaces while a control moves: browsers without a graphics card take long to draw more."""
 
 
 class HarmonicsExplorer(Explorer):
@@ -41,6 +44,8 @@ class HarmonicsExplorer(Explorer):
         "nothing. For one harmonic the bars are the squared lengths of the harmonics of all degrees, which the "
         "normalization sets."
     )
+
+    heavy = True
 
     l = param.Integer(2, bounds=(0, 6), step=1, label="Degree l", doc="A feature of this degree has 2l + 1 numbers.")  # noqa: E741
     m = param.Integer(
@@ -113,8 +118,9 @@ class HarmonicsExplorer(Explorer):
         element = torch.cat([turn, turn.new_tensor([-1.0 if self.reflected else 1.0])])
         order = max(-self.l, min(self.l, self.m))
         return turned_harmonic(
-            self.l, order, element, self.normalization, self.mistake, feature=self.feature, draw=self.draw
-        )
+            self.l, order, element, self.normalization, self.mistake, COARSE if self.coarse else GRID,
+            feature=self.feature, draw=self.draw,
+        )  # fmt: skip
 
     def view(self, ds: xr.Dataset) -> dict[str, Any]:
         """Draw it."""
