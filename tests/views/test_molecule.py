@@ -139,3 +139,14 @@ def test_features_of_higher_degrees_are_closed_surfaces_around_their_atoms() -> 
     assert mesh.intensity == pytest.approx(ds["value"].values.ravel(), abs=DRAWN)
     assert (mesh.cmin, mesh.cmax) == (-4, 4)
     assert not [trace for trace in figure.data if trace.type == "cone"]
+
+
+def test_names_of_curves_stand_apart_and_features_stay_in_sight() -> None:
+    figure = go.Figure(molecule_picture(with_feature(2), 0.5))
+    heights = sorted(note.y for note in figure.layout.annotations if note.yref == "y")
+    low, high = figure.layout.yaxis.range
+    pixels = (high - low) / ((figure.layout.height - 100) * np.ptp(figure.layout.yaxis.domain))
+    assert len(heights) == 3
+    assert min(np.diff(heights)) > 12 * pixels
+    (mesh,) = [trace for trace in figure.data if trace.type == "mesh3d"]
+    assert max(np.abs(axis).max() for axis in (mesh.x, mesh.y, mesh.z)) < figure.layout.scene.xaxis.range[1]

@@ -97,10 +97,12 @@ def molecule_in_space(
 
 
 def _reach(ds: xr.Dataset, where: np.ndarray, arrow: float) -> float:
-    """Angstrom from the middle to the last atom, or to the tip of the longest arrow if that is not far beyond."""
+    """Angstrom from the middle to the last atom, or to the end of what is drawn there if that is not far beyond."""
     drawn = [values(ds, name, "atom", "xyz") for name in ("forces", "reference")]
     tips = [where + arrow * force for force in drawn if np.isfinite(force).all()]
     farthest = float(np.linalg.norm(where, axis=1).max())
+    if not drawn_forces(ds):
+        return farthest + 2 * arrow
     return min(float(np.linalg.norm(np.stack([where, *tips]), axis=-1).max()), max(FAR * farthest, farthest + 1.0))
 
 

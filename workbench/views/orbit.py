@@ -12,6 +12,8 @@ LOWEST = 1e-17
 """An exact zero has no place on a logarithmic axis; it is drawn here, far below rounding error, and labelled 0."""
 NAMES_PX = 136
 """Width of the margin on the right, where the names of the curves stand."""
+LINES = 50
+"""So many names fit over the height of a page; a panel takes a part of it, and 15 at most."""
 SHORT = {"degrees": "°", "pixels": " px"}
 
 
@@ -50,7 +52,7 @@ def curves(ds: xr.Dataset, log: bool, rows: tuple[float, float]) -> tuple[list[T
         "yaxis": _error_axis(ds, log, rows),
     }
     traces = [*bands, *floors, *lines, *_lattice(ds, log), *_cursor(ds, log)]
-    return traces, layout, _spread(notes + floor_notes, ds, log), _lattice_lines(ds, rows)
+    return traces, layout, _spread(notes + floor_notes, ds, log, rows), _lattice_lines(ds, rows)
 
 
 def heading(ds: xr.Dataset, rows: tuple[float, float]) -> dict:
@@ -171,10 +173,10 @@ def _last(ds: xr.Dataset, curve: np.ndarray) -> float:
     return float(curve[between[-1] if between.size else -1])
 
 
-def _spread(labels: list[tuple[str, float, str]], ds: xr.Dataset, log: bool) -> list[dict]:
+def _spread(labels: list[tuple[str, float, str]], ds: xr.Dataset, log: bool, rows: tuple[float, float]) -> list[dict]:
     """Direct labels right of the curves' ends, moved apart where they would overlap."""
     low, high = _limits(ds, log)
-    apart = (high - low) / 15
+    apart = (high - low) / min(15, LINES * (rows[1] - rows[0]))
     place = [np.log10(max(value, LOWEST)) if log else value for _, value, _ in labels]
     order = np.argsort(place)
     heights = np.clip(np.asarray(place)[order], low + 0.3 * apart, high)
