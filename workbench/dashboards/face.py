@@ -19,6 +19,7 @@ from workbench.dashboards.computing import TROUBLE, Computer, Outcome, is_for_th
 from workbench.dashboards.uploads import LARGEST_IMAGE, LARGEST_MOLECULE, read_image, read_molecule
 from workbench.explorers import Control, Explorer
 from workbench.explorers._controls import on_page, write
+from workbench.explorers._explorer import own_file
 
 logger = logging.getLogger(__name__)
 
@@ -143,10 +144,10 @@ class ExplorerFace(JSComponent):
         self._computer.want()
 
     def _shows_own(self) -> bool:
-        return bool({"image", "molecule"} & self._explorer.attached.keys())
+        return own_file(self._explorer) in self._explorer.attached
 
     def _on_forget(self, data: dict[str, Any]) -> None:
-        self._explorer.attach("molecule" if "molecule" in self._explorer.accepts else "image", None)
+        self._explorer.attach(own_file(self._explorer) or "image", None)
         self._send_msg({"kind": "image", "name": ""})
         self._computer.want()
 

@@ -387,6 +387,11 @@ def control_names(cls: type[Explorer]) -> tuple[str, ...]:
     return tuple(name for name in cls.param if name != "name" and (cls.param[name].precedence or 0) >= 0)
 
 
+def own_file(explorer: Explorer) -> str:
+    """What the reader may bring to the page from a file: "image", "molecule" or nothing."""
+    return next((kind for kind in ("image", "molecule") if kind in explorer.accepts), "")
+
+
 def _note(text: str) -> dict[str, Any]:
     """The 'showing n of N' note in the lower right corner, below the axis."""
     place = {"x": 1, "y": 0, "xref": "paper", "yref": "paper", "xanchor": "right", "yanchor": "top", "yshift": -30}

@@ -13,7 +13,7 @@ import ipywidgets as widgets
 import numpy as np
 
 from workbench.explorers._control_widgets import control_widget, move
-from workbench.explorers._explorer import Explorer
+from workbench.explorers._explorer import Explorer, own_file
 from workbench.explorers._figure_widget import FigureWidget
 from workbench.explorers._runner import Picture, Runner, sentence
 
@@ -35,8 +35,8 @@ class ExplorerWidget(widgets.VBox):
         }
         self._figure = FigureWidget(
             filename=explorer.slug or "explorer",
-            accepts=_own(explorer),
-            has_own=_own(explorer) in explorer.attached,
+            accepts=own_file(explorer),
+            has_own=own_file(explorer) in explorer.attached,
         )
         super().__init__([_head(explorer), _body(list(self._sliders.values()), self._figure), _help(explorer)])
         self.add_class("wb-explorer")
@@ -76,7 +76,7 @@ class ExplorerWidget(widgets.VBox):
         )
         figure.on_page("molecule", lambda content, buffers: self._try(lambda: self._bring_molecule(buffers)))
         figure.on_page("still", lambda content, buffers: self._keep_still(content.get("serial"), buffers))
-        figure.on_page("no_own", lambda content, buffers: self._try(lambda: explorer.attach(_own(explorer), None)))
+        figure.on_page("no_own", lambda content, buffers: self._try(lambda: explorer.attach(own_file(explorer), None)))
 
     def _bring_molecule(self, buffers: list[memoryview]) -> None:
         size = buffers[0].nbytes if buffers else 0
@@ -123,7 +123,7 @@ class ExplorerWidget(widgets.VBox):
 
     def _changed(self) -> None:
         self._follow()
-        self._figure.has_own = _own(self._explorer) in self._explorer.attached
+        self._figure.has_own = own_file(self._explorer) in self._explorer.attached
         self._runner.request()
 
     def _follow(self) -> None:
@@ -191,11 +191,6 @@ class ExplorerWidget(widgets.VBox):
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
         bundle = super()._repr_mimebundle_(**kwargs)
         return {**bundle, "text/plain": f"{self._explorer.title}: live where a kernel runs, a table below elsewhere"}
-
-
-def _own(explorer: Explorer) -> str:
-    """What the reader may bring to the page from a file: "image", "molecule" or nothing."""
-    return next((kind for kind in ("image", "molecule") if kind in explorer.accepts), "")
 
 
 def pixels(content: dict[str, Any], buffers: list[memoryview]) -> np.ndarray:

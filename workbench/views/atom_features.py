@@ -5,10 +5,8 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from workbench.views import palette
-from workbench.views.frame import Trace, require, small, text, values
-
-COLOURS = [[0.0, palette.ORANGE], [0.5, "#e8e8e8"], [1.0, palette.BLUE]]
+from workbench.views.frame import Trace, require, text, values
+from workbench.views.surfaces import signed_surface
 
 
 def surfaces(ds: xr.Dataset, size: float) -> Trace:
@@ -33,10 +31,7 @@ def surfaces(ds: xr.Dataset, size: float) -> Trace:
     faces = values(ds, "triangle", "face", "corner")
     corners = (faces[None] + directions * np.arange(count)[:, None, None]).reshape(-1, 3).astype(np.int32)
     words = text(ds.variables["feature"].attrs["long_name"])
-    return {
-        "type": "mesh3d", "x": small(points[:, 0]), "y": small(points[:, 1]), "z": small(points[:, 2]),
-        "i": corners[:, 0], "j": corners[:, 1], "k": corners[:, 2], "intensity": small(value.ravel()),
-        "cmin": -limit, "cmax": limit, "colorscale": COLOURS, "showscale": False, "name": words, "showlegend": True,
-        "legendgroup": "features", "lighting": {"ambient": 0.7, "diffuse": 0.6, "specular": 0.05},
-        "hovertemplate": f"{words}<br>%{{intensity:.3f}}<extra></extra>",
-    }  # fmt: skip
+    return signed_surface(
+        points, corners, value.ravel(), limit, name=words, showlegend=True, legendgroup="features",
+        hovertemplate=f"{words}<br>%{{intensity:.3f}}<extra></extra>",
+    )  # fmt: skip

@@ -25,6 +25,7 @@ from workbench.views.frame import (
     values,
 )
 from workbench.views.mosaic import signed
+from workbench.views.surfaces import signed_surface
 
 SPACES = ((0.0, 0.34), (0.35, 0.69))
 SIDE, MATRIX, BARS = (0.76, 1.0), (0.5, 1.0), (0.0, 0.28)
@@ -70,23 +71,19 @@ def harmonic_picture(ds: xr.Dataset) -> Figure:
 def _surface(ds: xr.Dataset, at: int, limit: float) -> Trace:
     value = values(ds, "value", "picture", "polar", "azimuth")[at]
     where = (np.abs(value)[..., None] * values(ds, "direction", "polar", "azimuth", "xyz")).reshape(-1, 3)
-    i, j, k = _triangles(*value.shape)
-    return {  # triangles: plotly's "surface" takes four times as long to draw anew
-        "type": "mesh3d", "x": small(where[:, 0]), "y": small(where[:, 1]), "z": small(where[:, 2]), "i": i, "j": j,
-        "k": k, "intensity": small(value.ravel()), "cmin": -limit, "cmax": limit,
-        "colorscale": [[0.0, palette.ORANGE], [0.5, "#e8e8e8"], [1.0, palette.BLUE]], "showscale": False,
-        "scene": "scene2" if at else "scene", "name": text(values(ds, "picture")[at]),
-        "lighting": {"ambient": 0.7, "diffuse": 0.6, "specular": 0.05},
-        "hovertemplate": "x %{x:.2f}, y %{y:.2f}, z %{z:.2f}<br>f %{intensity:.3f}<extra></extra>",
-    }  # fmt: skip
+    return signed_surface(
+        where, _triangles(*value.shape), value.ravel(), limit, scene="scene2" if at else "scene",
+        name=text(values(ds, "picture")[at]),
+        hovertemplate="x %{x:.2f}, y %{y:.2f}, z %{z:.2f}<br>f %{intensity:.3f}<extra></extra>",
+    )  # fmt: skip
 
 
 @lru_cache(maxsize=8)
 def _triangles(polar: int, azimuths: int) -> np.ndarray:
-    """Corners of the triangles of a grid of directions, ``(3, T)``; its last azimuth is the first one again."""
+    """Corners of the triangles of a grid of directions, ``(T, 3)``; its last azimuth is the first one again."""
     at = (np.arange(polar - 1)[:, None] * azimuths + np.arange(azimuths - 1)).ravel()
     halves = ((at, at + azimuths, at + 1), (at + 1, at + azimuths, at + azimuths + 1))
-    return np.concatenate([np.stack(corners) for corners in halves], 1).astype(np.int32)
+    return np.concatenate([np.stack(corners, 1) for corners in halves]).astype(np.int32)
 
 
 def _space(span: tuple[float, float], limit: float) -> dict[str, Any]:
